@@ -54,13 +54,13 @@ import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
 import { pricesRoutes } from './usage/prices-routes';
 import { usageRoutes } from './usage/routes';
-import { assets } from './web/assets';
-import { bodies } from './web/bodies';
-import { compression } from './web/compress';
+import { assets } from './web/answers/assets';
+import { compression } from './web/answers/compress';
+import { responding } from './web/answers/respond';
+import { bodies } from './web/bodies/bodies';
 import { cors } from './web/cors';
 import { createGuard, type Guard } from './web/guard';
-import { systemRoutes } from './web/health-routes';
-import { responding } from './web/respond';
+import { systemRoutes } from './web/health/routes';
 import { wrongPort } from './web/wrong-port';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */

@@ -7,8 +7,8 @@ import { AUDIT_ACTIONS, type AuditService } from '../audit/audit';
 import type { AuditEvent, AuditFilter } from '../audit/store';
 import { AppError } from '../lib/errors';
 import { csvStream, type Line, wantsCsv } from '../usage/csv';
-import type { OpenStreams } from '../web/open-streams';
-import { page } from '../web/respond';
+import { page } from '../web/answers/respond';
+import type { OpenStreams } from '../web/streams/open-streams';
 
 /** Events on one page, in one answer of the API, and in one piece of a CSV. */
 const SHOWN_MAX = 50;

@@ -7,10 +7,10 @@ import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
 import type { Backend } from '../backends/backends';
 import { AppError } from '../lib/errors';
-import { flashOf } from '../web/flash';
+import { flashOf } from '../web/answers/flash';
+import { refusalOf } from '../web/answers/refused-form';
+import { page, seeOther } from '../web/answers/respond';
 import { textOf } from '../web/reader';
-import { refusalOf } from '../web/refused-form';
-import { page, seeOther } from '../web/respond';
 import { type BackendsDeps, backendViews } from './present-backends';
 
 export interface BackendsRoutesDeps extends BackendsDeps {

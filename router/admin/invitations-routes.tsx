@@ -8,9 +8,9 @@ import type { Invitation } from '../accounts/links/store';
 import type { ShellOf } from '../accounts/present-pages';
 import type { Once } from '../lib/once';
 import { numberOf } from '../lib/text';
+import { refusedForm } from '../web/answers/refused-form';
+import { page, seeOther } from '../web/answers/respond';
 import { textOf } from '../web/reader';
-import { refusedForm } from '../web/refused-form';
-import { page, seeOther } from '../web/respond';
 import { START_PATH } from './start';
 import { isFromStart, type StartPage } from './start-routes';
 

@@ -11,8 +11,8 @@ import type { BackendRegistry } from '../backends/backends';
 import { numberOf } from '../lib/text';
 import type { RunnersService } from '../runners/runners';
 import { type BudgetsService, EVERYBODY as EVERYBODYS_BUDGET } from '../usage/budgets';
-import { refusedForm } from '../web/refused-form';
-import { page, seeOther } from '../web/respond';
+import { refusedForm } from '../web/answers/refused-form';
+import { page, seeOther } from '../web/answers/respond';
 
 const typed = t.String({ maxLength: 100 });
 const fields = t.Object({

@@ -9,9 +9,9 @@ import type { Who } from '../accounts/identify';
 import type { Events, RouterEvent } from '../lib/events';
 import { httpLog } from '../lib/log';
 import { steadyMs } from '../lib/time';
-import type { OpenStreams } from '../web/open-streams';
-import { partHtml } from '../web/respond';
-import { type EventWriter, eventStream } from '../web/sse';
+import { partHtml } from '../web/answers/respond';
+import type { OpenStreams } from '../web/streams/open-streams';
+import { type EventWriter, eventStream } from '../web/streams/sse';
 
 /** The shortest time between two updates of one page. */
 const EVERY_MS = 1_000;

@@ -4,7 +4,7 @@ import type { OverviewView } from '../../views/admin/models';
 import { AdminOverviewPage } from '../../views/admin/overview';
 import type { SessionPlugin } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
-import { page, seeOther } from '../web/respond';
+import { page, seeOther } from '../web/answers/respond';
 import { overviewJson } from './present-overview';
 
 export interface OverviewRoutesDeps {

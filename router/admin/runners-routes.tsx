@@ -6,8 +6,8 @@ import type { ShellOf } from '../accounts/present-pages';
 import type { AgentsService } from '../agents/agents';
 import { AppError } from '../lib/errors';
 import { runnerLog } from '../runners/pages/present';
+import { page, seeOther } from '../web/answers/respond';
 import type { Clients } from '../web/clients';
-import { page, seeOther } from '../web/respond';
 import type { LogReads } from './log-reads';
 import { type FleetDeps, runnerJson, runnersPage, runnerViews } from './present-runners';
 

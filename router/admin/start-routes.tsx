@@ -8,9 +8,9 @@ import type { BackendRegistry } from '../backends/backends';
 import type { CredentialsService } from '../credentials/credentials';
 import { credentialGroups, groupOf } from '../credentials/present';
 import type { Once } from '../lib/once';
-import { flashOf } from '../web/flash';
+import { flashOf } from '../web/answers/flash';
+import { page, seeOther } from '../web/answers/respond';
 import { textOf } from '../web/reader';
-import { page, seeOther } from '../web/respond';
 import type { NewLink } from './invitations-routes';
 import { START_PATH, START_STEPS, type StartService, type StartStep } from './start';
 

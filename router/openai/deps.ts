@@ -12,7 +12,7 @@ import type { Events } from '../lib/events';
 import type { MetricsService } from '../metrics/metrics';
 import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
-import type { OpenStreams } from '../web/open-streams';
+import type { OpenStreams } from '../web/streams/open-streams';
 import type { Idempotency } from './idempotency';
 
 export interface OpenaiDeps {

@@ -15,7 +15,7 @@ import { mapBody } from '../net/mapped-body';
 import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
-import { isEventStream } from '../web/headers';
+import { isEventStream } from '../web/answers/headers';
 import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
 import type { Work } from './slots/slot';

@@ -8,9 +8,9 @@ import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import { AppError } from '../lib/errors';
 import { numberOf } from '../lib/text';
+import { refusedForm } from '../web/answers/refused-form';
+import { page, seeOther } from '../web/answers/respond';
 import { textOf } from '../web/reader';
-import { refusedForm } from '../web/refused-form';
-import { page, seeOther } from '../web/respond';
 import { EVERYBODY } from './budgets';
 import type { Budget } from './budgets-store';
 import {

@@ -5,7 +5,7 @@ import type { AccountsService } from '../accounts/accounts';
 import type { KeysService } from '../accounts/keys/keys';
 import type { KeyName } from '../accounts/keys/store';
 import type { User, UserName } from '../accounts/users/store';
-import { flashOf } from '../web/flash';
+import { flashOf } from '../web/answers/flash';
 import { type Reader, textOf } from '../web/reader';
 import type { BudgetState } from './budgets';
 import { money } from './present-report';

@@ -19,9 +19,9 @@ async function program() {
     join(root, 'router/main.ts'),
     "import { word } from '../views/word';\nconsole.log(import.meta.dir, word);\n",
   );
-  await writeFile(join(root, 'router/web/worker-file.ts'), "export const workerFile = 'of the sources';\n");
+  await writeFile(join(root, 'router/web/rendering/worker-file.ts'), "export const workerFile = 'of the sources';\n");
   const worker = "import { word } from '../../views/word';\npostMessage(word + ' in a thread');\n";
-  await writeFile(join(root, 'router/web/markdown-worker.ts'), worker);
+  await writeFile(join(root, 'router/web/rendering/markdown-worker.ts'), worker);
   await writeFile(join(root, 'router/backup/worker-file.ts'), "export const backupWorkerFile = 'of the sources';\n");
   await writeFile(join(root, 'router/backup/backup-worker.ts'), 'postMessage(1);\n');
   await mkdir(join(root, 'router/accounts/passwords'), { recursive: true });

@@ -4,7 +4,7 @@ import type { Agent } from '../../agents/store';
 import type { CredentialsService } from '../../credentials/credentials';
 import type { Events } from '../../lib/events';
 import type { BudgetsService } from '../../usage/budgets';
-import type { OpenStreams } from '../../web/open-streams';
+import type { OpenStreams } from '../../web/streams/open-streams';
 import type { ChatViewDeps } from '../pages/present';
 import type { Conversation } from '../store/conversations';
 import type { UnreadService } from '../unread';

@@ -8,7 +8,7 @@ import { missingView, pick, refusedScope } from '../../credentials/present';
 import { fields } from '../../credentials/routes';
 import { type TrialDeps, triedForm } from '../../credentials/tried-form';
 import { AppError } from '../../lib/errors';
-import { done, isPartRequest, part } from '../../web/respond';
+import { done, isPartRequest, part } from '../../web/answers/respond';
 import { messageViews } from './present-messages';
 import { conversationPage } from './routes-conversation';
 import type { VariantsRoutesDeps } from './variants-routes';

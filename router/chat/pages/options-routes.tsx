@@ -7,9 +7,9 @@ import { LiveConversationLink, LiveConversationRemove, LiveUndo } from '../../..
 import { OptionsMenu, OptionsPage, RenameForm } from '../../../views/chat/options';
 import type { OptionsView } from '../../../views/models';
 import type { SessionPlugin, Who } from '../../accounts/identify';
+import { refusalOf } from '../../web/answers/refused-form';
+import { isPartRequest, page, pagePath, part, seeOther } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
-import { refusalOf } from '../../web/refused-form';
-import { isPartRequest, page, pagePath, part, seeOther } from '../../web/respond';
 import type { LiveDeps } from '../live/options';
 import type { Conversation } from '../store/conversations';
 import { shellOf } from './present';

@@ -5,8 +5,8 @@ import type { SearchView, Shell } from '../../../views/models';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { AgentsService } from '../../agents/agents';
 import { excerptOf, marked } from '../../lib/search-text';
+import { isPartRequest, page, part } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
-import { isPartRequest, page, part } from '../../web/respond';
 import type { SearchService } from './search';
 
 interface SearchRoutesDeps {

@@ -11,8 +11,8 @@ import type { Backend, BackendRegistry } from '../../backends/backends';
 import type { Config } from '../../config/config';
 import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
-import type { OpenStreams } from '../../web/open-streams';
-import { eventStream } from '../../web/sse';
+import type { OpenStreams } from '../../web/streams/open-streams';
+import { eventStream } from '../../web/streams/sse';
 import type { RunnersService } from '../runners';
 import { runnerAddress } from './present';
 

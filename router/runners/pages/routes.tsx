@@ -5,7 +5,7 @@ import type { SessionPlugin, Who } from '../../accounts/identify';
 import { agentIn, type ShellOf } from '../../accounts/present-pages';
 import type { AgentsService } from '../../agents/agents';
 import type { Agent } from '../../agents/store';
-import { done, isPartRequest, page, part, seeOther } from '../../web/respond';
+import { done, isPartRequest, page, part, seeOther } from '../../web/answers/respond';
 import { type DetailsDeps, runnerDetails } from './present';
 
 export interface RunnerPagesDeps extends DetailsDeps {

@@ -1,8 +1,8 @@
 /** A form that may bring files, for a route that is registered before `bodies` and reads its body by itself. */
-import { type Allowance, Share } from '../lib/allowance';
-import { AppError } from '../lib/errors';
+import { type Allowance, Share } from '../../lib/allowance';
+import { AppError } from '../../lib/errors';
 import { FORM_BYTES_MAX, parsedBody } from './bodies';
-import { readBody } from './read-body';
+import { readBody } from './read';
 
 export interface SentForm {
   /** The texts of a field, in their order. */

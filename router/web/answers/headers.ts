@@ -3,8 +3,8 @@
  * show it as a document, run it or store it, whatever media type a runner, an upstream or a user's file claims. Every
  * answer starts with the headers of data; only a page replaces the policy.
  */
-import { Recent } from '../lib/lru';
-import type { AnswerHeaders } from '../net/outgoing';
+import { Recent } from '../../lib/lru';
+import type { AnswerHeaders } from '../../net/outgoing';
 
 /** If a browser opens the data as a document anyway, it has an origin of its own, no script, and can load nothing. */
 const DATA_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'";

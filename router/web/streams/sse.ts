@@ -1,10 +1,10 @@
 /** Server-sent events that the router itself writes: progress, and the live streams of pages. */
 
-import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
-import { safely } from '../lib/safely';
-import { steadyMs } from '../lib/time';
-import { EventGzip } from './event-gzip';
-import { dataHeaders } from './headers';
+import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
+import { safely } from '../../lib/safely';
+import { steadyMs } from '../../lib/time';
+import { dataHeaders } from '../answers/headers';
+import { EventGzip } from './gzip';
 
 /** Milliseconds; shorter than the shortest known idle timeout of proxies. */
 const HEARTBEAT_MS = 15_000;

@@ -1,7 +1,7 @@
 /** Readiness: whether the router can do its whole work now, for `/readyz`. */
-import type { Database } from '../database/database';
-import { storageFault } from '../lib/storage-faults';
-import { steadyMs } from '../lib/time';
+import type { Database } from '../../database/database';
+import { storageFault } from '../../lib/storage-faults';
+import { steadyMs } from '../../lib/time';
 import type { Draining } from './draining';
 
 /** Anybody may call `/readyz`, as often as they want, and each check writes to the disk. */

@@ -3,8 +3,8 @@
  * whether it can do its whole work now, by its status.
  */
 import { Elysia } from 'elysia';
-import type { Config } from '../config/config';
-import type { Database } from '../database/database';
+import type { Config } from '../../config/config';
+import type { Database } from '../../database/database';
 import type { Draining } from './draining';
 import { readinessOf } from './readiness';
 

@@ -1,6 +1,6 @@
 /** Shows refused forms again, with the typed values and the problems. */
-import type { FormState } from '../../views/models';
-import { AppError } from '../lib/errors';
+import type { FormState } from '../../../views/models';
+import { AppError } from '../../lib/errors';
 
 /** The refusal that a form can show. Throws anything else again: faults of the router go to the error page. */
 export function refusalOf(error: unknown): AppError {

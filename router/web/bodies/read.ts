@@ -1,6 +1,6 @@
 /** Reads the bodies of requests up to a limit, whatever length they declare, within the memory for bodies. */
-import type { Share } from '../lib/allowance';
-import { AppError } from '../lib/errors';
+import type { Share } from '../../lib/allowance';
+import { AppError } from '../../lib/errors';
 import { decompressed } from './decompress';
 
 /** Bytes. Shorter bodies do not count against the memory limit: a connection alone costs as much. */

@@ -1,10 +1,10 @@
 /** Every stream that is open, so that revoking a session or key ends its streams (law 20) and a shutdown ends all. */
 
-import { Allowance } from '../lib/allowance';
-import { AppError } from '../lib/errors';
-import type { Events } from '../lib/events';
-import { type IndexedMember, IndexedSet } from '../lib/indexed-set';
-import { safely } from '../lib/safely';
+import { Allowance } from '../../lib/allowance';
+import { AppError } from '../../lib/errors';
+import type { Events } from '../../lib/events';
+import { type IndexedMember, IndexedSet } from '../../lib/indexed-set';
+import { safely } from '../../lib/safely';
 
 export interface Holder {
   readonly userId: string;

@@ -1,7 +1,7 @@
 /** The worker thread that renders Markdown (rendering.ts). Terminated when it takes too long. */
-import { type Change, changesBetween } from '../../views/growth';
-import { hasDefinitions, renderGrowing, renderMarkdown, renderTail } from '../../views/markdown';
-import type { Growing, Html, MarkdownLabels } from '../../views/markup';
+import { type Change, changesBetween } from '../../../views/growth';
+import { hasDefinitions, renderGrowing, renderMarkdown, renderTail } from '../../../views/markdown';
+import type { Growing, Html, MarkdownLabels } from '../../../views/markup';
 
 declare const self: Worker;
 

@@ -3,11 +3,11 @@
  * takes too long, or whose markup is too long, is shown as plain text. Finished answers are rendered once and cached.
  */
 
-import { changesBetween } from '../../views/growth';
-import { type Growing, type Html, type MarkdownLabels, noHtml, renderPlain } from '../../views/markup';
-import { Recent } from '../lib/lru';
-import { within } from '../lib/time';
-import { type Outcome, WorkerPool } from '../lib/worker-pool';
+import { changesBetween } from '../../../views/growth';
+import { type Growing, type Html, type MarkdownLabels, noHtml, renderPlain } from '../../../views/markup';
+import { Recent } from '../../lib/lru';
+import { within } from '../../lib/time';
+import { type Outcome, WorkerPool } from '../../lib/worker-pool';
 import type { Growth, Had, RenderJob, RenderResult } from './markdown-worker';
 import { workerFile } from './worker-file';
 

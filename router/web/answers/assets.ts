@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { staticPlugin } from '@elysiajs/static';
 import { Elysia } from 'elysia';
-import { HTMX, SCRIPT, STYLES, scripts, styles } from '../../views/assets';
-import { repositoryRoot } from '../config/root';
-import { sha256 } from '../lib/ids';
+import { HTMX, SCRIPT, STYLES, scripts, styles } from '../../../views/assets';
+import { repositoryRoot } from '../../config/root';
+import { sha256 } from '../../lib/ids';
 import { PAGE_HEADERS } from './headers';
 
 const YEAR_SECONDS = 31_536_000;

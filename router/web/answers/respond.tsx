@@ -4,19 +4,19 @@
  */
 import { Elysia, ValidationError } from 'elysia';
 import type { VNode } from 'preact';
-import { ErrorPage } from '../../views/error';
-import { locales, type Text } from '../../views/locales';
-import type { Shell } from '../../views/models';
-import { renderPage, renderPart } from '../../views/render';
-import { AppError, toAppError, toOpenAiError } from '../lib/errors';
-import { newId } from '../lib/ids';
-import { httpLog } from '../lib/log';
+import { ErrorPage } from '../../../views/error';
+import { locales, type Text } from '../../../views/locales';
+import type { Shell } from '../../../views/models';
+import { renderPage, renderPart } from '../../../views/render';
+import { AppError, toAppError, toOpenAiError } from '../../lib/errors';
+import { newId } from '../../lib/ids';
+import { httpLog } from '../../lib/log';
+import { tooLarge } from '../bodies/read';
+import type { Guard } from '../guard';
+import type { Draining } from '../health/draining';
+import { type Reader, readerOf, textOf } from '../reader';
 import { assetUrl } from './assets';
-import type { Draining } from './draining';
-import type { Guard } from './guard';
 import { DATA_HEADERS, dataHeaders, PAGE_HEADERS } from './headers';
-import { tooLarge } from './read-body';
-import { type Reader, readerOf, textOf } from './reader';
 
 /** Whether the answer will be inserted into a page that is already loaded. */
 export function isPartRequest(request: Request): boolean {

@@ -1,6 +1,6 @@
 /** The end of the router in order: nothing new is begun, and what is under way gets some time to end by itself. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { AppError } from '../lib/errors';
+import { AppError } from '../../lib/errors';
 
 /** How often the router looks whether everything has ended. */
 const LOOK_MS = 50;

@@ -5,8 +5,8 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Elysia } from 'elysia';
+import { acceptsGzip } from '../streams/gzip';
 import { isAssetPath } from './assets';
-import { acceptsGzip } from './event-gzip';
 
 const COMPRESSIBLE = /^(text\/(html|css|javascript)|application\/javascript|image\/svg\+xml)/;
 /** Bytes. For shorter bodies, the overhead of gzip outweighs its gain. */

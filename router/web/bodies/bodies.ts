@@ -1,10 +1,10 @@
 /** Bodies of forms and of the router's own JSON: read within a limit before Elysia, which has none, reads them. */
 import { Elysia } from 'elysia';
-import { type Allowance, Share } from '../lib/allowance';
-import { AppError } from '../lib/errors';
-import { isJsonObject, type JsonObject, parseBody } from '../lib/json';
-import type { Clients } from './clients';
-import { readBody } from './read-body';
+import { type Allowance, Share } from '../../lib/allowance';
+import { AppError } from '../../lib/errors';
+import { isJsonObject, type JsonObject, parseBody } from '../../lib/json';
+import type { Clients } from '../clients';
+import { readBody } from './read';
 
 /** Bytes. No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
 export const FORM_BYTES_MAX = 1_048_576;

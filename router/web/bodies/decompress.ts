@@ -1,7 +1,7 @@
 /** Decompresses the bodies of requests (HTTP content codings) within the size limit of the body. */
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, type InputType, inflate, type ZlibOptions, zstdDecompress } from 'node:zlib';
-import { AppError } from '../lib/errors';
+import { AppError } from '../../lib/errors';
 
 type Decompress = (bytes: InputType, options: ZlibOptions) => Promise<Uint8Array<ArrayBuffer>>;
 
