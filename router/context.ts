@@ -46,9 +46,9 @@ import { runnersStore } from './runners/store';
 import { wireRunners } from './runners/wire';
 import { schedulesStore } from './schedules/store';
 import { wireSchedules } from './schedules/wire';
-import { budgetsStore } from './usage/budgets-store';
 import { deleteOldCalls } from './usage/retention';
-import { usageStore } from './usage/store';
+import { budgetsStore } from './usage/store/budgets';
+import { usageStore } from './usage/store/calls';
 import { wireUsage } from './usage/wire';
 import { wireWeb } from './web/wire';
 

@@ -6,7 +6,7 @@ import type { ShellOf } from '../accounts/present-pages';
 import { AUDIT_ACTIONS, type AuditService } from '../audit/audit';
 import type { AuditEvent, AuditFilter } from '../audit/store';
 import { AppError } from '../lib/errors';
-import { csvStream, type Line, wantsCsv } from '../usage/csv';
+import { csvStream, type Line, wantsCsv } from '../usage/reports/csv';
 import { page } from '../web/answers/respond';
 import type { OpenStreams } from '../web/streams/open-streams';
 

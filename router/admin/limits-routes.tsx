@@ -10,7 +10,7 @@ import type { UsersService } from '../accounts/users/users';
 import type { BackendRegistry } from '../backends/backends';
 import { numberOf } from '../lib/text';
 import type { RunnersService } from '../runners/runners';
-import { type BudgetsService, EVERYBODY as EVERYBODYS_BUDGET } from '../usage/budgets';
+import { type BudgetsService, EVERYBODY as EVERYBODYS_BUDGET } from '../usage/budgets/budgets';
 import { refusedForm } from '../web/answers/refused-form';
 import { page, seeOther } from '../web/answers/respond';
 

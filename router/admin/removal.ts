@@ -12,7 +12,7 @@ import { AppError } from '../lib/errors';
 import { accountsLog } from '../lib/log';
 import type { RunnersService } from '../runners/runners';
 import type { RunnersStore } from '../runners/store';
-import type { BudgetsService } from '../usage/budgets';
+import type { BudgetsService } from '../usage/budgets/budgets';
 
 /** Users of one pass. */
 const PURGED_AT_ONCE = 20;

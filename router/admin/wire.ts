@@ -12,7 +12,7 @@ import type { CredentialsService } from '../credentials/credentials';
 import type { InstallationStore } from '../database/installation-store';
 import type { RunnersService } from '../runners/runners';
 import type { RunnersStore } from '../runners/store';
-import type { BudgetsService } from '../usage/budgets';
+import type { BudgetsService } from '../usage/budgets/budgets';
 import type { Clients } from '../web/clients';
 import { diskUseService } from './disk-use';
 import { logReads } from './log-reads';

@@ -3,7 +3,7 @@ import type { Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
 import type { CredentialsService } from '../../credentials/credentials';
 import type { Events } from '../../lib/events';
-import type { BudgetsService } from '../../usage/budgets';
+import type { BudgetsService } from '../../usage/budgets/budgets';
 import type { OpenStreams } from '../../web/streams/open-streams';
 import type { ChatViewDeps } from '../pages/present';
 import type { Conversation } from '../store/conversations';

@@ -2,9 +2,9 @@
  * Prices of models, which the administrator maintains: an amount per million tokens and per call, in a currency of
  * their choice; and the list of models for which the shared key may be used.
  */
-import { AppError } from '../lib/errors';
-import type { Price, UsageStore } from './store';
-import type { Tokens } from './tokens';
+import { AppError } from '../../lib/errors';
+import type { Price, UsageStore } from '../store/calls';
+import type { Tokens } from '../tokens';
 
 const MODEL_LENGTH_MAX = 200;
 /** Far above the price of any model: a larger number is a typing error. */

@@ -1,11 +1,11 @@
 /** Usage reports: totals, groups, and single calls; of one user or of all. Days are UTC days. */
 
-import type { KeysStore } from '../accounts/keys/store';
-import type { UsersStore } from '../accounts/users/store';
-import type { AgentsStore } from '../agents/store';
-import type { BackendRegistry } from '../backends/backends';
-import { AppError } from '../lib/errors';
-import type { UsageDimension, UsageGroup, UsageRange, UsageRow, UsageStore, UsageTotals } from './store';
+import type { KeysStore } from '../../accounts/keys/store';
+import type { UsersStore } from '../../accounts/users/store';
+import type { AgentsStore } from '../../agents/store';
+import type { BackendRegistry } from '../../backends/backends';
+import { AppError } from '../../lib/errors';
+import type { UsageDimension, UsageGroup, UsageRange, UsageRow, UsageStore, UsageTotals } from '../store/calls';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;

@@ -1,14 +1,14 @@
 /** Presents budgets and their owners for pages and the API. Looks up names; decides nothing. */
-import type { Flash, FormState } from '../../views/models';
-import type { BudgetSubject, BudgetView } from '../../views/usage/models';
-import type { AccountsService } from '../accounts/accounts';
-import type { KeysService } from '../accounts/keys/keys';
-import type { KeyName } from '../accounts/keys/store';
-import type { User, UserName } from '../accounts/users/store';
-import { flashOf } from '../web/answers/flash';
-import { type Reader, textOf } from '../web/reader';
+import type { Flash, FormState } from '../../../views/models';
+import type { BudgetSubject, BudgetView } from '../../../views/usage/models';
+import type { AccountsService } from '../../accounts/accounts';
+import type { KeysService } from '../../accounts/keys/keys';
+import type { KeyName } from '../../accounts/keys/store';
+import type { User, UserName } from '../../accounts/users/store';
+import { flashOf } from '../../web/answers/flash';
+import { type Reader, textOf } from '../../web/reader';
+import { money } from '../reports/present';
 import type { BudgetState } from './budgets';
-import { money } from './present-report';
 
 /** Users, and keys, from which one is chosen. */
 const CHOICES_MAX = 200;

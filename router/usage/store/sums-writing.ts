@@ -1,9 +1,9 @@
 /** Writes the running totals of usage (`usage_sums`), which `sums-store.ts` reads. */
 import { and, eq, gte, lt, sql } from 'drizzle-orm';
-import type { Db } from '../database/database';
-import { usageSeries, usageSums } from '../database/schema/usage';
-import { lazy } from '../lib/lazy';
-import type { NewUsageRow } from './store';
+import type { Db } from '../../database/database';
+import { usageSeries, usageSums } from '../../database/schema/usage';
+import { lazy } from '../../lib/lazy';
+import type { NewUsageRow } from './calls';
 
 export const DAY_MS = 86_400_000;
 /** Costs are summed as integers, in 10^-12 of the currency. */

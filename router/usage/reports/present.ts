@@ -1,10 +1,10 @@
 /** Presents usage reports for pages and the API. Looks up names; decides nothing. */
 
-import type { Text } from '../../views/locales';
-import type { UsageFigures, UsageLine, UsageView } from '../../views/usage/models';
-import { type Reader, textOf } from '../web/reader';
+import type { Text } from '../../../views/locales';
+import type { UsageFigures, UsageLine, UsageView } from '../../../views/usage/models';
+import { type Reader, textOf } from '../../web/reader';
+import type { UsageDimension, UsageTotals } from '../store/calls';
 import { type Days, type NamedGroup, type Scope, stepOf, timesIn, type UsageService } from './reports';
-import type { UsageDimension, UsageTotals } from './store';
 
 /** The dimensions by which a page divides its days. */
 type Division = Exclude<UsageDimension, 'day'>;

@@ -1,17 +1,17 @@
 /** Prices of models: the administrator's page, and `/api/admin/prices`. */
 import { Elysia, t } from 'elysia';
-import { AdminPricesPage } from '../../views/admin/page';
-import type { FormState } from '../../views/models';
-import type { PriceView } from '../../views/usage/models';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { ShellOf } from '../accounts/present-pages';
-import { AppError } from '../lib/errors';
-import { numberOf } from '../lib/text';
-import { refusedForm } from '../web/answers/refused-form';
-import { page, seeOther } from '../web/answers/respond';
-import { saidOf } from './present';
+import { AdminPricesPage } from '../../../views/admin/page';
+import type { FormState } from '../../../views/models';
+import type { PriceView } from '../../../views/usage/models';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { ShellOf } from '../../accounts/present-pages';
+import { AppError } from '../../lib/errors';
+import { numberOf } from '../../lib/text';
+import { refusedForm } from '../../web/answers/refused-form';
+import { page, seeOther } from '../../web/answers/respond';
+import { saidOf } from '../budgets/present';
+import type { Price } from '../store/calls';
 import type { PricesService } from './prices';
-import type { Price } from './store';
 
 const priceBody = t.Object({
   prompt: t.Number(),

@@ -4,10 +4,10 @@
  */
 import { and, eq, gt, gte, inArray, lt, max, type SQL, sql } from 'drizzle-orm';
 import { alias, type SQLiteSelect } from 'drizzle-orm/sqlite-core';
-import type { Db } from '../database/database';
-import { inList } from '../database/in-list';
-import { budgets, usageSeries, usageSums } from '../database/schema/usage';
-import { type Amounts, DAY_MS, eachName, PICOS, sumsWriter } from './sums-writing-store';
+import type { Db } from '../../database/database';
+import { inList } from '../../database/in-list';
+import { budgets, usageSeries, usageSums } from '../../database/schema/usage';
+import { type Amounts, DAY_MS, eachName, PICOS, sumsWriter } from './sums-writing';
 
 /** Whole UTC days: from the one of `fromMs` until before the one of `untilMs`, of one user or of all. */
 export interface UsageRange {

@@ -2,12 +2,12 @@
  * Budgets: what a user, one of their keys, or each user without a budget of their own may use in a UTC day or month. What is
  * used of them is in memory (`budget-counters.ts`), so that a call is checked without the database.
  */
-import { AppError } from '../lib/errors';
-import { budgetCounters, endOf, PERIODS } from './budget-counters';
-import type { Budget, BudgetsStore } from './budgets-store';
-import { Held } from './held';
-import type { Amount, Counted, Refusal } from './limits';
-import type { NewUsageRow, UsageStore } from './store';
+import { AppError } from '../../lib/errors';
+import { Held } from '../held';
+import type { Amount, Counted, Refusal } from '../limits';
+import type { Budget, BudgetsStore } from '../store/budgets';
+import type { NewUsageRow, UsageStore } from '../store/calls';
+import { budgetCounters, endOf, PERIODS } from './counters';
 
 type Unit = Budget['unit'];
 

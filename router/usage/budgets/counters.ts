@@ -3,9 +3,9 @@
  * from the database when a budget comes into force, at boot or when it is set.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Budget } from './budgets-store';
-import type { Amount } from './limits';
-import type { NewUsageRow, UsageStore } from './store';
+import type { Amount } from '../limits';
+import type { Budget } from '../store/budgets';
+import type { NewUsageRow, UsageStore } from '../store/calls';
 
 type Period = Budget['period'];
 

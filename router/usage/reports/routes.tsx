@@ -1,20 +1,20 @@
 /** Usage: the pages, `/api/me/usage` and `/api/admin/usage`, as JSON and CSV. */
 import { Elysia, t } from 'elysia';
-import { AdminUsagePage } from '../../views/admin/page';
-import type { FormState } from '../../views/models';
-import { UsagePage } from '../../views/usage/page';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { KeysService } from '../accounts/keys/keys';
-import type { ShellOf } from '../accounts/present-pages';
-import { AppError } from '../lib/errors';
-import { page } from '../web/answers/respond';
-import type { OpenStreams } from '../web/streams/open-streams';
-import type { BudgetsService } from './budgets';
+import { AdminUsagePage } from '../../../views/admin/page';
+import type { FormState } from '../../../views/models';
+import { UsagePage } from '../../../views/usage/page';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { KeysService } from '../../accounts/keys/keys';
+import type { ShellOf } from '../../accounts/present-pages';
+import { AppError } from '../../lib/errors';
+import { page } from '../../web/answers/respond';
+import type { OpenStreams } from '../../web/streams/open-streams';
+import type { BudgetsService } from '../budgets/budgets';
+import { budgetForm, budgetSubjects, budgetViews, ownOwners, saidOf } from '../budgets/present';
+import type { UsageDimension } from '../store/calls';
 import { csvStream, type Line, wantsCsv } from './csv';
-import { budgetForm, budgetSubjects, budgetViews, ownOwners, saidOf } from './present';
-import { figuresJson, type UsagePageOf, usageView } from './present-report';
+import { figuresJson, type UsagePageOf, usageView } from './present';
 import type { Call, Days, Scope, UsageService } from './reports';
-import type { UsageDimension } from './store';
 
 const OWN_GROUPS: readonly UsageDimension[] = ['day', 'model', 'backend', 'agent', 'key'];
 const ADMIN_GROUPS: readonly UsageDimension[] = [...OWN_GROUPS, 'user'];

@@ -3,16 +3,17 @@
  * budget limits the user: a key's budget helps the owner, who could make another key.
  */
 import { Elysia, t } from 'elysia';
-import { AdminBudgetsPage } from '../../views/admin/page';
-import type { FormState } from '../../views/models';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import { AppError } from '../lib/errors';
-import { numberOf } from '../lib/text';
-import { refusedForm } from '../web/answers/refused-form';
-import { page, seeOther } from '../web/answers/respond';
-import { textOf } from '../web/reader';
+import { AdminBudgetsPage } from '../../../views/admin/page';
+import type { FormState } from '../../../views/models';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import { AppError } from '../../lib/errors';
+import { numberOf } from '../../lib/text';
+import { refusedForm } from '../../web/answers/refused-form';
+import { page, seeOther } from '../../web/answers/respond';
+import { textOf } from '../../web/reader';
+import { type UsageRoutesDeps, usagePage } from '../reports/routes';
+import type { Budget } from '../store/budgets';
 import { EVERYBODY } from './budgets';
-import type { Budget } from './budgets-store';
 import {
   budgetForm,
   budgetSubjects,
@@ -24,7 +25,6 @@ import {
   ownOwners,
   saidOf,
 } from './present';
-import { type UsageRoutesDeps, usagePage } from './routes';
 
 const unit = t.Union([t.Literal('tokens'), t.Literal('money')]);
 const period = t.Union([t.Literal('day'), t.Literal('month')]);

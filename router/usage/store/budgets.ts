@@ -1,7 +1,7 @@
 /** Budgets: at most one for each user and each key. */
 import { eq } from 'drizzle-orm';
-import type { Db } from '../database/database';
-import { budgets } from '../database/schema/usage';
+import type { Db } from '../../database/database';
+import { budgets } from '../../database/schema/usage';
 
 export type Budget = typeof budgets.$inferSelect;
 

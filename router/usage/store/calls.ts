@@ -1,11 +1,11 @@
 /** The usage of upstream calls, and the prices of models. */
 import { and, eq, getTableColumns, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
-import { type Db, transaction } from '../database/database';
-import { prices, sharedModels, usage } from '../database/schema/usage';
-import { lazy } from '../lib/lazy';
-import { sumsStore, type UsageRange } from './sums-store';
+import { type Db, transaction } from '../../database/database';
+import { prices, sharedModels, usage } from '../../database/schema/usage';
+import { lazy } from '../../lib/lazy';
+import { sumsStore, type UsageRange } from './sums';
 
-export type { UsageDimension, UsageGroup, UsageRange, UsageTotals } from './sums-store';
+export type { UsageDimension, UsageGroup, UsageRange, UsageTotals } from './sums';
 
 export type UsageRow = typeof usage.$inferSelect;
 export type NewUsageRow = typeof usage.$inferInsert;

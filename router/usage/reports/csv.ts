@@ -1,6 +1,6 @@
 /** Tables as CSV (RFC 4180), written while they are read. `csv-stringify` protects less against formulas (decision 0030). */
-import { AppError } from '../lib/errors';
-import { dataHeaders } from '../web/answers/headers';
+import { AppError } from '../../lib/errors';
+import { dataHeaders } from '../../web/answers/headers';
 
 export type Cell = string | number | boolean | null;
 export type Line = readonly Cell[];
