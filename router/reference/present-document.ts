@@ -7,7 +7,7 @@ import { toOpenAPISchema } from '@elysiajs/openapi/openapi';
 import pkg from '../../package.json';
 import { accountOperations, keyOperations, signInOperations } from '../accounts/operations';
 import { installationOperations } from '../admin/operations';
-import { userOperations } from '../admin/users-operations';
+import { userOperations } from '../admin/users/operations';
 import { agentOperations } from '../chat/api/agents-operations';
 import { conversationOperations } from '../chat/api/operations';
 import { credentialOperations, sharingOperations } from '../credentials/operations';

@@ -1,8 +1,8 @@
 /** Who read the output of whose runner, for the audit: once for a page and its stream together, however often more of it is read. */
-import type { Who } from '../accounts/identify';
-import type { AuditAction, AuditService } from '../audit/audit';
-import { Recent } from '../lib/lru';
-import type { Clients } from '../web/clients';
+import type { Who } from '../../accounts/identify';
+import type { AuditAction, AuditService } from '../../audit/audit';
+import { Recent } from '../../lib/lru';
+import type { Clients } from '../../web/clients';
 
 type Server = Parameters<Clients['address']>[1];
 

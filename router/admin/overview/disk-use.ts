@@ -3,7 +3,7 @@ import type { Dir } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { processLog } from '../lib/log';
+import { processLog } from '../../lib/log';
 
 /** Files of one walk. Beyond it the sums are the least that there is. */
 const FILES_MAX = 2_000_000;

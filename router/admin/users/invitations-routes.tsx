@@ -1,18 +1,18 @@
 /** Administration → Invitations: made, listed and revoked, on a page and at `/api/admin/invitations`. */
 import { Elysia, t } from 'elysia';
-import { AdminInvitationsPage } from '../../views/admin/invitations';
-import type { FormState } from '../../views/models';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { InvitationsService } from '../accounts/links/invitations';
-import type { Invitation } from '../accounts/links/store';
-import type { ShellOf } from '../accounts/present-pages';
-import type { Once } from '../lib/once';
-import { numberOf } from '../lib/text';
-import { refusedForm } from '../web/answers/refused-form';
-import { page, seeOther } from '../web/answers/respond';
-import { textOf } from '../web/reader';
-import { START_PATH } from './start';
-import { isFromStart, type StartPage } from './start-routes';
+import { AdminInvitationsPage } from '../../../views/admin/invitations';
+import type { FormState } from '../../../views/models';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { InvitationsService } from '../../accounts/links/invitations';
+import type { Invitation } from '../../accounts/links/store';
+import type { ShellOf } from '../../accounts/present-pages';
+import type { Once } from '../../lib/once';
+import { numberOf } from '../../lib/text';
+import { refusedForm } from '../../web/answers/refused-form';
+import { page, seeOther } from '../../web/answers/respond';
+import { textOf } from '../../web/reader';
+import { isFromStart, type StartPage } from '../start/routes';
+import { START_PATH } from '../start/start';
 
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });

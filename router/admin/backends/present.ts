@@ -1,10 +1,10 @@
 /** Turns the entries of `backends.json` into what the administrator's page and API show. */
-import type { AdminBackendView } from '../../views/admin/models';
-import { EVERYBODY, type UserLimitsService } from '../accounts/users/limits';
-import type { Backend, BackendRegistry } from '../backends/backends';
-import type { PlatformsService } from '../platforms/health';
-import type { ImagesService } from '../platforms/images';
-import type { RunnersService } from '../runners/runners';
+import type { AdminBackendView } from '../../../views/admin/models';
+import { EVERYBODY, type UserLimitsService } from '../../accounts/users/limits';
+import type { Backend, BackendRegistry } from '../../backends/backends';
+import type { PlatformsService } from '../../platforms/health';
+import type { ImagesService } from '../../platforms/images';
+import type { RunnersService } from '../../runners/runners';
 
 export interface BackendsDeps {
   readonly backends: BackendRegistry;

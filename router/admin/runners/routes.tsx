@@ -1,15 +1,15 @@
 /** Administration → Runners: those of all users, with their output; stopped and restarted. And `/api/admin/runners`. */
 import { Elysia, t } from 'elysia';
-import { AdminRunnerPage, AdminRunnersPage } from '../../views/admin/runners';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { ShellOf } from '../accounts/present-pages';
-import type { AgentsService } from '../agents/agents';
-import { AppError } from '../lib/errors';
-import { runnerLog } from '../runners/pages/present';
-import { page, seeOther } from '../web/answers/respond';
-import type { Clients } from '../web/clients';
+import { AdminRunnerPage, AdminRunnersPage } from '../../../views/admin/runners';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { ShellOf } from '../../accounts/present-pages';
+import type { AgentsService } from '../../agents/agents';
+import { AppError } from '../../lib/errors';
+import { runnerLog } from '../../runners/pages/present';
+import { page, seeOther } from '../../web/answers/respond';
+import type { Clients } from '../../web/clients';
 import type { LogReads } from './log-reads';
-import { type FleetDeps, runnerJson, runnersPage, runnerViews } from './present-runners';
+import { type FleetDeps, runnerJson, runnersPage, runnerViews } from './present';
 
 /** Runners in one answer of the API. */
 const LISTED_MAX = 1_000;

@@ -4,14 +4,14 @@
  * a page that was away gets every part anew and is right again.
  */
 import type { JSX } from 'preact';
-import { LivePart, LiveText } from '../../views/admin/live';
-import type { Who } from '../accounts/identify';
-import type { Events, RouterEvent } from '../lib/events';
-import { httpLog } from '../lib/log';
-import { steadyMs } from '../lib/time';
-import { partHtml } from '../web/answers/respond';
-import type { OpenStreams } from '../web/streams/open-streams';
-import { type EventWriter, eventStream } from '../web/streams/sse';
+import { LivePart, LiveText } from '../../../views/admin/live';
+import type { Who } from '../../accounts/identify';
+import type { Events, RouterEvent } from '../../lib/events';
+import { httpLog } from '../../lib/log';
+import { steadyMs } from '../../lib/time';
+import { partHtml } from '../../web/answers/respond';
+import type { OpenStreams } from '../../web/streams/open-streams';
+import { type EventWriter, eventStream } from '../../web/streams/sse';
 
 /** The shortest time between two updates of one page. */
 const EVERY_MS = 1_000;

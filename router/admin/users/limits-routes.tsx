@@ -1,18 +1,18 @@
 /** What users may have: for one of them, or for everybody; on a page and at `/api/admin/limits`. */
 import { Elysia, t } from 'elysia';
-import { AdminLimitsPage, type BudgetLine, type UsualLimit } from '../../views/admin/limits';
-import type { FormState } from '../../views/models';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { ShellOf } from '../accounts/present-pages';
-import { type AskedLimits, EVERYBODY, type UserLimitsService } from '../accounts/users/limits';
-import type { User } from '../accounts/users/store';
-import type { UsersService } from '../accounts/users/users';
-import type { BackendRegistry } from '../backends/backends';
-import { numberOf } from '../lib/text';
-import type { RunnersService } from '../runners/runners';
-import { type BudgetsService, EVERYBODY as EVERYBODYS_BUDGET } from '../usage/budgets/budgets';
-import { refusedForm } from '../web/answers/refused-form';
-import { page, seeOther } from '../web/answers/respond';
+import { AdminLimitsPage, type BudgetLine, type UsualLimit } from '../../../views/admin/limits';
+import type { FormState } from '../../../views/models';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { ShellOf } from '../../accounts/present-pages';
+import { type AskedLimits, EVERYBODY, type UserLimitsService } from '../../accounts/users/limits';
+import type { User } from '../../accounts/users/store';
+import type { UsersService } from '../../accounts/users/users';
+import type { BackendRegistry } from '../../backends/backends';
+import { numberOf } from '../../lib/text';
+import type { RunnersService } from '../../runners/runners';
+import { type BudgetsService, EVERYBODY as EVERYBODYS_BUDGET } from '../../usage/budgets/budgets';
+import { refusedForm } from '../../web/answers/refused-form';
+import { page, seeOther } from '../../web/answers/respond';
 
 const typed = t.String({ maxLength: 100 });
 const fields = t.Object({

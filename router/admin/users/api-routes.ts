@@ -1,10 +1,10 @@
 /** `/api/admin/users`: the predecessor's users API, with pages, reset links and disabling. */
 import { Elysia, t } from 'elysia';
-import type { SessionPlugin } from '../accounts/identify';
-import { asPredecessor, userJson } from '../accounts/users/present';
-import type { User } from '../accounts/users/store';
-import type { UsersService } from '../accounts/users/users';
-import { AppError } from '../lib/errors';
+import type { SessionPlugin } from '../../accounts/identify';
+import { asPredecessor, userJson } from '../../accounts/users/present';
+import type { User } from '../../accounts/users/store';
+import type { UsersService } from '../../accounts/users/users';
+import { AppError } from '../../lib/errors';
 import type { RemovalService } from './removal';
 
 /** Users in one answer. */

@@ -1,13 +1,13 @@
 /** Turns all runners into what the administrator's pages and API show. */
-import type { AdminRunnerView } from '../../views/admin/models';
-import type { AccountsService } from '../accounts/accounts';
-import type { BackendRegistry } from '../backends/backends';
-import { startView } from '../chat/pages/present-runner';
-import { runnerAddress } from '../runners/api/present';
-import type { LoadsService } from '../runners/loads';
-import type { RunnersService } from '../runners/runners';
-import type { Awake, Running } from '../runners/slots/lookups';
-import type { Reader } from '../web/reader';
+import type { AdminRunnerView } from '../../../views/admin/models';
+import type { AccountsService } from '../../accounts/accounts';
+import type { BackendRegistry } from '../../backends/backends';
+import { startView } from '../../chat/pages/present-runner';
+import { runnerAddress } from '../../runners/api/present';
+import type { LoadsService } from '../../runners/loads';
+import type { RunnersService } from '../../runners/runners';
+import type { Awake, Running } from '../../runners/slots/lookups';
+import type { Reader } from '../../web/reader';
 
 export interface FleetDeps {
   readonly accounts: Pick<AccountsService, 'namesOf'>;

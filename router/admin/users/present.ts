@@ -1,8 +1,8 @@
 /** Turns users into what the administrator's pages show. */
-import type { UserView } from '../../views/accounts/models';
-import type { Who } from '../accounts/identify';
-import type { User } from '../accounts/users/store';
-import type { UsersService } from '../accounts/users/users';
+import type { UserView } from '../../../views/accounts/models';
+import type { Who } from '../../accounts/identify';
+import type { User } from '../../accounts/users/store';
+import type { UsersService } from '../../accounts/users/users';
 
 /** Users on one page. */
 const SHOWN_MAX = 50;

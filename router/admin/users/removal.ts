@@ -2,17 +2,17 @@
  * Keeps users out and deletes them, with everything of theirs that is at work: answers, runners, homes. Usage stays, so
  * that what was spent stays in the reports.
  */
-import type { UserLimitsService } from '../accounts/users/limits';
-import { requireNotAdmin, type UsersService } from '../accounts/users/users';
-import type { AgentsService } from '../agents/agents';
-import { deleteHome, homePath } from '../agents/homes';
-import type { AuditService } from '../audit/audit';
-import type { GenerationsService } from '../chat/generations/generations';
-import { AppError } from '../lib/errors';
-import { accountsLog } from '../lib/log';
-import type { RunnersService } from '../runners/runners';
-import type { RunnersStore } from '../runners/store';
-import type { BudgetsService } from '../usage/budgets/budgets';
+import type { UserLimitsService } from '../../accounts/users/limits';
+import { requireNotAdmin, type UsersService } from '../../accounts/users/users';
+import type { AgentsService } from '../../agents/agents';
+import { deleteHome, homePath } from '../../agents/homes';
+import type { AuditService } from '../../audit/audit';
+import type { GenerationsService } from '../../chat/generations/generations';
+import { AppError } from '../../lib/errors';
+import { accountsLog } from '../../lib/log';
+import type { RunnersService } from '../../runners/runners';
+import type { RunnersStore } from '../../runners/store';
+import type { BudgetsService } from '../../usage/budgets/budgets';
 
 /** Users of one pass. */
 const PURGED_AT_ONCE = 20;

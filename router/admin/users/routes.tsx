@@ -1,23 +1,23 @@
 /** Administration → Users: the list, a user's page, and what can be done there. */
 import { Elysia, t } from 'elysia';
-import { AdminUserPage } from '../../views/admin/user';
-import { AdminUsersPage } from '../../views/admin/users';
-import type { Text } from '../../views/locales';
-import type { FormState } from '../../views/models';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { IdentitiesService } from '../accounts/oidc/identities';
-import type { ShellOf } from '../accounts/present-pages';
-import type { User } from '../accounts/users/store';
-import { AppError } from '../lib/errors';
-import type { Once } from '../lib/once';
-import { flashOf } from '../web/answers/flash';
-import { refusalOf, refusedForm } from '../web/answers/refused-form';
-import { page, seeOther } from '../web/answers/respond';
-import { textOf } from '../web/reader';
+import { AdminUserPage } from '../../../views/admin/user';
+import { AdminUsersPage } from '../../../views/admin/users';
+import type { Text } from '../../../views/locales';
+import type { FormState } from '../../../views/models';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { IdentitiesService } from '../../accounts/oidc/identities';
+import type { ShellOf } from '../../accounts/present-pages';
+import type { User } from '../../accounts/users/store';
+import { AppError } from '../../lib/errors';
+import type { Once } from '../../lib/once';
+import { flashOf } from '../../web/answers/flash';
+import { refusalOf, refusedForm } from '../../web/answers/refused-form';
+import { page, seeOther } from '../../web/answers/respond';
+import { textOf } from '../../web/reader';
+import { type UsersApiDeps, usersApiRoutes } from './api-routes';
 import type { NewLink } from './invitations-routes';
-import { usersPage, userView } from './present-users';
+import { usersPage, userView } from './present';
 import type { RemovalService } from './removal';
-import { type UsersApiDeps, usersApiRoutes } from './users-api-routes';
 
 const DAY_MS = 86_400_000;
 /** Longer than any of these fields may be. */

@@ -7,15 +7,15 @@ import {
   BackendRow,
   BackendsProblem,
   backendRowId,
-} from '../../views/admin/backends';
-import type { OverviewView } from '../../views/admin/models';
+} from '../../../views/admin/backends';
+import type { OverviewView } from '../../../views/admin/models';
 import {
   OverviewAnswers,
   OverviewDisk,
   OverviewProblems,
   OverviewRunners,
   OverviewVersions,
-} from '../../views/admin/overview';
+} from '../../../views/admin/overview';
 import {
   AdminRunnerGone,
   AdminRunnerHead,
@@ -27,17 +27,17 @@ import {
   RUNNER_LOG_ID,
   RUNNER_LOG_TEXT_ID,
   runnerRowId,
-} from '../../views/admin/runners';
-import { USER_LIST_ID, UserList, UserRow, userRowId } from '../../views/admin/users';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { UsersService } from '../accounts/users/users';
-import { AppError } from '../lib/errors';
-import { runnerLog } from '../runners/pages/present';
-import { type AdminLiveDeps, adminLive, type LivePage } from './live';
-import type { LogReads } from './log-reads';
-import { type BackendsDeps, backendViews } from './present-backends';
-import { type FleetDeps, runnersPage, runnerViews } from './present-runners';
-import { usersPage } from './present-users';
+} from '../../../views/admin/runners';
+import { USER_LIST_ID, UserList, UserRow, userRowId } from '../../../views/admin/users';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { UsersService } from '../../accounts/users/users';
+import { AppError } from '../../lib/errors';
+import { runnerLog } from '../../runners/pages/present';
+import { type BackendsDeps, backendViews } from '../backends/present';
+import type { LogReads } from '../runners/log-reads';
+import { type FleetDeps, runnersPage, runnerViews } from '../runners/present';
+import { usersPage } from '../users/present';
+import { type AdminLiveDeps, adminLive, type LivePage } from './stream';
 
 /** How long a page stands still when nothing is heard: CPU and memory, idle times and sizes change without an event. */
 const FIGURES_MS = 5_000;

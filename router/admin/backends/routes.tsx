@@ -1,17 +1,17 @@
 /** Administration → Backends: the state of each entry of `backends.json`, and fetching its image; also at `/api/admin/backends`. */
 import { Elysia, t } from 'elysia';
-import { AdminBackendsPage } from '../../views/admin/backends';
-import type { AdminBackendView } from '../../views/admin/models';
-import type { Flash } from '../../views/models';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { ShellOf } from '../accounts/present-pages';
-import type { Backend } from '../backends/backends';
-import { AppError } from '../lib/errors';
-import { flashOf } from '../web/answers/flash';
-import { refusalOf } from '../web/answers/refused-form';
-import { page, seeOther } from '../web/answers/respond';
-import { textOf } from '../web/reader';
-import { type BackendsDeps, backendViews } from './present-backends';
+import { AdminBackendsPage } from '../../../views/admin/backends';
+import type { AdminBackendView } from '../../../views/admin/models';
+import type { Flash } from '../../../views/models';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { ShellOf } from '../../accounts/present-pages';
+import type { Backend } from '../../backends/backends';
+import { AppError } from '../../lib/errors';
+import { flashOf } from '../../web/answers/flash';
+import { refusalOf } from '../../web/answers/refused-form';
+import { page, seeOther } from '../../web/answers/respond';
+import { textOf } from '../../web/reader';
+import { type BackendsDeps, backendViews } from './present';
 
 export interface BackendsRoutesDeps extends BackendsDeps {
   readonly shell: ShellOf;

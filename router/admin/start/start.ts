@@ -1,11 +1,11 @@
 /** The administrator's first ten minutes: what of them is done, as it is in the database, and whether they are still shown. */
-import type { InvitationsService } from '../accounts/links/invitations';
-import type { User } from '../accounts/users/store';
-import type { UsersService } from '../accounts/users/users';
-import { UPSTREAM_VARIABLES } from '../backends/traits';
-import type { ConversationsService } from '../chat/conversations';
-import type { CredentialsService } from '../credentials/credentials';
-import type { InstallationStore } from '../database/installation-store';
+import type { InvitationsService } from '../../accounts/links/invitations';
+import type { User } from '../../accounts/users/store';
+import type { UsersService } from '../../accounts/users/users';
+import { UPSTREAM_VARIABLES } from '../../backends/traits';
+import type { ConversationsService } from '../../chat/conversations';
+import type { CredentialsService } from '../../credentials/credentials';
+import type { InstallationStore } from '../../database/installation-store';
 
 export const START_STEPS = ['model', 'share', 'invite', 'answer'] as const;
 export type StartStep = (typeof START_STEPS)[number];

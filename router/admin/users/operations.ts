@@ -1,7 +1,7 @@
 /** What the administrator's routes about users answer, for the OpenAPI document. */
 import { Type as t } from '@sinclair/typebox';
-import { user } from '../accounts/operations';
-import { flag, named, nullable, type OperationGroup, ok, seconds, text, texts, whole } from '../web/operation';
+import { user } from '../../accounts/operations';
+import { flag, named, nullable, type OperationGroup, ok, seconds, text, texts, whole } from '../../web/operation';
 
 const account = named('Account', {
   ...user.properties,

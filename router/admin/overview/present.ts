@@ -1,13 +1,13 @@
 /** Turns the state of the whole installation into what the overview shows. */
 import { stat, statfs } from 'node:fs/promises';
-import pkg from '../../package.json';
-import type { OverviewView } from '../../views/admin/models';
-import type { Config } from '../config/config';
-import type { Database } from '../database/database';
-import type { MetricsService } from '../metrics/metrics';
-import type { PlatformsService } from '../platforms/health';
-import type { LoadsService } from '../runners/loads';
-import type { RunnersService } from '../runners/runners';
+import pkg from '../../../package.json';
+import type { OverviewView } from '../../../views/admin/models';
+import type { Config } from '../../config/config';
+import type { Database } from '../../database/database';
+import type { MetricsService } from '../../metrics/metrics';
+import type { PlatformsService } from '../../platforms/health';
+import type { LoadsService } from '../../runners/loads';
+import type { RunnersService } from '../../runners/runners';
 import type { DiskUseService } from './disk-use';
 
 /** How long an overview serves every page that shows it. */

@@ -1,11 +1,11 @@
 /** Administration → Overview: the whole installation at a glance, on a page and at `/api/admin/overview`. */
 import { Elysia } from 'elysia';
-import type { OverviewView } from '../../views/admin/models';
-import { AdminOverviewPage } from '../../views/admin/overview';
-import type { SessionPlugin } from '../accounts/identify';
-import type { ShellOf } from '../accounts/present-pages';
-import { page, seeOther } from '../web/answers/respond';
-import { overviewJson } from './present-overview';
+import type { OverviewView } from '../../../views/admin/models';
+import { AdminOverviewPage } from '../../../views/admin/overview';
+import type { SessionPlugin } from '../../accounts/identify';
+import type { ShellOf } from '../../accounts/present-pages';
+import { page, seeOther } from '../../web/answers/respond';
+import { overviewJson } from './present';
 
 export interface OverviewRoutesDeps {
   readonly overview: () => Promise<OverviewView>;

@@ -1,17 +1,17 @@
 /** Administration → Start: the administrator's first ten minutes, made of forms that other pages have too. */
 import { Elysia, t } from 'elysia';
-import { AdminStartPage, FROM_START } from '../../views/admin/start';
-import type { AgentView, FormState, Shell } from '../../views/models';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { SettingsPages, SettingsProps, ShellOf } from '../accounts/present-pages';
-import type { BackendRegistry } from '../backends/backends';
-import type { CredentialsService } from '../credentials/credentials';
-import { credentialGroups, groupOf } from '../credentials/present';
-import type { Once } from '../lib/once';
-import { flashOf } from '../web/answers/flash';
-import { page, seeOther } from '../web/answers/respond';
-import { textOf } from '../web/reader';
-import type { NewLink } from './invitations-routes';
+import { AdminStartPage, FROM_START } from '../../../views/admin/start';
+import type { AgentView, FormState, Shell } from '../../../views/models';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { SettingsPages, SettingsProps, ShellOf } from '../../accounts/present-pages';
+import type { BackendRegistry } from '../../backends/backends';
+import type { CredentialsService } from '../../credentials/credentials';
+import { credentialGroups, groupOf } from '../../credentials/present';
+import type { Once } from '../../lib/once';
+import { flashOf } from '../../web/answers/flash';
+import { page, seeOther } from '../../web/answers/respond';
+import { textOf } from '../../web/reader';
+import type { NewLink } from '../users/invitations-routes';
 import { START_PATH, START_STEPS, type StartService, type StartStep } from './start';
 
 export interface StartRoutesDeps {
