@@ -1,6 +1,6 @@
 /** The form in place of an answer that lacked credentials: tests them, or keeps them and asks again. */
 import { Elysia } from 'elysia';
-import { Message } from '../../../views/chat/message';
+import { Message } from '../../../views/chat/message/message';
 import { MissingTrial } from '../../../views/credentials/missing';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';

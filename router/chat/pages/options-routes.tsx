@@ -1,10 +1,10 @@
 /** What the menu of a conversation does: its name, its shelf, its end and the way back. */
 import { Elysia, t } from 'elysia';
 import type { JSX } from 'preact';
-import { ConversationItems } from '../../../views/chat/conversation-list';
 import { ConversationsPage } from '../../../views/chat/conversations-page';
-import { LiveConversationLink, LiveConversationRemove, LiveUndo } from '../../../views/chat/live-sidebar';
 import { OptionsMenu, OptionsPage, RenameForm } from '../../../views/chat/options';
+import { ConversationItems } from '../../../views/chat/sidebar/conversation-list';
+import { LiveConversationLink, LiveConversationRemove, LiveUndo } from '../../../views/chat/sidebar/live';
 import type { OptionsView } from '../../../views/models';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import { refusalOf } from '../../web/answers/refused-form';

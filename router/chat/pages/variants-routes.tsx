@@ -1,7 +1,7 @@
 /** One message of a conversation: it is looked at, edited, asked for again, deleted, or another variant of it is shown. */
 import { Elysia, t } from 'elysia';
-import { EditMessage } from '../../../views/chat/edit-message';
-import { Message } from '../../../views/chat/message';
+import { EditMessage } from '../../../views/chat/message/edit';
+import { Message } from '../../../views/chat/message/message';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import { AppError } from '../../lib/errors';
 import { refusalOf } from '../../web/answers/refused-form';

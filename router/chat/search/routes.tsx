@@ -1,6 +1,6 @@
 /** The search page, and its results for the dialog. */
 import { Elysia, t } from 'elysia';
-import { SearchPage, SearchResults } from '../../../views/chat/search';
+import { SearchPage, SearchResults } from '../../../views/chat/sidebar/search';
 import type { SearchView, Shell } from '../../../views/models';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { AgentsService } from '../../agents/agents';

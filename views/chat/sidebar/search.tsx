@@ -1,9 +1,9 @@
-import { Icon } from '../icons';
-import { Time } from '../kit/time';
-import { AppLayout, SidebarButton } from '../layout';
-import type { SearchHit, SearchView, Shell, TextPiece } from '../models';
-import { useText } from '../render';
-import { AgentMark } from './agent-mark';
+import { Icon } from '../../icons';
+import { Time } from '../../kit/time';
+import { AppLayout, SidebarButton } from '../../layout';
+import type { SearchHit, SearchView, Shell, TextPiece } from '../../models';
+import { useText } from '../../render';
+import { AgentMark } from '../agent-mark';
 
 /** The page of a search, which works without scripts. */
 export function SearchPage({ shell, search }: { shell: Shell; search: SearchView }) {

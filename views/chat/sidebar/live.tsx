@@ -1,12 +1,12 @@
 /** The events of a live stream that are about the sidebar: the runners of its agents, and its list of conversations. */
 
-import type { ConversationLink, ConversationList, RunnerView } from '../models';
-import { useText } from '../render';
-import { AvailabilityNotice } from '../runners/availability';
-import { RunnerBadge, RunnerPanel } from '../runners/runner';
-import { ConversationTitle } from './conversation';
+import type { ConversationLink, ConversationList, RunnerView } from '../../models';
+import { useText } from '../../render';
+import { AvailabilityNotice } from '../../runners/availability';
+import { RunnerBadge, RunnerPanel } from '../../runners/runner';
+import { ConversationTitle } from '../conversation';
+import { Undoable } from '../options';
 import { ConversationItem, ConversationItems, PinnedItems } from './conversation-list';
-import { Undoable } from './options';
 
 /** The runner's state, and whether there can be one, wherever the page shows it. */
 export function LiveRunner({ runner }: { runner: RunnerView }) {

@@ -1,7 +1,7 @@
-import { markup } from '../kit/markdown';
-import { noHtml } from '../markup';
-import { useText } from '../render';
-import type { StepView } from './models';
+import { markup } from '../../kit/markdown';
+import { noHtml } from '../../markup';
+import { useText } from '../../render';
+import type { StepView } from '../models';
 
 /**
  * What an agent did for an answer, each step folded when it is over. The live stream changes steps one by one, so other

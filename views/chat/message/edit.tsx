@@ -1,7 +1,7 @@
-import { LengthNote } from '../kit/length-note';
-import type { EditView } from '../models';
-import { useText } from '../render';
-import { Sentence } from '../sentences';
+import { LengthNote } from '../../kit/length-note';
+import type { EditView } from '../../models';
+import { useText } from '../../render';
+import { Sentence } from '../../sentences';
 import { KeptFiles } from './attachments';
 
 /** The form in place of a message that is said otherwise. What follows it stays as another variant. */

@@ -1,9 +1,9 @@
-import { AccountMenu } from '../accounts/account-menu';
-import { Icon, Mark } from '../icons';
-import type { AgentView, Shell } from '../models';
-import { useText } from '../render';
-import { RunnerBadge } from '../runners/runner';
-import { AgentMark } from './agent-mark';
+import { AccountMenu } from '../../accounts/account-menu';
+import { Icon, Mark } from '../../icons';
+import type { AgentView, Shell } from '../../models';
+import { useText } from '../../render';
+import { RunnerBadge } from '../../runners/runner';
+import { AgentMark } from '../agent-mark';
 import { ConversationItems, PinnedItems } from './conversation-list';
 
 /** Agents, and the conversations with all of them. A popover on narrow screens, a column of the page on wide ones. */

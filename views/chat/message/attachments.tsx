@@ -1,7 +1,7 @@
-import { Icon } from '../icons';
-import type { AttachLimits, AttachmentView, EditView } from '../models';
-import { useNumbers } from '../numbers';
-import { useText } from '../render';
+import { Icon } from '../../icons';
+import type { AttachLimits, AttachmentView, EditView } from '../../models';
+import { useNumbers } from '../../numbers';
+import { useText } from '../../render';
 
 /** The files of a message: pictures to look at, others to download. */
 export function Attachments({ files }: { files: readonly AttachmentView[] }) {

@@ -1,8 +1,8 @@
-import type { ConversationLink, ConversationList } from '../models';
-import { useText } from '../render';
-import { AgentMark } from './agent-mark';
-import { dayOf } from './days';
-import { OptionsButton } from './options';
+import type { ConversationLink, ConversationList } from '../../models';
+import { useText } from '../../render';
+import { AgentMark } from '../agent-mark';
+import { dayOf } from '../days';
+import { OptionsButton } from '../options';
 
 /**
  * Conversations under the days on which they last changed, and the way to older ones. The days are UTC's: app/conversations.js puts

@@ -1,6 +1,6 @@
-import { Icon } from '../icons';
-import type { MessageView, VariantsView } from '../models';
-import { useText } from '../render';
+import { Icon } from '../../icons';
+import type { MessageView, VariantsView } from '../../models';
+import { useText } from '../../render';
 
 /** Copies the Markdown, which survives a paste better than its rendering. */
 export function CopyButton({ messageId, label }: { messageId: string; label: string }) {

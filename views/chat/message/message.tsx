@@ -1,17 +1,17 @@
-import { MissingForm } from '../credentials/missing';
-import { Icon } from '../icons';
-import { Confirm } from '../kit/confirm';
-import { markup } from '../kit/markdown';
-import { Notice } from '../kit/notice';
-import { Time } from '../kit/time';
-import { type Html, noHtml } from '../markup';
-import type { MessageView } from '../models';
-import { useNumbers } from '../numbers';
-import { useText } from '../render';
-import { Sentence } from '../sentences';
+import { MissingForm } from '../../credentials/missing';
+import { Icon } from '../../icons';
+import { Confirm } from '../../kit/confirm';
+import { markup } from '../../kit/markdown';
+import { Notice } from '../../kit/notice';
+import { Time } from '../../kit/time';
+import { type Html, noHtml } from '../../markup';
+import type { MessageView } from '../../models';
+import { useNumbers } from '../../numbers';
+import { useText } from '../../render';
+import { Sentence } from '../../sentences';
+import type { FactsView } from '../models';
 import { Attachments } from './attachments';
-import { CopyButton, RetryForm, VariantArrows } from './message-controls';
-import type { FactsView } from './models';
+import { CopyButton, RetryForm, VariantArrows } from './controls';
 import { Steps } from './steps';
 
 /** One message: the same part in the page, in an update and after a reload. */
