@@ -1,6 +1,6 @@
 /**
  * Budgets: what a user, one of their keys, or each user without a budget of their own may use in a UTC day or month. What is
- * used of them is in memory (`budget-counters.ts`), so that a call is checked without the database.
+ * used of them is in memory (`counters.ts`), so that a call is checked without the database.
  */
 import { AppError } from '../../lib/errors';
 import { Held } from '../held';

@@ -1,4 +1,4 @@
-/** Writes the running totals of usage (`usage_sums`), which `sums-store.ts` reads. */
+/** Writes the running totals of usage (`usage_sums`), which `sums.ts` reads. */
 import { and, eq, gte, lt, sql } from 'drizzle-orm';
 import type { Db } from '../../database/database';
 import { usageSeries, usageSums } from '../../database/schema/usage';

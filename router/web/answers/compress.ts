@@ -1,6 +1,6 @@
 /**
  * Gzip for pages, parts and assets: htmx alone is half of the page budget. Streams of the router's own events compress
- * themselves (event-gzip.ts); `/v1` is never compressed.
+ * themselves (streams/gzip.ts); `/v1` is never compressed.
  */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
