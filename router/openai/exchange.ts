@@ -152,8 +152,9 @@ class Exchange extends Lifecycle {
     const { status, headers } = answer;
     const { translation } = plan;
     const isEvents = isEventStream(headers);
-    // A translation into events needs events from the runner.
-    if (plan.wantsStream && translation && status < 400 && !isEvents) {
+    // A client that asked for the stream of a chat reads events only, and so does a translation.
+    const readsEvents = plan.wantsStream && (translation !== undefined || plan.path === 'chat/completions');
+    if (readsEvents && status < 400 && !isEvents) {
       return this.#waitInStream(plan, Promise.resolve({ answer }));
     }
     this.#stored?.comesAs({ isStream: isEvents });
@@ -186,12 +187,14 @@ class Exchange extends Lifecycle {
     return new Response(stream, { headers: this.#head(dataHeaders('text/event-stream; charset=utf-8')) });
   }
 
-  async #attach({ translation }: Plan, relay: Relay, outcome: Outcome): Promise<void> {
+  async #attach({ translation, wantsUsage }: Plan, relay: Relay, outcome: Outcome): Promise<void> {
     if ('error' in outcome) return relay.fail(outcome.error);
     const { answer } = outcome;
     if (answer.status >= 400) return relay.fail(await refusalOf(answer));
     // A whole completion becomes the events of one.
-    const body = isEventStream(answer.headers) ? answer.body : await eventsOfCompletion(answer.body, this.share);
+    const body = isEventStream(answer.headers)
+      ? answer.body
+      : await eventsOfCompletion(answer.body, { share: this.share, wantsUsage });
     if (!body) return relay.fail(new AppError('runner_lost', { message: NO_STREAM }));
     relay.attach(translation?.body(body, true) ?? body);
   }

@@ -24,6 +24,8 @@ export interface Plan {
   /** Below `/v1/`. */
   readonly path: string;
   readonly wantsStream: boolean;
+  /** Whether a stream of the chat reports its usage at its end. */
+  readonly wantsUsage: boolean;
   /** Where the answer is recorded, and the message that it answers. */
   readonly turn: RecordedTurn | undefined;
   /** Translates the runner's answer for the client, if the two APIs differ. */
@@ -85,6 +87,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
   return {
     path,
     wantsStream: body?.stream === true,
+    wantsUsage: wantsUsage(chat),
     turn: turn && { ...turn, answerId },
     translation:
       isTranslated && body
@@ -108,6 +111,12 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
       body: bytes.length === 0 ? undefined : sent === body ? bytes : await written(sent, files, asked.share),
     },
   };
+}
+
+/** OpenAI ends a stream with a chunk without choices only for clients that ask for it; others read the first choice. */
+function wantsUsage(chat: JsonBody | undefined): boolean {
+  const { include_usage: usage } = (chat?.stream_options ?? {}) as { readonly include_usage?: unknown };
+  return usage === true;
 }
 
 /** The body for the runner, with the files of stored messages. */
