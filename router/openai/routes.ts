@@ -3,7 +3,7 @@ import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { Caller, CallerPlugin } from '../accounts/identify';
 import type { Share } from '../lib/allowance';
-import { readBody } from '../web/read-body';
+import { readBody } from '../web/bodies/read';
 import type { OpenaiDeps } from './deps';
 import { exchange } from './exchange';
 import { answerOnce } from './idempotency';

@@ -9,10 +9,10 @@ import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
-import { refusal } from './failure';
-import { runnerHealth } from './health';
-import { runnerLookups } from './lookups';
+import { refusal } from './health/failure';
+import { runnerHealth } from './health/health';
 import { ownHosts } from './redact';
+import { runnerLookups } from './slots/lookups';
 import {
   type Adopted,
   type HeldRunner,
@@ -23,12 +23,12 @@ import {
   type RunnerStatus,
   statusOf,
   type Work,
-} from './slot';
-import { Slots } from './slots';
-import { staleness } from './stale';
+} from './slots/slot';
+import { Slots } from './slots/slots';
+import { staleness } from './start/stale';
 import { runnerTransitions, type TransitionDeps } from './transitions';
 
-export type { Progress, RunnerStatus } from './slot';
+export type { Progress, RunnerStatus } from './slots/slot';
 
 /** On shutdown, milliseconds in which starts under way may clean up; the next boot finds what is left (law 2). */
 const CLOSE_MS = 5_000;

@@ -5,7 +5,7 @@ import type { AgentsService } from '../../agents/agents';
 import type { Agent } from '../../agents/store';
 import type { BackendRegistry } from '../../backends/backends';
 import { AppError } from '../../lib/errors';
-import { jsonInPieces } from '../../web/respond';
+import { jsonInPieces } from '../../web/answers/respond';
 import type { GenerationsService } from '../generations/generations';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
