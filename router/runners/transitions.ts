@@ -182,7 +182,13 @@ export function runnerTransitions(deps: TransitionDeps) {
     if (isGone) await deps.runners.delete(runner.id);
   }
 
-  return { running, unknown, paused, pause, moved, requireReachable, start, end, exited };
+  /** What made the last start fail is gone: the next one does not wait. */
+  function forgetFailure(slot: RunnerSlot): void {
+    slot.failure = undefined;
+    if (slot.state === 'failed') change(slot, 'stopped', STOPPED);
+  }
+
+  return { running, unknown, paused, pause, moved, requireReachable, start, end, exited, forgetFailure };
 }
 
 /** The cause of an end, as a label of the metrics. */

@@ -112,6 +112,9 @@ export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, s
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   const user = await deps.users.find(agent.userId);
   if (!user) throw new AppError('not_found');
+  // The request may be older than that.
+  if (user.disabledAtMs !== null)
+    throw new AppError('forbidden', { message: 'The account of this agent is disabled.' });
   const values = await deps.credentials.resolve(agent, backend);
   const missing = values.filter(({ source }) => source === 'unset');
   if (missing.length > 0) throw credentialsMissing(backend, missing);
