@@ -111,7 +111,7 @@ test('a page of older messages says so, and gets none of the newer ones, which a
   await signIn(page, router);
   const { id, ids } = await importLong(router);
   await page.goto(`/messages/${ids[2]}`);
-  await expect(page.getByText('Older messages', { exact: true })).toBeVisible();
+  await expect(page.locator('.past-note')).toContainText('Older messages');
   const shown = await page.locator('.message').count();
   expect(shown).toBeLessThan(60);
   const conversation = await page.context().newPage();
