@@ -18,8 +18,9 @@ export const WORKERS = {
     name: 'hashingFile',
     worker: 'router/accounts/passwords/hashing-worker.ts',
   },
+  'router/database/checkpoint-file.ts': { name: 'checkpointFile', worker: 'router/database/checkpoint-worker.ts' },
   'router/backup/worker-file.ts': { name: 'backupWorkerFile', worker: 'router/backup/backup-worker.ts' },
-  'router/web/worker-file.ts': { name: 'workerFile', worker: 'router/web/markdown-worker.ts' },
+  'router/web/rendering/worker-file.ts': { name: 'workerFile', worker: 'router/web/rendering/markdown-worker.ts' },
 };
 
 /** @returns Path of the file to run in place of `router/main.ts`. Rejects when the build fails. */

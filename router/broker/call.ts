@@ -8,9 +8,9 @@ import { answerFacts, type Caller, callerWith } from '../lib/tracing';
 import { isShort, requestHeaders } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending } from '../relay/relay';
-import type { HeldRunner } from '../runners/slot';
-import { foreignHeaders, isEventStream } from '../web/headers';
-import { readBody } from '../web/read-body';
+import type { HeldRunner } from '../runners/slots/slot';
+import { foreignHeaders, isEventStream } from '../web/answers/headers';
+import { readBody } from '../web/bodies/read';
 import { addressHint, isElsewhere } from './address-hint';
 import { CallUse } from './call-use';
 import type { BrokerDeps } from './deps';
@@ -90,7 +90,7 @@ export class BrokerCall extends Lifecycle {
   /**
    * The upstream's refusal, as it is but for the key. One that is about the key is the owner's to mend, and put in
    * neutral words: from a 401, or from the upstream's own words for it, a runtime may take that its key is of no use and
-   * call nobody for a while, also when the owner has mended it by then (law 16; OpenClaw does, reference/runtimes.md 2).
+   * call nobody for a while, also when the owner has mended it by then (law 16).
    */
   async #refused({ upstream, response }: UpstreamAnswer): Promise<Response> {
     const { status, headers } = response;

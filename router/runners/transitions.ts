@@ -8,12 +8,12 @@ import { runnersLog } from '../lib/log';
 import type { MetricsService } from '../metrics/metrics';
 import type { CapacityService } from './capacity';
 import { stopRunner } from './cleanup';
-import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './failure';
+import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './health/failure';
+import { runnerReach } from './health/reach';
 import { logTail } from './output';
 import { runnerPausing } from './pausing';
-import { runnerReach } from './reach';
-import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './slot';
-import { CREATING, fetchImage, requireStartable, type StartDeps, startRunner } from './start';
+import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './slots/slot';
+import { CREATING, fetchImage, requireStartable, type StartDeps, startRunner } from './start/start';
 
 export interface TransitionDeps extends StartDeps {
   readonly events: Events;
@@ -146,8 +146,8 @@ export function runnerTransitions(deps: TransitionDeps) {
   }
 
   /**
-   * The platform reports that a runner no longer exists. A removed runner becomes `stopped`, a runner that ended by
-   * itself `failed`; in both cases the next message starts a new one.
+   * The platform reports that a runner no longer exists (`health/` asks it and is told). A runner that was removed, as by
+   * `docker rm -f`, becomes `stopped`, one that ended by itself `failed`; in both cases the next message starts a new one.
    */
   async function exited(slot: RunnerSlot, runnerId: string, health: Health): Promise<void> {
     const { runner } = slot;
@@ -182,7 +182,13 @@ export function runnerTransitions(deps: TransitionDeps) {
     if (isGone) await deps.runners.delete(runner.id);
   }
 
-  return { running, unknown, paused, pause, moved, requireReachable, start, end, exited };
+  /** What made the last start fail is gone: the next one does not wait. */
+  function forgetFailure(slot: RunnerSlot): void {
+    slot.failure = undefined;
+    if (slot.state === 'failed') change(slot, 'stopped', STOPPED);
+  }
+
+  return { running, unknown, paused, pause, moved, requireReachable, start, end, exited, forgetFailure };
 }
 
 /** The cause of an end, as a label of the metrics. */

@@ -4,7 +4,7 @@ import type { ConversationsService } from '../chat/conversations';
 import type { GenerationsService } from '../chat/generations/generations';
 import type { Config } from '../config/config';
 import type { Events } from '../lib/events';
-import type { Draining } from '../web/draining';
+import type { Draining } from '../web/health/draining';
 import { schedulesService } from './schedules';
 import type { SchedulesStore } from './store';
 

@@ -6,7 +6,7 @@
 
 import type { Source } from '../credentials/tiers';
 import { AppError } from '../lib/errors';
-import type { Charged, PricesService } from './prices';
+import type { Charged, PricesService } from './prices/prices';
 
 /**
  * Milliseconds that a call waits when only calls under way block it. A longer wait could block a runtime that makes one
@@ -32,7 +32,10 @@ export interface Refusal {
   readonly isHeld: boolean;
 }
 
-/** Counts usage and says when a limit is reached. Nothing here waits or throws. */
+/**
+ * Counts usage and says when a limit is reached: of budgets in `budgets/budgets.ts`, of keys in `accounts/keys/limits.ts`.
+ * Nothing here waits or throws.
+ */
 export interface Limiter {
   refusalOf(who: Counted): Refusal | undefined;
   /** @returns an idempotent release. */

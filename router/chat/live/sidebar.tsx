@@ -5,7 +5,7 @@ import {
   LiveConversationRemove,
   LiveConversations,
   LiveRunner,
-} from '../../../views/chat/live-sidebar';
+} from '../../../views/chat/sidebar/live';
 import type { RouterEvent } from '../../lib/events';
 import { conversationLink, conversationList, linksMark } from '../pages/present-list';
 import { runnerView } from '../pages/present-runner';

@@ -3,13 +3,13 @@
  * as changes of the answer that grows.
  *
  * Each event's id says what the page then has (seen.ts). So a page that was away (a hidden tab, a lost network) says
- * where it is, at `/live` in pages/routes.tsx, and conversation.tsx finds the rest.
+ * where it is, at `/live` in chat/pages/routes.tsx, and conversation.tsx finds the rest.
  */
 import type { JSX } from 'preact';
 import type { RouterEvent } from '../../lib/events';
 import { httpLog } from '../../lib/log';
-import { partHtml } from '../../web/respond';
-import { type EventWriter, eventStream } from '../../web/sse';
+import { partHtml } from '../../web/answers/respond';
+import { type EventWriter, eventStream } from '../../web/streams/sse';
 import { LiveConversation } from './conversation';
 import type { LiveDeps, LiveOptions } from './options';
 import { formatSeen } from './seen';
