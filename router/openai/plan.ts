@@ -28,6 +28,8 @@ export interface Plan {
   readonly wantsUsage: boolean;
   /** Where the answer is recorded, and the message that it answers. */
   readonly turn: RecordedTurn | undefined;
+  /** Whether the request goes on from an answer that it names, after which there may be several branches. */
+  readonly goesOn: boolean;
   /** Translates the runner's answer for the client, if the two APIs differ. */
   readonly translation: Translation | undefined;
 }
@@ -89,6 +91,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
     wantsStream: body?.stream === true,
     wantsUsage: wantsUsage(chat),
     turn: turn && { ...turn, answerId },
+    goesOn: isTranslated && body?.previous_response_id != null,
     translation:
       isTranslated && body
         ? responsesTranslation(
