@@ -197,6 +197,8 @@ class Exchange extends Lifecycle {
   }
 
   #relay({ path, translation }: Plan, events: boolean, waiting: Waiting): Relay {
+    // With the head the client is told of the conversation.
+    void this.#stored?.begin();
     return this.open({
       events,
       expectDone: ENDS_WITH_DONE.has(path),
