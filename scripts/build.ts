@@ -19,7 +19,7 @@ export const WORKERS = {
     worker: 'router/accounts/passwords/hashing-worker.ts',
   },
   'router/backup/worker-file.ts': { name: 'backupWorkerFile', worker: 'router/backup/backup-worker.ts' },
-  'router/web/worker-file.ts': { name: 'workerFile', worker: 'router/web/markdown-worker.ts' },
+  'router/web/rendering/worker-file.ts': { name: 'workerFile', worker: 'router/web/rendering/markdown-worker.ts' },
 };
 
 /** @returns Path of the file to run in place of `router/main.ts`. Rejects when the build fails. */

@@ -8,7 +8,7 @@ import {
   LiveMessageAround,
   LiveMessageReplace,
 } from '../views/chat/live';
-import { LiveConversationLink, LiveRunner } from '../views/chat/live-sidebar';
+import { LiveConversationLink, LiveRunner } from '../views/chat/sidebar/live';
 import { changesBetween } from '../views/growth';
 import { renderGrowing } from '../views/markdown';
 import { noHtml } from '../views/markup';

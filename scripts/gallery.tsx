@@ -2,7 +2,7 @@
 // /chat is a conversation that really streams, by the same live parts as the router's.
 import { join } from 'node:path';
 import type { VNode } from 'preact';
-import { joined } from '../router/web/assets';
+import { joined } from '../router/web/answers/assets';
 import * as fixtures from '../tests/views/fixtures';
 import { InvitationPage } from '../views/accounts/invitation-page';
 import { OidcRefusedPage } from '../views/accounts/oidc-refused-page';

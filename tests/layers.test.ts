@@ -136,7 +136,7 @@ const HTTP_FILES = [
   'openai/idempotency',
   'openai/resolve',
   'openai/responses/stored',
-  'usage/csv',
+  'usage/reports/csv',
 ];
 
 test('rule 2: only main.ts and app.ts know the whole context', () => {

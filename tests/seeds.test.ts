@@ -8,7 +8,7 @@ import entries from '../backends.json';
 import { prepareHome } from '../router/agents/homes';
 import { type Backend, BackendRegistry } from '../router/backends/backends';
 import { repositoryRoot } from '../router/config/root';
-import { runnerEnv } from '../router/runners/spec';
+import { runnerEnv } from '../router/runners/start/spec';
 import { at } from './support/runtimes/twin';
 
 /** Values as hostile as users may make them. */

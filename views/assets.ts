@@ -1,6 +1,6 @@
 /**
  * The parts of the style sheet and of the script. A page loads each as one file, because each file costs it a request:
- * `router/web/assets.ts` joins them.
+ * `router/web/answers/assets.ts` joins them.
  */
 
 /** The style sheets in `assets/styles`. Of two rules in one layer that are equally specific, the later one wins. */

@@ -1,6 +1,6 @@
 /**
  * Markdown to safe HTML, and where a growing text can be cut so that its parts render the same as the whole. Texts come
- * from runners, and some of them take minutes: the router calls this in a worker only (router/web/markdown-worker.ts).
+ * from runners, and some of them take minutes: the router calls this in a worker only (router/web/rendering/markdown-worker.ts).
  */
 import type { Env, MarkdownIt, Token } from 'markdown-it';
 import { addBreaks, addDirections, addTasks } from './markdown-rules';

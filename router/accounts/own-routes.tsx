@@ -1,9 +1,9 @@
 /** A user's own account: the card "You" of the settings page, and `/api/me`. No key opens any of it. */
 import { Elysia, t } from 'elysia';
 import { isLocale } from '../../views/locales';
+import { refusedForm } from '../web/answers/refused-form';
+import { seeOther } from '../web/answers/respond';
 import type { Clients } from '../web/clients';
-import { refusedForm } from '../web/refused-form';
-import { seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
 import type { SessionPlugin, Who } from './identify';
 import type { SettingsPages } from './present-pages';

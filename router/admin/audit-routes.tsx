@@ -6,9 +6,9 @@ import type { ShellOf } from '../accounts/present-pages';
 import { AUDIT_ACTIONS, type AuditService } from '../audit/audit';
 import type { AuditEvent, AuditFilter } from '../audit/store';
 import { AppError } from '../lib/errors';
-import { csvStream, type Line, wantsCsv } from '../usage/csv';
-import type { OpenStreams } from '../web/open-streams';
-import { page } from '../web/respond';
+import { csvStream, type Line, wantsCsv } from '../usage/reports/csv';
+import { page } from '../web/answers/respond';
+import type { OpenStreams } from '../web/streams/open-streams';
 
 /** Events on one page, in one answer of the API, and in one piece of a CSV. */
 const SHOWN_MAX = 50;

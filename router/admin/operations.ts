@@ -1,7 +1,7 @@
 /** What the administrator's routes about the installation answer, for the OpenAPI document. */
 import { Type as t } from '@sinclair/typebox';
 import { keyMembers } from '../accounts/operations';
-import { address, runnerState } from '../runners/operations';
+import { address, runnerState } from '../runners/api/operations';
 import {
   amount,
   flag,

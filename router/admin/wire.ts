@@ -12,12 +12,12 @@ import type { CredentialsService } from '../credentials/credentials';
 import type { InstallationStore } from '../database/installation-store';
 import type { RunnersService } from '../runners/runners';
 import type { RunnersStore } from '../runners/store';
-import type { BudgetsService } from '../usage/budgets';
+import type { BudgetsService } from '../usage/budgets/budgets';
 import type { Clients } from '../web/clients';
-import { diskUseService } from './disk-use';
-import { logReads } from './log-reads';
-import { removalService } from './removal';
-import { startService } from './start';
+import { diskUseService } from './overview/disk-use';
+import { logReads } from './runners/log-reads';
+import { startService } from './start/start';
+import { removalService } from './users/removal';
 
 /** @param owned ends what works in the background. */
 export function wireAdmin(

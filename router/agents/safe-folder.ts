@@ -68,8 +68,13 @@ export class Folder implements AsyncDisposable {
     const folder = new Folder(await openFolder(this.at(name), path), path);
     // A folder that belongs to the router's user was created by the router, now or before a crash. `give` works on the
     // handle and not on the name, because the name may mean another folder by now.
-    if (owner && (await folder.handle.stat()).uid === process.getuid?.()) await give(folder.handle, owner);
-    return folder;
+    try {
+      if (owner && (await folder.handle.stat()).uid === process.getuid?.()) await give(folder.handle, owner);
+      return folder;
+    } catch (error) {
+      await folder.handle.close();
+      throw error;
+    }
   }
 
   /** Opens the folder `name` in this folder. Throws `ENOENT`, and `UnsafePathError` for anything but a folder. */

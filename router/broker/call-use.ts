@@ -2,7 +2,7 @@
 import type { Upstream } from '../credentials/credentials';
 import { safely } from '../lib/safely';
 import type { Ending } from '../relay/relay';
-import type { HeldRunner } from '../runners/slot';
+import type { HeldRunner } from '../runners/slots/slot';
 import { NO_TOKENS } from '../usage/tokens';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
 import type { BrokerDeps } from './deps';

@@ -6,7 +6,7 @@ import type { MetricsService } from '../metrics/metrics';
 import type { RunnersService } from '../runners/runners';
 import type { LimitsService } from '../usage/limits';
 import type { MeteringService } from '../usage/metering';
-import type { OpenStreams } from '../web/open-streams';
+import type { OpenStreams } from '../web/streams/open-streams';
 import type { Hops } from './hops';
 import type { UpstreamsService } from './upstreams';
 

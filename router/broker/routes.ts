@@ -5,7 +5,7 @@
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
-import type { HeldRunner } from '../runners/slot';
+import type { HeldRunner } from '../runners/slots/slot';
 import { BrokerCall } from './call';
 import type { BrokerDeps } from './deps';
 

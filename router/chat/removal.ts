@@ -39,7 +39,7 @@ export async function resetHome(
 ): Promise<void> {
   const { config, conversations, generations, runners } = deps;
   await generations.stopOf({ agentId: agent.id });
-  await runners.remove(agent.id, async () => {
+  await runners.renew(agent, async () => {
     await quarantineHome({ homesRoot: config.homesRoot, agentId: agent.id });
     await conversations.renewSessions(agent.id);
   });

@@ -10,7 +10,7 @@ import type { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
 import type { MetricsService } from '../metrics/metrics';
 import type { RunnersService } from '../runners/runners';
-import type { BudgetsService } from '../usage/budgets';
+import type { BudgetsService } from '../usage/budgets/budgets';
 import { postedService } from './api/posted';
 import type { ConversationsApiStore } from './api/store';
 import { attachmentsService } from './attachments/attachments';

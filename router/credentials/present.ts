@@ -14,8 +14,8 @@ import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import { isHeldByRunner, UPSTREAM_VARIABLES } from '../backends/traits';
 import { AppError } from '../lib/errors';
+import { refusalOf } from '../web/answers/refused-form';
 import { type Reader, textOf } from '../web/reader';
-import { refusalOf } from '../web/refused-form';
 import type { CredentialsService, ShownValue } from './credentials';
 import type { Sharing } from './sharing';
 

@@ -6,7 +6,7 @@ import type { SessionPlugin, Who } from '../accounts/identify';
 import type { SettingsPages } from '../accounts/present-pages';
 import type { BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
-import { isPartRequest, part } from '../web/respond';
+import { isPartRequest, part } from '../web/answers/respond';
 import { credentialGroups, groupOf, holdersOf, namesOfGroup, pick, type Refused, refusedScope } from './present';
 import { type TrialDeps, triedForm } from './tried-form';
 import { isSecret } from './values';

@@ -1,7 +1,7 @@
 /** The test of credentials that were typed into a form, which saves nothing. */
 import type { Who } from '../accounts/identify';
 import { AppError } from '../lib/errors';
-import { isPartRequest } from '../web/respond';
+import { isPartRequest } from '../web/answers/respond';
 import type { CredentialsService } from './credentials';
 import type { Refused } from './present';
 

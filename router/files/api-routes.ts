@@ -7,9 +7,9 @@ import type { BackendRegistry } from '../backends/backends';
 import type { Config } from '../config/config';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
-import { dataHeaders } from '../web/headers';
-import type { OpenStreams } from '../web/open-streams';
-import { readBody } from '../web/read-body';
+import { dataHeaders } from '../web/answers/headers';
+import { readBody } from '../web/bodies/read';
+import type { OpenStreams } from '../web/streams/open-streams';
 import { archiveStream, attachment, fileStream, kindOf } from './download';
 import { type HomeFiles, pathFrom } from './home-files';
 

@@ -1,7 +1,7 @@
 /**
  * The error class of the router, and the table from error codes to HTTP.
  *
- * Services throw `AppError`. `web/respond.tsx` renders it: in OpenAI's shape on `/v1`, as problem+json on other JSON,
+ * Services throw `AppError`. `web/answers/respond.tsx` renders it: in OpenAI's shape on `/v1`, as problem+json on other JSON,
  * as a page or part for people. Its members have four readers: `message` is for the user, `hint` for the administrator,
  * `cause` for the log, `code` for programs.
  */

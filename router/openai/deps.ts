@@ -11,8 +11,8 @@ import type { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
 import type { MetricsService } from '../metrics/metrics';
 import type { RunnersService } from '../runners/runners';
-import type { BudgetsService } from '../usage/budgets';
-import type { OpenStreams } from '../web/open-streams';
+import type { BudgetsService } from '../usage/budgets/budgets';
+import type { OpenStreams } from '../web/streams/open-streams';
 import type { Idempotency } from './idempotency';
 
 export interface OpenaiDeps {

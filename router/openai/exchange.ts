@@ -16,7 +16,7 @@ import { isShort } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
 import { callRunner, type RunnerAnswer, recordRefusal, refusalIn, refusalOf } from '../runners/call';
-import { dataHeaders, foreignHeaders, isEventStream } from '../web/headers';
+import { dataHeaders, foreignHeaders, isEventStream } from '../web/answers/headers';
 import { eventsOfCompletion } from './chunks';
 import type { OpenaiDeps } from './deps';
 import { addKnown, answerHead, type Known, takeRequest } from './headers';

@@ -8,9 +8,9 @@ import type { Caller } from '../accounts/identify';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { jsonObject } from '../lib/json';
-import { isEventStream } from '../web/headers';
-import type { OpenStreams } from '../web/open-streams';
-import { readBody } from '../web/read-body';
+import { isEventStream } from '../web/answers/headers';
+import { readBody } from '../web/bodies/read';
+import type { OpenStreams } from '../web/streams/open-streams';
 
 /** The maximum length of Stripe, which introduced this header: https://docs.stripe.com/api/idempotent_requests */
 const KEY_LENGTH_MAX = 255;

@@ -3,7 +3,7 @@ import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { Caller, CallerPlugin } from '../accounts/identify';
 import type { Share } from '../lib/allowance';
-import { readBody } from '../web/read-body';
+import { readBody } from '../web/bodies/read';
 import type { OpenaiDeps } from './deps';
 import { exchange } from './exchange';
 import { answerOnce } from './idempotency';
@@ -22,9 +22,9 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
     .all(
       '/v1/*',
       async ({ who, request, params, set }) => {
-        const [noun, id, part] = params['*'].split('/');
+        const [noun, id, ...rest] = params['*'].split('/');
         if (noun === 'responses' && id !== undefined && isResponseId(id)) {
-          return storedResponse(deps, who, { request, id, part });
+          return storedResponse(deps, who, { request, id, part: rest.join('/') });
         }
         serverOf()?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';

@@ -4,10 +4,10 @@
  */
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
-import { acceptsGzip } from '../web/event-gzip';
-import { dataHeaders } from '../web/headers';
+import { dataHeaders } from '../web/answers/headers';
+import { page } from '../web/answers/respond';
 import { type Reader, readerOf } from '../web/reader';
-import { page } from '../web/respond';
+import { acceptsGzip } from '../web/streams/gzip';
 import type { OpenApiDocument } from './document';
 import type { Route } from './present-document';
 

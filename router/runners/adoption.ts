@@ -12,9 +12,9 @@ import type { Vault } from '../lib/vault';
 import { isDriverFailure } from '../platforms/driver-error';
 import type { DriverRegistry } from '../platforms/drivers';
 import { listRunners, stopRunner } from './cleanup';
-import { answersToKey, notReadyBecause } from './readiness';
 import type { RunnersService } from './runners';
-import type { Adopted } from './slot';
+import type { Adopted } from './slots/slot';
+import { answersToKey, notReadyBecause } from './start/readiness';
 import type { RunnerRow, RunnersStore } from './store';
 
 export interface AdoptionDeps {

@@ -15,11 +15,11 @@ import { mapBody } from '../net/mapped-body';
 import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
-import { isEventStream } from '../web/headers';
-import { isKeyRefused } from './readiness';
+import { isEventStream } from '../web/answers/headers';
 import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
-import type { Work } from './slot';
+import type { Work } from './slots/slot';
+import { isKeyRefused } from './start/readiness';
 
 /** Bytes of a refusal that are read: enough to find its message. */
 const REFUSAL_BYTES_MAX = 16_384;

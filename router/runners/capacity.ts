@@ -6,7 +6,7 @@
 import { AppError } from '../lib/errors';
 import { FairQueue } from '../lib/fair-queue';
 import { runnersLog } from '../lib/log';
-import type { RunnerSlot } from './slot';
+import type { RunnerSlot } from './slots/slot';
 
 /**
  * Seconds after which a refused client may retry: between the two numbers, at random, so that clients do not return

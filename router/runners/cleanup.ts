@@ -7,7 +7,7 @@ import type { Backend } from '../backends/backends';
 import { runnersLog } from '../lib/log';
 import { onClock } from '../lib/time';
 import type { DriverRegistry } from '../platforms/drivers';
-import { RunnerExited } from './failure';
+import { RunnerExited } from './health/failure';
 import { logTail } from './output';
 import type { RunnerRow, RunnersStore } from './store';
 

@@ -6,8 +6,8 @@ import type { Driver } from '../../drivers/driver';
 import { runnersLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import { onClock } from '../lib/time';
-import type { Running } from './lookups';
 import type { RunnersService } from './runners';
+import type { Running } from './slots/lookups';
 
 /** Milliseconds between two samples. */
 export const SAMPLE_MS = 20_000;

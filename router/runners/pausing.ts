@@ -2,7 +2,7 @@
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { onClock } from '../lib/time';
-import type { LiveRunner, Progress, RunnerSlot, RunnerState } from './slot';
+import type { LiveRunner, Progress, RunnerSlot, RunnerState } from './slots/slot';
 
 const PAUSED: Progress = { stage: 'ready', percent: 100, message: 'Paused' };
 /** Time limit of the platform to pause or resume a runner. */

@@ -9,13 +9,13 @@ import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
-import { refusal } from './failure';
-import { runnerHealth } from './health';
-import { runnerLookups } from './lookups';
+import { refusal } from './health/failure';
+import { runnerHealth } from './health/health';
 import { ownHosts } from './redact';
+import { runnerHolds } from './slots/holds';
+import { runnerLookups } from './slots/lookups';
 import {
   type Adopted,
-  type HeldRunner,
   type Hold,
   type LiveRunner,
   lastActiveAtMs,
@@ -23,12 +23,12 @@ import {
   type RunnerStatus,
   statusOf,
   type Work,
-} from './slot';
-import { Slots } from './slots';
-import { staleness } from './stale';
+} from './slots/slot';
+import { Slots } from './slots/slots';
+import { staleness } from './start/stale';
 import { runnerTransitions, type TransitionDeps } from './transitions';
 
-export type { Progress, RunnerStatus } from './slot';
+export type { Progress, RunnerStatus } from './slots/slot';
 
 /** On shutdown, milliseconds in which starts under way may clean up; the next boot finds what is left (law 2). */
 const CLOSE_MS = 5_000;
@@ -119,6 +119,15 @@ export function runnersService(deps: RunnersDeps) {
     return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
   }
 
+  /** Ends the runner, or its start, and does `work` before the next start. */
+  async function whileStopped(slot: RunnerSlot, work: () => Promise<void>): Promise<void> {
+    slot.abortStart(new AppError('conflict', { message: 'The agent was deleted or reset.' }));
+    await slot.serial(async () => {
+      await transitions.end(slot, 'asked');
+      await work();
+    });
+  }
+
   async function refresh(changed: readonly RunnerSlot[]): Promise<void> {
     await stale.mark(changed);
     for (const slot of changed) recycle(slot);
@@ -144,15 +153,25 @@ export function runnersService(deps: RunnersDeps) {
     },
 
     stop,
-    /** Stops the agent's runner, then has the agent or its home removed by `erase`, without a start in between. */
+    /** Stops the agent's runner, then has the agent deleted by `erase`, without a start in between. */
     async remove(agentId: string, erase: () => Promise<void>): Promise<void> {
       const slot = slots.find(agentId);
       if (!slot) return erase();
-      slot.abortStart(new AppError('conflict', { message: 'The agent was deleted or reset.' }));
-      await slot.serial(async () => {
-        await transitions.end(slot, 'asked');
+      await whileStopped(slot, async () => {
         await erase();
         slots.leave(slot);
+      });
+    },
+
+    /**
+     * Stops the agent's runner, then has its home replaced by `renew`, without a start in between. A request that comes
+     * meanwhile gets a runner with the new home.
+     */
+    async renew(agent: Agent, renew: () => Promise<void>): Promise<void> {
+      const slot = slots.of(agent);
+      await whileStopped(slot, async () => {
+        await renew();
+        transitions.forgetFailure(slot);
       });
     },
 
@@ -171,6 +190,7 @@ export function runnersService(deps: RunnersDeps) {
       whenIdle(agentId, isIdle, transitions.pause),
 
     ...health,
+    ...runnerHolds({ slots, hold }),
     ...runnerLookups({ slots, capacity, clocks: deps }),
 
     /**
@@ -199,26 +219,6 @@ export function runnersService(deps: RunnersDeps) {
         await stale.mark([slot]);
         return true;
       });
-    },
-
-    /**
-     * Finds the agent whose runner has the key with this SHA-256, and takes a lease for the upstream calls of that
-     * runner. A runner may call while it is still starting.
-     * @param workId the request that the runner says it serves. Without it, or when no such request is open, the call
-     * may serve any open request.
-     */
-    holdByKey(keyHash: string, workId?: string | null): HeldRunner | undefined {
-      const slot = slots.all().find((one) => one.identity?.keyHash === keyHash);
-      if (!slot) return undefined;
-      const named = workId ? slot.works.find(({ id }) => id === workId) : undefined;
-      return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
-    },
-
-    /** Like `holdByKey`, for a callback of the agent's runner, by the SHA-256 of its token. */
-    holdByToken(agentId: string, tokenHash: string): HeldRunner | undefined {
-      const slot = slots.find(agentId);
-      if (!slot || slot.identity?.callbackHash !== tokenHash) return undefined;
-      return { agent: slot.agent, works: [...slot.works], release: hold(slot).release };
     },
 
     ownHosts: (agent: Agent, backend: Backend) => ownHosts(deps.credentials, agent, backend),

@@ -8,12 +8,12 @@ import { runnersLog } from '../lib/log';
 import type { MetricsService } from '../metrics/metrics';
 import type { CapacityService } from './capacity';
 import { stopRunner } from './cleanup';
-import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './failure';
+import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './health/failure';
+import { runnerReach } from './health/reach';
 import { logTail } from './output';
 import { runnerPausing } from './pausing';
-import { runnerReach } from './reach';
-import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './slot';
-import { CREATING, fetchImage, requireStartable, type StartDeps, startRunner } from './start';
+import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './slots/slot';
+import { CREATING, fetchImage, requireStartable, type StartDeps, startRunner } from './start/start';
 
 export interface TransitionDeps extends StartDeps {
   readonly events: Events;
@@ -182,7 +182,13 @@ export function runnerTransitions(deps: TransitionDeps) {
     if (isGone) await deps.runners.delete(runner.id);
   }
 
-  return { running, unknown, paused, pause, moved, requireReachable, start, end, exited };
+  /** What made the last start fail is gone: the next one does not wait. */
+  function forgetFailure(slot: RunnerSlot): void {
+    slot.failure = undefined;
+    if (slot.state === 'failed') change(slot, 'stopped', STOPPED);
+  }
+
+  return { running, unknown, paused, pause, moved, requireReachable, start, end, exited, forgetFailure };
 }
 
 /** The cause of an end, as a label of the metrics. */

@@ -3,7 +3,7 @@ import type { AgentsService } from '../agents/agents';
 import type { ConversationsService } from '../chat/conversations';
 import type { GenerationsService } from '../chat/generations/generations';
 import type { Config } from '../config/config';
-import type { Draining } from '../web/draining';
+import type { Draining } from '../web/health/draining';
 import { schedulesService } from './schedules';
 import type { SchedulesStore } from './store';
 

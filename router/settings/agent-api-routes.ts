@@ -3,7 +3,7 @@ import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import { agentWithBackend } from '../agents/with-backend';
 import { type RemovalDeps, resetHome } from '../chat/removal';
-import { type DetailsDeps, runnerFacts, runnerLog } from '../runners/present-details';
+import { type DetailsDeps, runnerFacts, runnerLog } from '../runners/pages/present';
 import { type AgentViewDeps, agentSettings } from './present-agent';
 
 export interface AgentApiDeps extends AgentViewDeps, Omit<DetailsDeps, 'backends' | 'idle'> {

@@ -12,9 +12,9 @@ import type { Backend } from '../backends/backends';
 import type { ConversationsService } from '../chat/conversations';
 import { type RemovalDeps, removeAgent, resetHome } from '../chat/removal';
 import { AppError } from '../lib/errors';
+import { refusedForm } from '../web/answers/refused-form';
+import { page, seeOther } from '../web/answers/respond';
 import { textOf } from '../web/reader';
-import { refusedForm } from '../web/refused-form';
-import { page, seeOther } from '../web/respond';
 import { type AgentViewDeps, agentSettings, kindsOf } from './present-agent';
 
 const field = t.String({ maxLength: 1_000 });

@@ -9,8 +9,8 @@ import type { UpstreamsService } from '../broker/upstreams';
 import { modelOf } from '../credentials/present-model';
 import { AppError } from '../lib/errors';
 import type { RunnersService } from '../runners/runners';
+import { isPartRequest, part, seeOther } from '../web/answers/respond';
 import { textOf } from '../web/reader';
-import { isPartRequest, part, seeOther } from '../web/respond';
 import type { AgentViewDeps } from './present-agent';
 
 /** A reseller of all models has some hundreds. */

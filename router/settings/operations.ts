@@ -1,6 +1,6 @@
 /** What the routes of one agent's settings answer, for the OpenAPI document. */
 import { Type as t } from '@sinclair/typebox';
-import { runnerState } from '../runners/operations';
+import { runnerState } from '../runners/api/operations';
 import { amount, flag, named, nullable, type OperationGroup, seconds, text, whole } from '../web/operation';
 
 const settings = named('AgentSettings', {

@@ -25,9 +25,9 @@ import { credentialGroups } from '../credentials/present';
 import { AppError } from '../lib/errors';
 import type { Once } from '../lib/once';
 import type { Vault } from '../lib/vault';
-import { flashOf } from '../web/flash';
+import { flashOf } from '../web/answers/flash';
+import { isPartRequest, page, part, seeOther } from '../web/answers/respond';
 import { type Reader, textOf } from '../web/reader';
-import { isPartRequest, page, part, seeOther } from '../web/respond';
 
 export interface SettingsPagesDeps {
   readonly accounts: Pick<AccountsService, 'hasPassword'>;

@@ -1,6 +1,6 @@
 /** The usage of one answer: the sum of the upstream calls of which the broker is certain that they served it. */
 import type { MeteringService } from './metering';
-import type { UsageStore } from './store';
+import type { UsageStore } from './store/calls';
 
 /** Milliseconds after an answer in which its last call may still be counted. */
 const AFTER_MS = 500;

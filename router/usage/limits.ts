@@ -6,7 +6,7 @@
 
 import type { Source } from '../credentials/tiers';
 import { AppError } from '../lib/errors';
-import type { Charged, PricesService } from './prices';
+import type { Charged, PricesService } from './prices/prices';
 
 /**
  * Milliseconds that a call waits when only calls under way block it. A longer wait could block a runtime that makes one

@@ -7,8 +7,8 @@ import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import type { MetricsService } from '../metrics/metrics';
 import type { Limiter } from './limits';
-import type { PricesService } from './prices';
-import type { NewUsageRow, UsageStore } from './store';
+import type { PricesService } from './prices/prices';
+import type { NewUsageRow, UsageStore } from './store/calls';
 import type { Tokens } from './tokens';
 
 const WRITE_MS = 1_000;

@@ -1,6 +1,6 @@
 /** Deletes single calls that are older than their retention. Totals stay in reports and budgets (`usage_sums`). */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { UsageStore } from './store';
+import type { UsageStore } from './store/calls';
 
 /** Rows of one statement: some milliseconds. */
 const ROWS_AT_ONCE = 500;

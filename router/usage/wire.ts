@@ -7,13 +7,13 @@ import type { BackendRegistry } from '../backends/backends';
 import type { Events } from '../lib/events';
 import type { MetricsService } from '../metrics/metrics';
 import { answerUseService } from './answers';
-import { budgetsService } from './budgets';
-import type { BudgetsStore } from './budgets-store';
+import { budgetsService } from './budgets/budgets';
 import { limitsService } from './limits';
 import { meteringService } from './metering';
-import { pricesService } from './prices';
-import { usageService } from './reports';
-import type { UsageStore } from './store';
+import { pricesService } from './prices/prices';
+import { usageService } from './reports/reports';
+import type { BudgetsStore } from './store/budgets';
+import type { UsageStore } from './store/calls';
 
 /** Resolves when prices and budgets are read. */
 export async function wireUsage(uses: {

@@ -4,9 +4,9 @@ import type { Config } from '../config/config';
 import { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
 import { createClients } from './clients';
-import { createDraining } from './draining';
-import { createOpenStreams } from './open-streams';
-import { renderingService } from './rendering';
+import { createDraining } from './health/draining';
+import { renderingService } from './rendering/rendering';
+import { createOpenStreams } from './streams/open-streams';
 
 /** @param owned ends the threads that render. */
 export function wireWeb(

@@ -1,7 +1,7 @@
 /** The administrator's pages live: what changed arrives, little of it, and only for the administrator. */
 import { Database as Sqlite } from 'bun:sqlite';
 import { afterAll, beforeAll, expect, setDefaultTimeout, spyOn, test } from 'bun:test';
-import { grownBy } from '../../router/admin/live';
+import { grownBy } from '../../router/admin/live/stream';
 import type { Agent } from '../../router/agents/store';
 import { newId } from '../../router/lib/ids';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';

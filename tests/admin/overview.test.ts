@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pkg from '../../package.json';
-import { diskUseService } from '../../router/admin/disk-use';
+import { diskUseService } from '../../router/admin/overview/disk-use';
 import { newestMigration } from '../../router/database/checks';
 import { RecentAnswers } from '../../router/metrics/recent-answers';
 import { ADMIN, memoryBackend, PEOPLE, startRouter, until } from '../support/router';

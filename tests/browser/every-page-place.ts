@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDatabase } from '../../router/database/database';
-import { usageStore } from '../../router/usage/store';
+import { usageStore } from '../../router/usage/store/calls';
 import { messageForm, png } from '../support/files';
 import type { Browser, RouterProcess } from '../support/process';
 import { PEOPLE, until } from '../support/router';

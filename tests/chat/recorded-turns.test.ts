@@ -72,10 +72,8 @@ test('a turn is stored when its client has the head of a stream', async () => {
   runner.reply = () => answering.response();
   answering.write(chunk('So'));
   const answer = await ask('Three', { stream: true });
-  expect(await stored(answer.headers.get('x-conversation-id') ?? '')).toEqual([
-    'user: Three (done)',
-    'assistant:  (streaming)',
-  ]);
+  const conversation = await alice.request(`/api/conversations/${answer.headers.get('x-conversation-id')}`);
+  expect(await conversation.json()).toMatchObject({ messages: [{ content: 'Three' }, { status: 'streaming' }] });
   answering.write(DONE);
   answering.close();
   await answer.text();

@@ -4,8 +4,8 @@
  */
 import { afterAll, expect, test } from 'bun:test';
 import { createEvents } from '../../router/lib/events';
-import { createOpenStreams, LIVE_STREAMS_PER_USER_MAX } from '../../router/web/open-streams';
-import { type EventWriter, eventStream, QUEUED_BYTES_MAX } from '../../router/web/sse';
+import { createOpenStreams, LIVE_STREAMS_PER_USER_MAX } from '../../router/web/streams/open-streams';
+import { type EventWriter, eventStream, QUEUED_BYTES_MAX } from '../../router/web/streams/sse';
 import { beginConversation } from '../support/chat';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';

@@ -1,7 +1,7 @@
 /** What an agent does for an answer: shown while it happens, kept, folded, and sent to nobody. */
 import { afterAll, describe, expect, test } from 'bun:test';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { frame } from '../../router/web/sse';
+import { frame } from '../../router/web/streams/sse';
 import { renderMarkdown } from '../../views/markdown';
 import { Grown } from '../support/grown';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';

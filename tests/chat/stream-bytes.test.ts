@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { gunzipSync } from 'node:zlib';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { frame } from '../../router/web/sse';
+import { frame } from '../../router/web/streams/sse';
 import { renderMarkdown } from '../../views/markdown';
 import { beginConversation } from '../support/chat';
 import { Grown } from '../support/grown';

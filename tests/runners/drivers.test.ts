@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/root';
-import { createWatches } from '../../router/runners/watch';
+import { createWatches } from '../../router/runners/health/watch';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { list, problemOf, start, statusOf, switchable, theRunner } from '../support/runners';
 

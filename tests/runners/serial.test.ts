@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
-import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
+import type { Agent } from '../../router/agents/store';
+import { ADMIN, form, memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { handClock, list, problemOf, say, start, statusOf, stop, switchable, theRunner } from '../support/runners';
 
 test('law 5: a message that comes while its runner is being reaped gets an answer from a new one', async () => {
@@ -79,6 +80,55 @@ test('law 5: a message right after the stop of a start gets a new start', async 
   expect(await stopping).toBe(true);
   expect(await (await answer).text()).toContain('I changed my mind');
   expect(router.platform.runners.size).toBe(1);
+});
+
+test('law 5: a message that comes during a reset gets a runner that the router knows, with the new home', async () => {
+  await using router = await startRouter();
+  const alice = await router.person(PEOPLE.alice);
+  await start(alice);
+  const { id } = (await router.context.agents.list(alice.id))[0] ?? { id: '' };
+  const release = router.platform.hold('stop');
+  const reset = alice.request(`/api/agents/${id}/reset`, { method: 'POST' });
+  await until(() => router.platform.calls('stop') === 1, 'its runner is being stopped');
+  const answer = say(alice, 'in the middle');
+  await until(async () => (await statusOf(router, alice)).leases === 1, 'the message waits');
+  release();
+  expect((await reset).status).toBe(204);
+  expect(await (await answer).text()).toContain('in the middle');
+  expect(await list(alice)).toMatchObject([{ agent_id: id, state: 'running' }]);
+  // The same runner answers again, and can be stopped.
+  expect((await say(alice, 'again')).status).toBe(200);
+  expect(router.platform.calls('start')).toBe(2);
+  expect(await stop(alice)).toBe(true);
+  expect(router.platform.runners.size).toBe(0);
+});
+
+test('law 5: a reset forgets why the last start failed', async () => {
+  await using router = await startRouter();
+  const alice = await router.person(PEOPLE.alice);
+  const heal = router.platform.fail('start', 'start_failed');
+  expect((await start(alice)).status).toBe(502);
+  expect(await statusOf(router, alice)).toMatchObject({ state: 'failed' });
+  heal();
+  const { id } = (await router.context.agents.list(alice.id))[0] ?? { id: '' };
+  expect((await alice.request(`/api/agents/${id}/reset`, { method: 'POST' })).status).toBe(204);
+  expect(await statusOf(router, alice)).toMatchObject({ state: 'stopped' });
+  // Without the back-off.
+  expect((await say(alice, 'hello')).status).toBe(200);
+});
+
+test('no runner of a disabled user starts, also for a request that was let in before', async () => {
+  await using router = await startRouter();
+  const admin = await router.person(ADMIN);
+  const alice = await router.person(PEOPLE.alice);
+  await router.context.agents.ensureDefaults(alice.id);
+  const agents = await router.context.agents.list(alice.id);
+  expect((await admin.request(`/admin/users/${alice.id}/disable`, form({}))).status).toBe(303);
+  // As a request does that was identified before.
+  const leased = router.context.runners.lease(agents[0] as Agent, { signal: AbortSignal.timeout(30_000) });
+  expect(await leased.catch(({ code }) => code)).toBe('forbidden');
+  expect(router.platform.calls('start')).toBe(0);
+  expect(await statusOf(router, alice)).toMatchObject({ state: 'stopped' });
 });
 
 test('law 5: stopping what does not run is no error', async () => {

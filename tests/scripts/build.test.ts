@@ -11,7 +11,7 @@ async function program() {
   const root = join(folder, 'clone');
   const write = (word: string) => writeFile(join(root, 'views/word.ts'), `export const word = '${word}';\n`);
   await mkdir(join(root, 'router/platforms'), { recursive: true });
-  await mkdir(join(root, 'router/web'));
+  await mkdir(join(root, 'router/web/rendering'), { recursive: true });
   await mkdir(join(root, 'router/backup'));
   await mkdir(join(root, 'views'));
   await mkdir(join(root, 'node_modules'));
@@ -19,9 +19,9 @@ async function program() {
     join(root, 'router/main.ts'),
     "import { word } from '../views/word';\nconsole.log(import.meta.dir, word);\n",
   );
-  await writeFile(join(root, 'router/web/worker-file.ts'), "export const workerFile = 'of the sources';\n");
-  const worker = "import { word } from '../../views/word';\npostMessage(word + ' in a thread');\n";
-  await writeFile(join(root, 'router/web/markdown-worker.ts'), worker);
+  await writeFile(join(root, 'router/web/rendering/worker-file.ts'), "export const workerFile = 'of the sources';\n");
+  const worker = "import { word } from '../../../views/word';\npostMessage(word + ' in a thread');\n";
+  await writeFile(join(root, 'router/web/rendering/markdown-worker.ts'), worker);
   await writeFile(join(root, 'router/backup/worker-file.ts'), "export const backupWorkerFile = 'of the sources';\n");
   await writeFile(join(root, 'router/backup/backup-worker.ts'), 'postMessage(1);\n');
   await mkdir(join(root, 'router/accounts/passwords'), { recursive: true });
@@ -56,7 +56,7 @@ test('a thread runs from a file that was made with the router, not from what its
   await using made = await program();
   await Bun.write(
     join(made.root, 'router/main.ts'),
-    `import { workerFile } from './web/worker-file';
+    `import { workerFile } from './web/rendering/worker-file';
     const worker = new Worker(workerFile);
     worker.onmessage = ({ data }) => { console.log(data); process.exit(); };`,
   );

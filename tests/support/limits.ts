@@ -1,7 +1,7 @@
 /**
  * A router with an agent that calls its model once per request, a clock that the test sets, and limits on its owner.
  */
-import type { Budget } from '../../router/usage/budgets-store';
+import type { Budget } from '../../router/usage/store/budgets';
 import { type BrokerBench, startBroker } from './broker';
 import { type Asked, completion } from './scripted-runner';
 import type { TextScript } from './upstream';

@@ -1,5 +1,5 @@
 /** Rows of usage, as metering writes them. */
-import type { NewUsageRow } from '../../router/usage/store';
+import type { NewUsageRow } from '../../router/usage/store/calls';
 
 /** A call to `gpt-5.5` that ended well: 100 tokens in, 10 out. */
 export function usageRow(row: Partial<NewUsageRow> & Pick<NewUsageRow, 'userId' | 'atMs'>): NewUsageRow {

@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import type { AppError } from '../../router/lib/errors';
-import type { Budget } from '../../router/usage/budgets-store';
 import type { UpstreamUse } from '../../router/usage/metering';
+import type { Budget } from '../../router/usage/store/budgets';
 import { type BrokerBench, startBroker } from '../support/broker';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { completion } from '../support/scripted-runner';

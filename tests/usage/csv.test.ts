@@ -1,6 +1,6 @@
 /** Cells of a CSV file: no spreadsheet treats text of other people as a formula. */
 import { expect, test } from 'bun:test';
-import { csvLine } from '../../router/usage/csv';
+import { csvLine } from '../../router/usage/reports/csv';
 
 /** Parses a line like a spreadsheet: quotes count only at the edge of a cell. */
 function cellsOf(line: string, separator: string): string[] {

@@ -1,8 +1,8 @@
 /** The budget of everybody: it applies to each user without one of their own, and says where it comes from. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import { EVERYBODY } from '../../router/usage/budgets';
-import type { Budget } from '../../router/usage/budgets-store';
+import { EVERYBODY } from '../../router/usage/budgets/budgets';
 import type { UpstreamUse } from '../../router/usage/metering';
+import type { Budget } from '../../router/usage/store/budgets';
 import { ADMIN, form, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { usageRow } from '../support/usage';
 

@@ -1,6 +1,6 @@
 /** Limits under parallel calls: the most that a call may use is reserved until the call ends, however it ends. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import type { Budget } from '../../router/usage/budgets-store';
+import type { Budget } from '../../router/usage/store/budgets';
 import type { BrokerBench } from '../support/broker';
 import { type LimitsBench, refusalOf, startLimits, TWELVE } from '../support/limits';
 import { until } from '../support/router';

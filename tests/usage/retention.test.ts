@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { openDatabase } from '../../router/database/database';
 import { deleteOldCalls } from '../../router/usage/retention';
-import { usageStore } from '../../router/usage/store';
+import { usageStore } from '../../router/usage/store/calls';
 import { usageRow } from '../support/usage';
 
 test('calls before the time go, later ones and all totals stay', async () => {

@@ -8,9 +8,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { metricsService } from '../../router/metrics/metrics';
-import { budgetsService } from '../../router/usage/budgets';
+import { budgetsService } from '../../router/usage/budgets/budgets';
 import { meteringService } from '../../router/usage/metering';
-import { type NewUsageRow, type UsageDimension, usageStore } from '../../router/usage/store';
+import { type NewUsageRow, type UsageDimension, usageStore } from '../../router/usage/store/calls';
 import { usageRow } from '../support/usage';
 
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 /** Calls that cannot be counted are refused under a hard limit; and the models of the shared key. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import type { Budget } from '../../router/usage/budgets-store';
+import type { Budget } from '../../router/usage/store/budgets';
 import { type BrokerBench, LLM, setValues, startBroker } from '../support/broker';
 import { budgetOf, type LimitsBench, refusalOf, startLimits, TWELVE } from '../support/limits';
 import { ADMIN } from '../support/router';

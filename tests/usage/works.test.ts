@@ -3,7 +3,7 @@
  * ended.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import { budgetsService } from '../../router/usage/budgets';
+import { budgetsService } from '../../router/usage/budgets/budgets';
 import type { BrokerBench } from '../support/broker';
 import { callOnce, type LimitsBench, startLimits } from '../support/limits';
 import { type Asked, chunk, completion, DONE, Reading } from '../support/scripted-runner';

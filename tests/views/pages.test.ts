@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { joined } from '../../router/web/assets';
+import { joined } from '../../router/web/answers/assets';
 import { pages } from '../../scripts/gallery';
 import { renderPage } from '../../views/render';
 import { all } from './dom';

@@ -8,8 +8,8 @@ import {
   LiveMessageAround,
   LiveMessageReplace,
 } from '../../views/chat/live';
-import { LiveConversationLink, LiveRunner } from '../../views/chat/live-sidebar';
-import { Message } from '../../views/chat/message';
+import { Message } from '../../views/chat/message/message';
+import { LiveConversationLink, LiveRunner } from '../../views/chat/sidebar/live';
 import type { MessageView, RunnerState, RunnerView } from '../../views/models';
 import { renderPart } from '../../views/render';
 import { Availability } from '../../views/runners/availability';

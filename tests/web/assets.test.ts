@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { assetUrl, joined } from '../../router/web/assets';
+import { assetUrl, joined } from '../../router/web/answers/assets';
 import { SCRIPT, STYLES, scripts, styles } from '../../views/assets';
 import { startRouter } from '../support/router';
 

@@ -1,7 +1,7 @@
 /** Rendering of texts that take long, or whose HTML is long. */
 import { afterAll, describe, expect, test } from 'bun:test';
 import hljs from 'highlight.js/lib/common';
-import { renderingService } from '../../router/web/rendering';
+import { renderingService } from '../../router/web/rendering/rendering';
 import { renderPlain } from '../../views/markup';
 import { until } from '../support/router';
 import { all } from '../views/dom';

@@ -1,6 +1,6 @@
 /**
  * The headers of every answer. The routes are read from the apps, so that none is forgotten. Every answer that is no
- * page and no asset is data (router/web/headers.ts).
+ * page and no asset is data (router/web/answers/headers.ts).
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { internalApp, publicApp } from '../../router/app';

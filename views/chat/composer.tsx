@@ -3,7 +3,7 @@ import { LengthNote } from '../kit/length-note';
 import type { AttachLimits, ComposerView } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
-import { AttachButton, ChosenFiles } from './attachments';
+import { AttachButton, ChosenFiles } from './message/attachments';
 
 interface ComposerProps {
   agentId: string;

@@ -4,8 +4,8 @@ import { SidebarButton } from '../layout';
 import type { AgentView, ConversationView, EditView, MessageView } from '../models';
 import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
-import { EditMessage } from './edit-message';
-import { Message } from './message';
+import { EditMessage } from './message/edit';
+import { Message } from './message/message';
 import { OptionsButton } from './options';
 
 /** The line above a conversation: its title, the runner, and a menu. */

@@ -1,7 +1,7 @@
 import { AppLayout, SidebarButton } from '../layout';
 import type { ConversationList, Shell } from '../models';
 import { useText } from '../render';
-import { ConversationItems } from './conversation-list';
+import { ConversationItems } from './sidebar/conversation-list';
 
 /** A page of a list of conversations: the archived ones, or those that readers with scripts see in the sidebar. */
 export function ConversationsPage({ shell, list }: { shell: Shell; list: ConversationList }) {

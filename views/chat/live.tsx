@@ -9,10 +9,10 @@ import type { MessageView, Shelf } from '../models';
 import { useText } from '../render';
 import { Archived } from './archived';
 import { Composer, ComposerActions } from './composer';
-import { Message } from './message';
+import { Message } from './message/message';
+import { Step } from './message/steps';
 import type { StepView } from './models';
 import { UndoForm } from './options';
-import { Step } from './steps';
 
 /** The page's end of a stream. */
 export function LiveConnection({ url }: { url: string }) {

@@ -2,10 +2,10 @@
 import { Elysia, t } from 'elysia';
 import { InvitationPage } from '../../../views/accounts/invitation-page';
 import type { FormState } from '../../../views/models';
+import { refusedForm } from '../../web/answers/refused-form';
+import { page, seeOther } from '../../web/answers/respond';
 import type { Clients } from '../../web/clients';
 import { readerOf } from '../../web/reader';
-import { refusedForm } from '../../web/refused-form';
-import { page, seeOther } from '../../web/respond';
 import type { SessionPlugin } from '../identify';
 import type { OidcService } from '../oidc/oidc';
 import { providerLink } from '../present-pages';

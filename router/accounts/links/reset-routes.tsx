@@ -1,10 +1,10 @@
 /** Reset links: the page on which a user sets a password, and `/auth/reset` for programs. Either signs the user in. */
 import { Elysia, t } from 'elysia';
 import { ResetPage } from '../../../views/accounts/reset-page';
+import { refusedForm } from '../../web/answers/refused-form';
+import { page, seeOther } from '../../web/answers/respond';
 import type { Clients } from '../../web/clients';
 import { readerOf } from '../../web/reader';
-import { refusedForm } from '../../web/refused-form';
-import { page, seeOther } from '../../web/respond';
 import type { SessionPlugin } from '../identify';
 import type { AttemptLimits } from '../sign-in-limits';
 import { userJson } from '../users/present';

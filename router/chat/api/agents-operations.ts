@@ -1,6 +1,6 @@
 /** What the routes of agents answer, for the OpenAPI document. */
 import { Type as t } from '@sinclair/typebox';
-import { address, startRefusals } from '../../runners/operations';
+import { address, startRefusals } from '../../runners/api/operations';
 import { flag, named, nullable, type OperationGroup, seconds, text, whole } from '../../web/operation';
 
 const agent = named('Agent', {

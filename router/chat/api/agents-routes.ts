@@ -3,7 +3,7 @@ import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
 import type { BackendRegistry } from '../../backends/backends';
-import { runnerAddress } from '../../runners/present';
+import { runnerAddress } from '../../runners/api/present';
 import { type RemovalDeps, removeAgent } from '../removal';
 
 export interface AgentsRoutesDeps extends RemovalDeps {

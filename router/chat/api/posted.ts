@@ -9,7 +9,9 @@ import { newConversation, TITLE_LENGTH_MAX, titleFrom } from '../conversations';
 import type { GenerationsService } from '../generations/generations';
 import { spoken } from '../generations/spoken';
 import type { Conversation, ConversationsStore, Message } from '../store/conversations';
-import type { ConversationsApiStore, CountedConversation, TellingMessage } from './store';
+import type { CountedConversation } from './counted-store';
+import type { ConversationsApiStore } from './store';
+import type { TellingMessage } from './whole-store';
 
 /** Conversations in one answer. */
 export const LISTED_MAX = 1_000;

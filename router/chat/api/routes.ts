@@ -5,14 +5,14 @@ import type { AgentsService } from '../../agents/agents';
 import type { Agent } from '../../agents/store';
 import type { BackendRegistry } from '../../backends/backends';
 import { AppError } from '../../lib/errors';
-import { jsonInPieces } from '../../web/respond';
+import { jsonInPieces } from '../../web/answers/respond';
 import type { GenerationsService } from '../generations/generations';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
+import type { CountedConversation } from './counted-store';
 import { type ConversationStreamDeps, conversationStream } from './live';
 import { LISTED_MAX, type PostedRole } from './posted';
 import { conversationJson, messageJson } from './present';
-import type { CountedConversation } from './store';
 
 export interface ConversationsRoutesDeps extends ConversationStreamDeps {
   readonly agents: AgentsService;

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../lib/json';
 import { createRate } from '../../lib/rate';
 import { unixSeconds } from '../../lib/time';
 import type { MetricsService } from '../../metrics/metrics';
-import type { Work } from '../../runners/slot';
+import type { Work } from '../../runners/slots/slot';
 import type { GenerationsService } from '../generations/generations';
 import type { Conversation, ConversationsStore } from '../store/conversations';
 import type { UnreadService } from '../unread';

@@ -4,8 +4,8 @@ import { AppError } from '../../lib/errors';
 import { sha256 } from '../../lib/ids';
 import { parseBody } from '../../lib/json';
 import type { RunnersService } from '../../runners/runners';
-import type { HeldRunner } from '../../runners/slot';
-import { readBody } from '../../web/read-body';
+import type { HeldRunner } from '../../runners/slots/slot';
+import { readBody } from '../../web/bodies/read';
 import type { CallbacksService } from './callbacks';
 
 /** Bytes. A body of at most so much does not count against the memory for bodies. */

@@ -15,7 +15,7 @@ import type { Ending } from '../../relay/relay';
 import type { Silence } from '../../relay/timeouts';
 import { callRunner, type RunnerAnswer, refusalOf } from '../../runners/call';
 import type { RunnersService } from '../../runners/runners';
-import type { BudgetsService } from '../../usage/budgets';
+import type { BudgetsService } from '../../usage/budgets/budgets';
 import type { AttachmentsService } from '../attachments/attachments';
 import { HISTORY } from '../messages';
 import type { Conversation, ConversationsStore } from '../store/conversations';

@@ -12,7 +12,7 @@ import {
 import type { Change } from '../../../views/growth';
 import { missingView } from '../../credentials/present';
 import type { RouterEvent } from '../../lib/events';
-import type { HadText, PageRendering } from '../../web/rendering';
+import type { HadText, PageRendering } from '../../web/rendering/rendering';
 import type { Attachment } from '../attachments/store';
 import { type AboutMessages, hadOf, messageView, shownText, stepsOf } from '../pages/present-messages';
 import type { ShownMessage } from '../store/shown';

@@ -1,7 +1,7 @@
 /** The answer that is being written on one page: what the page has of its text, and how it gets the rest. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '../../../views/growth';
-import type { HadText, PageRendering } from '../../web/rendering';
+import type { HadText, PageRendering } from '../../web/rendering/rendering';
 import { EVERY_MS, Pace } from './pace';
 
 /**

@@ -2,7 +2,7 @@
  * The state of a conversation's page: the page sends it when it connects, and each event has the new one as its id. What the
  * page lacks is found by conversation.tsx.
  */
-import type { HadText } from '../../web/rendering';
+import type { HadText } from '../../web/rendering/rendering';
 import type { StepsSeen } from './steps';
 
 /** Messages up to `position`, and of that one, while it is being written, `growing`. */

@@ -5,7 +5,7 @@ import {
   LiveConversationRemove,
   LiveConversations,
   LiveRunner,
-} from '../../../views/chat/live-sidebar';
+} from '../../../views/chat/sidebar/live';
 import type { ConversationList } from '../../../views/models';
 import type { RouterEvent } from '../../lib/events';
 import { conversationLink, conversationList } from '../pages/present-list';

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { LiveStep, LiveStepAppend, LiveStepEnd } from '../../../views/chat/live';
 import type { StepView } from '../../../views/chat/models';
 import type { Change } from '../../../views/growth';
-import type { HadText, PageRendering } from '../../web/rendering';
+import type { HadText, PageRendering } from '../../web/rendering/rendering';
 import { stepId, stepView } from '../pages/present-steps';
 import type { Step } from '../store/conversations';
 import { beginningOf } from './growing';

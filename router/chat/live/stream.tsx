@@ -8,8 +8,8 @@
 import type { JSX } from 'preact';
 import type { RouterEvent } from '../../lib/events';
 import { httpLog } from '../../lib/log';
-import { partHtml } from '../../web/respond';
-import { type EventWriter, eventStream } from '../../web/sse';
+import { partHtml } from '../../web/answers/respond';
+import { type EventWriter, eventStream } from '../../web/streams/sse';
 import { LiveConversation } from './conversation';
 import type { LiveDeps, LiveOptions } from './options';
 import { formatSeen } from './seen';

@@ -1,6 +1,6 @@
 /** The form in place of an answer that lacked credentials: tests them, or keeps them and asks again. */
 import { Elysia } from 'elysia';
-import { Message } from '../../../views/chat/message';
+import { Message } from '../../../views/chat/message/message';
 import { MissingTrial } from '../../../views/credentials/missing';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
@@ -8,7 +8,7 @@ import { missingView, pick, refusedScope } from '../../credentials/present';
 import { fields } from '../../credentials/routes';
 import { type TrialDeps, triedForm } from '../../credentials/tried-form';
 import { AppError } from '../../lib/errors';
-import { done, isPartRequest, part } from '../../web/respond';
+import { done, isPartRequest, part } from '../../web/answers/respond';
 import { messageViews } from './present-messages';
 import { conversationPage } from './routes-conversation';
 import type { VariantsRoutesDeps } from './variants-routes';

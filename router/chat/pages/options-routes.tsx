@@ -1,15 +1,15 @@
 /** What the menu of a conversation does: its name, its shelf, its end and the way back. */
 import { Elysia, t } from 'elysia';
 import type { JSX } from 'preact';
-import { ConversationItems } from '../../../views/chat/conversation-list';
 import { ConversationsPage } from '../../../views/chat/conversations-page';
-import { LiveConversationLink, LiveConversationRemove, LiveUndo } from '../../../views/chat/live-sidebar';
 import { OptionsMenu, OptionsPage, RenameForm } from '../../../views/chat/options';
+import { ConversationItems } from '../../../views/chat/sidebar/conversation-list';
+import { LiveConversationLink, LiveConversationRemove, LiveUndo } from '../../../views/chat/sidebar/live';
 import type { OptionsView } from '../../../views/models';
 import type { SessionPlugin, Who } from '../../accounts/identify';
+import { refusalOf } from '../../web/answers/refused-form';
+import { isPartRequest, page, pagePath, part, seeOther } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
-import { refusalOf } from '../../web/refused-form';
-import { isPartRequest, page, pagePath, part, seeOther } from '../../web/respond';
 import type { LiveDeps } from '../live/options';
 import type { Conversation } from '../store/conversations';
 import { shellOf } from './present';

@@ -6,7 +6,7 @@ import type { Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
 import { isLink, isPicture } from '../../attachments/kinds';
 import { type Reader, textOf } from '../../web/reader';
-import type { HadText, PageRendering } from '../../web/rendering';
+import type { HadText, PageRendering } from '../../web/rendering/rendering';
 import type { Attachment } from '../attachments/store';
 import { INTERRUPTED } from '../generations/generations';
 import type { MessageFailure, Step } from '../store/conversations';

@@ -1,6 +1,6 @@
 /** Turns the steps of an answer, and its calls of the client's tools, into view models. Decides nothing. */
 import type { StepView } from '../../../views/chat/models';
-import type { PageRendering } from '../../web/rendering';
+import type { PageRendering } from '../../web/rendering/rendering';
 import type { Step, ToolCall } from '../store/conversations';
 import type { ShownMessage } from '../store/shown';
 

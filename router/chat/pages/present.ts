@@ -7,7 +7,7 @@ import type { Agent } from '../../agents/store';
 import type { DriverRegistry } from '../../platforms/drivers';
 import type { ImagesService } from '../../platforms/images';
 import type { AnswerUseService } from '../../usage/answers';
-import type { RenderingService } from '../../web/rendering';
+import type { RenderingService } from '../../web/rendering/rendering';
 import type { AttachmentsService } from '../attachments/attachments';
 import type { ConversationsService } from '../conversations';
 import { type GenerationsService, TEXT_LENGTH_MAX } from '../generations/generations';

@@ -2,7 +2,7 @@
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin } from '../../accounts/identify';
 import { AppError } from '../../lib/errors';
-import { done, plainText, seeOther } from '../../web/respond';
+import { done, plainText, seeOther } from '../../web/answers/respond';
 import type { LiveDeps } from '../live/options';
 import { parseSeen } from '../live/seen';
 import { liveStream } from '../live/stream';

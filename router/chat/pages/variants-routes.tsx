@@ -1,11 +1,11 @@
 /** One message of a conversation: it is looked at, edited, asked for again, deleted, or another variant of it is shown. */
 import { Elysia, t } from 'elysia';
-import { EditMessage } from '../../../views/chat/edit-message';
-import { Message } from '../../../views/chat/message';
+import { EditMessage } from '../../../views/chat/message/edit';
+import { Message } from '../../../views/chat/message/message';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import { AppError } from '../../lib/errors';
-import { refusalOf } from '../../web/refused-form';
-import { done, isPartRequest, part, seeOther } from '../../web/respond';
+import { refusalOf } from '../../web/answers/refused-form';
+import { done, isPartRequest, part, seeOther } from '../../web/answers/respond';
 import { TEXT_LENGTH_MAX } from '../generations/generations';
 import type { LiveDeps } from '../live/options';
 import type { Conversation } from '../store/conversations';

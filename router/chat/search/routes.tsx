@@ -1,12 +1,12 @@
 /** The search page, and its results for the dialog. */
 import { Elysia, t } from 'elysia';
-import { SearchPage, SearchResults } from '../../../views/chat/search';
+import { SearchPage, SearchResults } from '../../../views/chat/sidebar/search';
 import type { SearchView, Shell } from '../../../views/models';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { AgentsService } from '../../agents/agents';
 import { excerptOf, marked } from '../../lib/search-text';
+import { isPartRequest, page, part } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
-import { isPartRequest, page, part } from '../../web/respond';
 import type { SearchService } from './search';
 
 interface SearchRoutesDeps {

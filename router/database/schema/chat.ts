@@ -39,6 +39,10 @@ export const conversations = sqliteTable(
     // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
     index('conversations_by_user').on(table.userId, table.shelf, table.expiresAtMs, table.updatedAtMs, table.id),
     index('conversations_by_agent').on(table.agentId),
+    // In the order of creation. No turn writes it: a turn changes none of its columns, nor when the conversation expires.
+    index('conversations_numbered')
+      .on(table.agentId, table.createdAtMs, table.id, table.expiresAtMs)
+      .where(sql`expires_at_ms IS NULL`),
     // The one that a callback goes to which names none.
     index('conversations_newest_of_agent')
       .on(table.agentId, table.updatedAtMs, table.id)

@@ -43,7 +43,7 @@ export const usage = sqliteTable(
 
 /**
  * The series of usage sums: one row for each thing whose use a report or a budget shows. Every call counts in
- * several of them (`seriesOf` in `usage/sums-writing-store.ts`).
+ * several of them (`seriesOf` in `usage/store/sums-writing.ts`).
  */
 export const usageSeries = sqliteTable(
   'usage_series',

@@ -1,5 +1,5 @@
 // Files for a message: chosen, pasted or dropped, they are in the composer's own input, and listed above it as its template
-// has it. Markup: views/chat/composer.tsx, views/chat/attachments.tsx.
+// has it. Markup: views/chat/composer.tsx, views/chat/message/attachments.tsx.
 import { $ } from './page.js';
 
 export let chosen = [];

@@ -1,5 +1,5 @@
 // The lists of conversations: the page has them under days in UTC, and its updates bring some without. Markup:
-// views/chat/conversation-list.tsx; `placeLink` serves what views/chat/live.tsx sends.
+// views/chat/sidebar/conversation-list.tsx; `placeLink` serves what views/chat/live.tsx sends.
 import { $ } from './page.js';
 import { written } from './times.js';
 

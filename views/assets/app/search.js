@@ -1,5 +1,5 @@
 // Search: `/` and Ctrl+K open it over the page, arrows lead from what is typed through what is found. Markup:
-// views/chat/search.tsx.
+// views/chat/sidebar/search.tsx.
 import { $ } from './page.js';
 
 const search = $('#search-dialog');

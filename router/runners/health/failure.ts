@@ -1,0 +1,159 @@
+/**
+ * Why a start failed or a runner ended, in words for its user, and how long later requests are refused with that error.
+ */
+import type { DriverFault, Health } from '../../../drivers/driver';
+import { HomeError, SeedError, TemplateError, UnsafePathError } from '../../agents/homes';
+import type { Backend } from '../../backends/backends';
+import { AppError, type Code, toAppError } from '../../lib/errors';
+import { TimedOut } from '../../lib/time';
+import { driverMessage, isDriverFailure } from '../../platforms/driver-error';
+import type { Failure } from '../slots/slot';
+
+/** After failed starts in a row, requests are refused with the error for 1 s, 2 s, 4 s … 60 s. */
+const BACK_OFF_MS = 1_000;
+const BACK_OFF_MAX_MS = 60_000;
+
+/** Characters of a driver's message, and of its hint. */
+const WORDS_CHARS_MAX = 6_000;
+/** Characters of the last output that are searched for the reason. */
+const TAIL_LENGTH_MAX = 8_192;
+const LINE_LENGTH_MAX = 200;
+const REASON = /error|fatal|failed|cannot|could not|missing|refused|denied|not found|no such|invalid|panic/i;
+
+const MORE_MEMORY = 'If it happens again, the administrator can raise "limits.memory" of its backend in backends.json.';
+
+/** Faults that are not listed are failures of the runner itself. */
+const CODE_OF_FAULT: Partial<Record<DriverFault, Code>> = {
+  unavailable: 'driver_unavailable',
+  timeout: 'start_timeout',
+};
+
+/** The runner ended before it was ready. */
+export class RunnerExited extends Error {
+  override readonly name = 'RunnerExited';
+  constructor(readonly health: Health) {
+    super(describeExit(health));
+  }
+}
+
+/** Describes how a runner ended, as the end of a sentence. */
+function describeExit(health: Health): string {
+  if (health.state !== 'exited') return 'it disappeared';
+  const { exitCode, signal, outOfMemory, reason } = health;
+  if (outOfMemory) return 'it ran out of memory';
+  const ended = exitCode === undefined ? 'it ended' : `it ended with exit code ${exitCode}`;
+  const end = signal ? `it was ended by ${signal}` : ended;
+  return reason === undefined ? end : `${end} (${reason})`;
+}
+
+/** The error of a failed start, for the user. `tail` is the runner's last output, or empty. */
+export function startError(backend: Backend, thrown: unknown, tail = ''): AppError {
+  const could = `${backend.displayName} could not start`;
+  if (thrown instanceof RunnerExited) {
+    const message = `${backend.displayName} could not start: ${describeExit(thrown.health)}.`;
+    return withTail('runner_failed', message, { tail, cause: thrown });
+  }
+  if (thrown instanceof AppError) {
+    return tail ? withTail(thrown.code, thrown.message, { tail, hint: thrown.hint, cause: thrown }) : thrown;
+  }
+  if (isDriverFailure(thrown)) {
+    const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
+    const hint = thrown.hint && beginningOf(thrown.hint);
+    return withTail(code, `${could}: ${beginningOf(driverMessage(thrown))}`, { tail, hint, cause: thrown });
+  }
+  if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
+  if (thrown instanceof TemplateError || thrown instanceof SeedError) {
+    return new AppError('runner_failed', { message: `${could}: ${thrown.message}`, cause: thrown });
+  }
+  if (thrown instanceof HomeError) {
+    return new AppError('runner_failed', { message: `${could}: ${thrown.message}.`, hint: thrown.hint, cause: thrown });
+  }
+  if (thrown instanceof UnsafePathError) {
+    // The driver's message names a path of this machine, which belongs only into the log.
+    const message = `${could}: a link or a folder stands where one of its files has to be written at each start.`;
+    return new AppError('runner_failed', {
+      message,
+      hint: 'The log names it. Remove it from its home.',
+      cause: thrown,
+    });
+  }
+  return toAppError(thrown);
+}
+
+/** From a runner's last lines, picks the line that most likely says why it ended. */
+function reasonIn(tail: string): string | undefined {
+  const texts = tail
+    .slice(-TAIL_LENGTH_MAX)
+    .split('\n')
+    .map((line) => line.trim());
+  const lines = texts.filter((line) => line !== '');
+  if (lines.length < 2) return undefined;
+  const line = lines.findLast((one) => one.length <= LINE_LENGTH_MAX && REASON.test(one)) ?? lines.at(-1);
+  return line?.slice(0, LINE_LENGTH_MAX);
+}
+
+/** The error for the user when a runner that had been ready has ended by itself. */
+export function exitError(health: Health, tail: string): AppError {
+  const isOutOfMemory = health.state === 'exited' && health.outOfMemory === true;
+  const hint = `Send the message again to restart it.${isOutOfMemory ? ` ${MORE_MEMORY}` : ''}`;
+  return withTail('runner_lost', `The agent stopped: ${describeExit(health)}.`, { tail, hint, cause: undefined });
+}
+
+/** The error for the user when a person stopped the runner of an answer that was under way. */
+export function stoppedError(): AppError {
+  return new AppError('runner_lost', { message: 'The agent was stopped before its answer was complete.' });
+}
+
+/** The error for the user when a runner was ended because it did not answer at its address. */
+export function unreachableError(): AppError {
+  return new AppError('runner_lost', {
+    message: 'The agent could not be reached any more and was stopped. Send the message again to restart it.',
+  });
+}
+
+/**
+ * Records a failed start after `previous` ones in a row. A start that fails twice for the same reason will fail again,
+ * so the error tells clients not to retry by themselves.
+ * @param nowMs by the steady clock.
+ */
+export function startFailure(failed: AppError, previous: Failure | undefined, nowMs: number): Failure {
+  const { code, message, hint, reason, cause } = failed;
+  const isLasting = previous?.error.code === code && previous.error.message === message;
+  const error = isLasting ? new AppError(code, { message, hint, reason, cause, isLasting }) : failed;
+  const count = (previous?.count ?? 0) + 1;
+  const backOffMs = Math.min(BACK_OFF_MS * 2 ** (count - 1), BACK_OFF_MAX_MS);
+  return { error, count, retryAtMs: nowMs + backOffMs };
+}
+
+/**
+ * The remembered failure for a request that comes before the back-off has ended, or `undefined` when a start may be
+ * tried again.
+ * @param nowMs by the steady clock.
+ */
+export function refusal(failure: Failure | undefined, nowMs: number): AppError | undefined {
+  if (!failure || nowMs >= failure.retryAtMs) return undefined;
+  const { code, message, hint, reason, isLasting } = failure.error;
+  const retryAfterSeconds = Math.ceil((failure.retryAtMs - nowMs) / 1000);
+  return new AppError(code, { message, hint, reason, isLasting, retryAfterSeconds });
+}
+
+/** Whether `error` is a failure of the runner, and not of a value that its user or the administrator has set. */
+export function isRunnersOwn(error: AppError): boolean {
+  // No back-off for a silent platform: each start asks it again, which is quick.
+  return error.status >= 500 && error.code !== 'backend_disabled' && error.code !== 'driver_unavailable';
+}
+
+/** Limits the length: a driver's message may quote a whole output. */
+function beginningOf(text: string): string {
+  return text.length <= WORDS_CHARS_MAX ? text : `${text.slice(0, WORDS_CHARS_MAX).toWellFormed()}…`;
+}
+
+function withTail(
+  code: Code,
+  message: string,
+  more: { tail: string; hint?: string | undefined; cause: unknown },
+): AppError {
+  const { tail, cause } = more;
+  const hint = [more.hint, tail && `Its last output:\n${tail}`].filter(Boolean).join('\n');
+  return new AppError(code, { message, ...(hint && { hint }), reason: reasonIn(tail), cause });
+}

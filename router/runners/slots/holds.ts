@@ -1,0 +1,27 @@
+/** Holds that a runner takes on itself, by a key that it was given: for its upstream calls and its callbacks. */
+import type { HeldRunner, Hold, RunnerSlot } from './slot';
+import type { Slots } from './slots';
+
+export function runnerHolds({ slots, hold }: { slots: Slots; hold: (slot: RunnerSlot) => Hold }) {
+  return {
+    /**
+     * Finds the agent whose runner has the key with this SHA-256, and takes a lease for the upstream calls of that
+     * runner. A runner may call while it is still starting.
+     * @param workId the request that the runner says it serves. Without it, or when no such request is open, the call
+     * may serve any open request.
+     */
+    holdByKey(keyHash: string, workId?: string | null): HeldRunner | undefined {
+      const slot = slots.all().find((one) => one.identity?.keyHash === keyHash);
+      if (!slot) return undefined;
+      const named = workId ? slot.works.find(({ id }) => id === workId) : undefined;
+      return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
+    },
+
+    /** Like `holdByKey`, for a callback of the agent's runner, by the SHA-256 of its token. */
+    holdByToken(agentId: string, tokenHash: string): HeldRunner | undefined {
+      const slot = slots.find(agentId);
+      if (!slot || slot.identity?.callbackHash !== tokenHash) return undefined;
+      return { agent: slot.agent, works: [...slot.works], release: hold(slot).release };
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/** One slot for each agent that had a runner, or asked for one, since the router began. */
+import type { Agent } from '../../agents/store';
+import { Census } from './census';
+import { type LiveRunner, RunnerSlot } from './slot';
+
+export class Slots {
+  readonly #slots = new Map<string, RunnerSlot>();
+  readonly census = new Census();
+
+  /** The slot of an agent, made when there is none. */
+  of(agent: Agent): RunnerSlot {
+    const slot = this.#slots.get(agent.id) ?? new RunnerSlot(agent, this.census);
+    this.#slots.set(agent.id, slot);
+    return slot;
+  }
+
+  readonly find = (agentId: string): RunnerSlot | undefined => this.#slots.get(agentId);
+
+  /** By a runner that exists or is being started. */
+  readonly findByRunner = (runnerId: string): RunnerSlot | undefined =>
+    this.all().find((slot) => slot.identity?.id === runnerId);
+
+  all(): readonly RunnerSlot[] {
+    return [...this.#slots.values()];
+  }
+
+  /** Those with a runner. */
+  withRunner(): readonly (RunnerSlot & { readonly runner: LiveRunner })[] {
+    return this.all().filter((slot): slot is RunnerSlot & { readonly runner: LiveRunner } => slot.runner !== undefined);
+  }
+
+  /** The agent is gone. */
+  leave(slot: RunnerSlot): void {
+    const { id } = slot.agent;
+    if (this.#slots.get(id) === slot && this.#slots.delete(id)) slot.leave();
+  }
+}
