@@ -60,6 +60,8 @@ export class Answer implements Recorder, Ticking {
   readonly #resolveSaved: () => void;
   /** Resolves when the ending is in the database, or the database has refused it once. */
   readonly #tried = Promise.withResolvers<void>();
+  /** Somebody waits for its turn to be written. */
+  #begun: PromiseWithResolvers<void> | undefined;
   /** It is parsed at the next tick. */
   #isTicking = false;
   /** More is parsed in the next turn of the event loop. */
@@ -87,6 +89,7 @@ export class Answer implements Recorder, Ticking {
     this.#reader = new AnswerReader(ids.messageId, options.isStream, { ...options, pictures }, deps.now);
     this.#store = new AnswerSaving(deps.conversations, ids.messageId, this.#reader, options.waiting, () => {
       deps.onRefused();
+      this.#begun?.resolve();
       if (this.#ended) this.#tried.resolve();
     });
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -112,10 +115,15 @@ export class Answer implements Recorder, Ticking {
 
   /**
    * Has the turn written, where it is not stored yet: before somebody is told of it, or something is stored behind it.
-   * @returns a promise that resolves when it is in the database; undefined where there is nothing to wait for.
+   * @returns a promise that resolves when it is in the database, or the database has refused it once; undefined where there
+   * is nothing to wait for.
    */
   begin(): Promise<void> | undefined {
-    return this.#turn() ?? (this.#ended && this.#tried.promise);
+    const turn = this.#turn();
+    if (!turn) return this.#ended && this.#tried.promise;
+    this.#begun ??= Promise.withResolvers();
+    void turn.then(this.#begun.resolve);
+    return this.#begun.promise;
   }
 
   /** The saving that is under way, of the turn where that is not stored yet. */
