@@ -3,7 +3,7 @@
  * as changes of the answer that grows.
  *
  * Each event's id says what the page then has (seen.ts). So a page that was away (a hidden tab, a lost network) says
- * where it is, at `/live` in pages/routes.tsx, and conversation.tsx finds the rest.
+ * where it is, at `/live` in chat/pages/routes.tsx, and conversation.tsx finds the rest.
  */
 import type { JSX } from 'preact';
 import type { RouterEvent } from '../../lib/events';
