@@ -1,5 +1,6 @@
 /** The events of the audit: appended, read newest first, and deleted oldest first when their retention is over. */
-import { and, desc, eq, gte, lt, lte, or, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, lt, lte, ne, type SQL, sql } from 'drizzle-orm';
+import { unionAll } from 'drizzle-orm/sqlite-core';
 import type { Db } from '../database/database';
 import { auditEvents } from '../database/schema/audit';
 
@@ -23,27 +24,31 @@ export type AuditStore = ReturnType<typeof auditStore>;
 
 export function auditStore(db: Db) {
   const { action, actor, atMs, id, target } = auditEvents;
+  const matching = ({ action: wanted, fromMs, untilMs }: AuditFilter, last: AuditEvent | undefined, whose?: SQL) =>
+    db
+      .select()
+      .from(auditEvents)
+      .where(
+        and(
+          whose,
+          wanted === undefined ? undefined : eq(action, wanted),
+          fromMs === undefined ? undefined : gte(atMs, fromMs),
+          untilMs === undefined ? undefined : lt(atMs, untilMs),
+          last && sql`(${atMs}, ${id}) < (${last.atMs}, ${last.id})`,
+        ),
+      );
   return {
     async append(event: NewAuditEvent): Promise<void> {
       db.insert(auditEvents).values(event).run();
     },
     /** Newest first, after the event `last`. */
     async page(filter: AuditFilter, last: AuditEvent | undefined, limit: number): Promise<readonly AuditEvent[]> {
-      return db
-        .select()
-        .from(auditEvents)
-        .where(
-          and(
-            filter.action === undefined ? undefined : eq(action, filter.action),
-            filter.person === undefined ? undefined : or(eq(actor, filter.person), eq(target, filter.person)),
-            filter.fromMs === undefined ? undefined : gte(atMs, filter.fromMs),
-            filter.untilMs === undefined ? undefined : lt(atMs, filter.untilMs),
-            last && sql`(${atMs}, ${id}) < (${last.atMs}, ${last.id})`,
-          ),
-        )
-        .orderBy(desc(atMs), desc(id))
-        .limit(limit)
-        .all();
+      const { person } = filter;
+      if (person === undefined) return matching(filter, last).orderBy(desc(atMs), desc(id)).limit(limit).all();
+      // What one did and what was done to one are each in the order of an index; none is in both.
+      const done = matching(filter, last, eq(actor, person));
+      const suffered = matching(filter, last, and(eq(target, person), ne(actor, person)));
+      return unionAll(done, suffered).orderBy(desc(atMs), desc(id)).limit(limit).all();
     },
     async find(eventId: number): Promise<AuditEvent | undefined> {
       return db.select().from(auditEvents).where(eq(id, eventId)).get();

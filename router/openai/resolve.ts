@@ -50,6 +50,9 @@ export async function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest)
   }
   const model = asked.body?.model ?? asked.url.searchParams.get('model');
   if (typeof model !== 'string' || model === '') {
+    if (!isServed(deps, asked.path)) {
+      throw new AppError('not_found', { message: `No agent serves /v1/${asked.path.slice(0, 100)}.` });
+    }
     throw new AppError('invalid_request', {
       message: 'Name an agent in "model". GET /v1/models lists them.',
       param: 'model',
@@ -64,6 +67,11 @@ export async function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest)
   const agent = own ?? (await deps.agents.defaultOf(who.user.id, backend));
   requireOpened(who, agent, backend);
   return { agent, backend };
+}
+
+/** Whether any backend serves the path. Every backend with a chat answers `responses`. */
+function isServed({ backends }: OpenaiDeps, path: string): boolean {
+  return path === 'responses' || backends.all().some((backend) => serves(backend, path));
 }
 
 /** Throws `forbidden` for an agent that the request's key does not allow. */

@@ -22,9 +22,9 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
     .all(
       '/v1/*',
       async ({ who, request, params, set }) => {
-        const [noun, id, part] = params['*'].split('/');
+        const [noun, id, ...rest] = params['*'].split('/');
         if (noun === 'responses' && id !== undefined && isResponseId(id)) {
-          return storedResponse(deps, who, { request, id, part });
+          return storedResponse(deps, who, { request, id, part: rest.join('/') });
         }
         serverOf()?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';

@@ -282,6 +282,9 @@ test('invalid values for a key are refused field by field', async () => {
     [{ backends: ['nope'] }, 'backends'],
     [{ agents: ['nope'] }, 'agents'],
     [{ expires_at: nowMs / 1000 - 1 }, 'expires_at'],
+    // No page could say this day.
+    [{ expires_at: 1e18 }, 'expires_at'],
+    [{ expires_at: 253_402_300_801 }, 'expires_at'],
     [{ requests_per_minute: 0 }, 'requests_per_minute'],
     [{ tokens_per_minute: -1 }, 'tokens_per_minute'],
     [{ concurrent_requests: 0 }, 'concurrent_requests'],
@@ -295,6 +298,15 @@ test('invalid values for a key are refused field by field', async () => {
     ]);
   }
   expect(await list(alice)).toEqual(before);
+});
+
+test('a key may expire up to the end of the year 9999, and the page of keys says when', async () => {
+  const body = { name: 'late', expires_at: 253_402_300_799 };
+  const made = await alice.request('/api/me/keys', { method: 'POST', body });
+  const { key } = (await made.json()) as { key: { id: string } };
+  const page = await alice.request('/settings', { headers: { accept: 'text/html' } });
+  expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('9999-12-31')]);
+  await router.context.keys.revoke(alice.id, key.id);
 });
 
 test('a new key is shown once, and only to the browser that made it', async () => {

@@ -23,7 +23,7 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/from "shared_variables"$/, 'cached; the names of variables in backends.json bound it'],
   [/'streaming' returning/, 'at boot: the index has only the answers that are being written'],
   [/from "(credentials|agent_variables)"$/, 'when the encryption key changes: every sealed text is sealed anew'],
-  [/WITH own AS/, 'the conversations of one user, which an index finds, for the rank of each'],
+  [/ AS listed$/m, 'a page of conversations, each of whose shelves is in the order of an index'],
   [/from "users" order by "users"."email" limit \?$/, 'as many as are asked for, in the order of the index'],
   [
     /from "users" (where .*(LIKE|is null).* )?order by "users"."created_at_ms" desc/,
@@ -37,7 +37,7 @@ type Stores = ReturnType<typeof createStores>;
 
 /** Statements that sort rows of which they take the first, by what they have in common, and why. */
 const SORTED: typeof ALLOWED = [
-  [/from "audit_events" where \(\("audit_events"."actor" = /, 'what one person has done, or others to them'],
+  [/INDEXED BY conversations_numbered ON/, 'the numbers of conversations with all agents of one backend, mostly one'],
   [/from "usage_series" .* DESC, 1 limit/, 'lines of a report by what was used in its days, which no index knows'],
 ];
 

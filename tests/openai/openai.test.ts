@@ -153,6 +153,13 @@ test('a request says which agent it means, in JSON', async () => {
   }
 });
 
+test('a path that no agent serves is not found, whatever the request lacks', async () => {
+  for (const path of ['files', 'conversations', 'assistants', 'nothing/here']) {
+    const response = await router.request(`/v1/${path}`, { headers: bearer(key) });
+    await expectError(response, 404, 'not_found', new RegExp(`No agent serves /v1/${path}`));
+  }
+});
+
 test('a form is refused with the type that is taken', async () => {
   const form = { method: 'POST', body: new URLSearchParams({ a: 'b' }), headers: bearer(key) };
   // Members without a meaning for chat.

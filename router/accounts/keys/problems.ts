@@ -7,6 +7,8 @@ const NAME_LENGTH_MAX = 80;
 /** Entries of a key's list of backends or agents. */
 const ALLOWED_MAX = 100;
 const LIMIT_MAX = 1_000_000_000;
+/** The end of the year 9999. Later days have no four digits of a year, and much later ones are none for a `Date`. */
+const EXPIRES_AT_MAX_MS = Date.UTC(10_000, 0, 1);
 
 /** What is wrong with a new key, by the member of the API's request. */
 export function keyProblems(key: Key, nowMs: number): Record<string, string> {
@@ -23,6 +25,9 @@ export function keyProblems(key: Key, nowMs: number): Record<string, string> {
   if (key.backends.length > ALLOWED_MAX) fields.backends = `At most ${ALLOWED_MAX}`;
   if (key.agents.length > ALLOWED_MAX) fields.agents = `At most ${ALLOWED_MAX}`;
   if (key.expiresAtMs !== null && !(key.expiresAtMs > nowMs)) fields.expires_at = 'A moment that is still to come';
+  else if (key.expiresAtMs !== null && key.expiresAtMs > EXPIRES_AT_MAX_MS) {
+    fields.expires_at = 'Seconds since 1970, before the year 10000';
+  }
   const limits = {
     requests_per_minute: key.requestsPerMinute,
     tokens_per_minute: key.tokensPerMinute,

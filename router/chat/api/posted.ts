@@ -9,7 +9,9 @@ import { newConversation, TITLE_LENGTH_MAX, titleFrom } from '../conversations';
 import type { GenerationsService } from '../generations/generations';
 import { spoken } from '../generations/spoken';
 import type { Conversation, ConversationsStore, Message } from '../store/conversations';
-import type { ConversationsApiStore, CountedConversation, TellingMessage } from './store';
+import type { CountedConversation } from './counted-store';
+import type { ConversationsApiStore } from './store';
+import type { TellingMessage } from './whole-store';
 
 /** Conversations in one answer. */
 export const LISTED_MAX = 1_000;
@@ -91,7 +93,9 @@ export function postedService(deps: {
       const { role, content } = said;
       const { id: conversationId, userId } = conversation;
       const files = await attachments.waiting(conversationId, said.attachments);
-      if (role !== 'user') await within(SETTLE_MS, generations.settled(conversationId));
+      await (role === 'user'
+        ? generations.written(conversationId)
+        : within(SETTLE_MS, generations.settled(conversationId)));
       const isError = role === 'error';
       const failure = { code: CLIENT_ERROR, message: content.slice(0, ERROR_LENGTH_MAX) };
       const message = {

@@ -1,7 +1,8 @@
 /** Conversations and messages as the predecessor's API has them. Times are Unix seconds. */
 import { unixSeconds } from '../../lib/time';
 import type { Attachment } from '../attachments/store';
-import type { CountedConversation, TellingMessage } from './store';
+import type { CountedConversation } from './counted-store';
+import type { TellingMessage } from './whole-store';
 
 export function conversationJson(one: CountedConversation) {
   return {

@@ -9,10 +9,10 @@ import { jsonInPieces } from '../../web/answers/respond';
 import type { GenerationsService } from '../generations/generations';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
+import type { CountedConversation } from './counted-store';
 import { type ConversationStreamDeps, conversationStream } from './live';
 import { LISTED_MAX, type PostedRole } from './posted';
 import { conversationJson, messageJson } from './present';
-import type { CountedConversation } from './store';
 
 export interface ConversationsRoutesDeps extends ConversationStreamDeps {
   readonly agents: AgentsService;

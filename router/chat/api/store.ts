@@ -1,40 +1,20 @@
 /** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
-import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
+import { and, desc, eq, isNull } from 'drizzle-orm';
 import { type Db, transaction } from '../../database/database';
 import { groupedWrites } from '../../database/grouped-writes';
 import { conversations, messages } from '../../database/schema/chat';
 import { attaching, binding, type KeptFile } from '../attachments/store';
-import type { Conversation, Message, MessageFailure, WholeMessage } from '../store/conversations';
+import type { Conversation, Message, MessageFailure } from '../store/conversations';
 import { json } from '../store/statements';
 import { said, textsOf } from '../store/texts';
 import { isShown } from '../store/tree';
+import { countedStore } from './counted-store';
+import { wholeStore } from './whole-store';
 
 /** Messages of an import that wait to be written at once, so that the writes of others come in between. */
 const INSERT_AT_ONCE = 100;
 /** How long an import that was cut off stays: longer than any takes. */
 const CUT_OFF_MS = 3_600_000;
-/** Bytes of the texts that are read at once. */
-const READ_BYTES_MAX = 512 * 1024;
-
-/** A conversation with what it is told with. */
-export interface CountedConversation
-  extends Pick<Conversation, 'id' | 'agentId' | 'title' | 'createdAtMs' | 'updatedAtMs' | 'shelf'> {
-  readonly backend: string;
-  /** Its own model, else its agent's, else the backend's name. */
-  readonly model: string;
-  readonly messageCount: number;
-  /** Its rank by creation among the user's conversations with the backend, from 1. It falls when an earlier one is deleted. */
-  readonly seq: number;
-}
-
-/** A message with the data of a callback, and what its agent did for it. */
-export type TellingMessage = Message & Partial<Pick<WholeMessage, 'extra' | 'steps'>>;
-
-/** Which conversations of a user. */
-export type Wanted =
-  | { readonly id: string }
-  | { readonly backend: string; readonly seq: number }
-  | { readonly limit: number; readonly before: Pick<Conversation, 'id' | 'updatedAtMs'> | undefined };
 
 /** A message that a client stores. */
 export interface PostedMessage {
@@ -88,6 +68,8 @@ export function conversationsApiStore(db: Db) {
   }
 
   return {
+    ...countedStore(db),
+    ...wholeStore(db),
     /**
      * Inserts a conversation with all its messages, however many: some at a time, and nobody finds it before it is whole.
      * One that is cut off goes by itself. No runtime session knows the messages.
@@ -114,65 +96,8 @@ export function conversationsApiStore(db: Db) {
       });
     },
 
-    /** Last changed first. Those that are kept unasked are found by their id only. */
-    async counted(userId: string, wanted: Wanted): Promise<readonly CountedConversation[]> {
-      const isOne = 'id' in wanted;
-      // One conversation is counted; to number those of a user with thousands takes twice as long.
-      const seq = isOne
-        ? sql`(SELECT count(*) FROM conversations AS o JOIN agents AS b ON b.id = o.agent_id
-            WHERE o.user_id = c.user_id AND b.backend = a.backend AND o.shelf <> 'deleted'
-              AND (o.expires_at_ms IS NULL OR o.id = c.id) AND (o.created_at_ms, o.id) <= (c.created_at_ms, c.id))`
-        : sql`row_number() OVER (PARTITION BY a.backend ORDER BY c.created_at_ms, c.id)`;
-      return db.all<CountedConversation>(sql`
-        WITH own AS (
-          SELECT c.id, c.agent_id AS agentId, c.title, c.shelf, c.created_at_ms AS createdAtMs, c.updated_at_ms AS updatedAtMs,
-            a.backend, coalesce(nullif(c.model, ''), nullif(a.model, ''), a.backend) AS model, ${seq} AS seq
-          FROM conversations AS c JOIN agents AS a ON a.id = c.agent_id
-          WHERE c.user_id = ${userId} AND c.shelf <> 'deleted'
-            AND ${isOne ? sql`c.id = ${wanted.id}` : sql`c.expires_at_ms IS NULL`})
-        SELECT own.*, (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id)
-          - (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id AND m.is_hidden = 1) AS messageCount
-        FROM (SELECT * FROM own WHERE ${whereOf(wanted)} ORDER BY updatedAtMs DESC, id DESC
-          LIMIT ${'limit' in wanted ? wanted.limit : 1}) AS own
-        ORDER BY updatedAtMs DESC, id DESC`);
-    },
-
     async setTitle(id: string, title: string, nowMs: number): Promise<void> {
       db.update(conversations).set({ title, updatedAtMs: nowMs }).where(eq(conversations.id, id)).run();
-    },
-
-    /**
-     * The first messages after a position, whole, oldest first: as many as are quick to read, at least one if there is any.
-     * @param options.withHidden also those of variants that are not shown.
-     */
-    async wholeAfter(
-      conversationId: string,
-      position: number,
-      { withHidden = false }: { readonly withHidden?: boolean } = {},
-    ): Promise<readonly TellingMessage[]> {
-      const later = and(eq(messages.conversationId, conversationId), gt(messages.position, position));
-      const there = withHidden ? later : and(later, isShown);
-      const bytes = sql<number>`octet_length(${messages.content}) + ifnull(octet_length(${messages.steps}), 0)`;
-      const sizes = db
-        .select({ id: messages.id, bytes })
-        .from(messages)
-        .where(there)
-        .orderBy(messages.position)
-        .limit(100)
-        .all();
-      let sum = 0;
-      const fits = sizes.filter(({ bytes }, index) => {
-        sum += bytes;
-        return index === 0 || sum <= READ_BYTES_MAX;
-      });
-      const ids = fits.map(({ id }) => id);
-      return db
-        .select({ ...said, extra: messages.extra, steps: messages.steps })
-        .from(messages)
-        .where(inArray(messages.id, ids))
-        .orderBy(messages.position)
-        .all()
-        .map(whole);
     },
 
     /**
@@ -225,11 +150,4 @@ export function conversationsApiStore(db: Db) {
       });
     },
   };
-}
-
-function whereOf(wanted: Wanted) {
-  if ('id' in wanted) return sql`id = ${wanted.id}`;
-  if ('seq' in wanted) return sql`backend = ${wanted.backend} AND seq = ${wanted.seq}`;
-  const { before } = wanted;
-  return before ? sql`(updatedAtMs, id) < (${before.updatedAtMs}, ${before.id})` : sql`true`;
 }

@@ -2,6 +2,7 @@
 import { and, asc, eq, inArray, isNull, lt, lte, notExists, sql } from 'drizzle-orm';
 import type { Db } from '../../database/database';
 import { groupedWrites } from '../../database/grouped-writes';
+import { inList } from '../../database/in-list';
 import { attachments, looseBlobs } from '../../database/schema/attachments';
 import { conversations } from '../../database/schema/chat';
 import { newTimeId } from '../../lib/ids';
@@ -87,7 +88,7 @@ export function attachmentsStore(db: Db) {
       return db
         .select()
         .from(attachments)
-        .where(inArray(attachments.messageId, [...messageIds]))
+        .where(inList(attachments.messageId, messageIds))
         .orderBy(asc(attachments.messageId), asc(attachments.ordinal))
         .all();
     },

@@ -10,7 +10,7 @@ import { type AnswerPicture, AnswerPictures } from './answer-pictures';
 import { GrowingText } from './growing-text';
 import { type Divided, LeadingThought } from './leading-thought';
 import { AnswerSteps } from './steps';
-import { AnswerCalls, contentText, outputText, saidIn } from './tool-calls';
+import { AnswerCalls, contentText, outputText, refusalText, saidIn } from './tool-calls';
 
 /** Bytes are parsed in slices of this size. The time limit of `parse` is checked between slices. */
 const SLICE_BYTES = 16_384;
@@ -171,7 +171,7 @@ export class AnswerReader {
     // A runtime's own events need not be JSON; they are not part of the answer's text.
     const body = jsonObject(data) ?? {};
     const said = saidIn(body);
-    const piece = said ? contentText(said.content) : responseText(body);
+    const piece = said ? contentText(said.content) + refusalText(said) : responseText(body);
     this.steps.read(body, name);
     if (piece !== '') this.#divided(this.#leading.push(piece));
     this.#say(this.#pictures.read(body, said));
@@ -193,7 +193,9 @@ function failureIn(body: JsonObject): { readonly message: string } | undefined {
 
 /** The text of a response of `/v1/responses`, or of one event of its stream. */
 function responseText({ type, delta, output }: JsonObject): string {
-  if (type === 'response.output_text.delta') return typeof delta === 'string' ? delta : '';
+  if (type === 'response.output_text.delta' || type === 'response.refusal.delta') {
+    return typeof delta === 'string' ? delta : '';
+  }
   return Array.isArray(output) ? output.map(outputText).join('') : '';
 }
 

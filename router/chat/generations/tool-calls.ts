@@ -98,10 +98,20 @@ export function contentText(content: unknown): string {
   return content.map((part) => (isJsonObject(part) && part.type === 'text' ? text(part.text) : '')).join('');
 }
 
-/** The text of an item of a response. */
+/** The words with which a model refuses, in a delta or a message of a chat: OpenAI's models send them in place of a text. */
+export function refusalText({ refusal }: JsonObject): string {
+  return text(refusal);
+}
+
+/** The text of an item of a response, or the words with which the model refuses. */
 export function outputText(item: { readonly content?: unknown } | null): string {
   const parts = Array.isArray(item?.content) ? item.content : [];
-  return parts.map((part) => (isJsonObject(part) && part.type === 'output_text' ? text(part.text) : '')).join('');
+  return parts.filter(isJsonObject).map(partText).join('');
+}
+
+function partText(part: JsonObject): string {
+  if (part.type === 'refusal') return refusalText(part);
+  return part.type === 'output_text' ? text(part.text) : '';
 }
 
 function text(value: unknown): string {

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox';
 import { AppError } from '../../lib/errors';
 import { parseBody } from '../../lib/json';
 import { schemaProblems } from '../../lib/schema-check';
-import type { TellingMessage } from '../api/store';
+import type { TellingMessage } from '../api/whole-store';
 
 /** Bytes of a file without its attachments, however many these are: everybody waits while it is read. */
 const IMPORT_BYTES_MAX = 4_194_304;

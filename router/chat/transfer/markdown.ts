@@ -1,6 +1,6 @@
 /** A conversation as Markdown, for people. */
 
-import type { TellingMessage } from '../api/store';
+import type { TellingMessage } from '../api/whole-store';
 import type { Attachment } from '../attachments/store';
 import { picturesAsWords } from '../generations/answer-pictures';
 import type { Step } from '../store/conversations';

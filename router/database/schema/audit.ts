@@ -22,7 +22,7 @@ export const auditEvents = sqliteTable(
   (table) => [
     index('audit_events_by_time').on(table.atMs, table.id),
     index('audit_events_by_action').on(table.action, table.atMs, table.id),
-    index('audit_events_by_actor').on(table.actor),
-    index('audit_events_by_target').on(table.target),
+    index('audit_events_of_actor').on(table.actor, table.atMs, table.id),
+    index('audit_events_of_target').on(table.target, table.atMs, table.id),
   ],
 );

@@ -24,7 +24,7 @@ export const conversations = sqliteTable(
     sessionFrom: integer('session_from').notNull().default(0),
     /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */
     expiresAtMs: integer('expires_at_ms'),
-    /** The search index has the messages up to this position (`search-store.ts`). */
+    /** The search index has the messages up to this position (`chat/search/store.ts`). */
     searchedTo: integer('searched_to').notNull().default(0),
     /** Position of the message that the next one follows, where newer ones are hidden. Null: the newest. */
     goesOnFrom: integer('goes_on_from'),
@@ -39,6 +39,10 @@ export const conversations = sqliteTable(
     // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
     index('conversations_by_user').on(table.userId, table.shelf, table.expiresAtMs, table.updatedAtMs, table.id),
     index('conversations_by_agent').on(table.agentId),
+    // In the order of creation. No turn writes it: a turn changes none of its columns, nor when the conversation expires.
+    index('conversations_numbered')
+      .on(table.agentId, table.createdAtMs, table.id, table.expiresAtMs)
+      .where(sql`expires_at_ms IS NULL`),
     // The one that a callback goes to which names none.
     index('conversations_newest_of_agent')
       .on(table.agentId, table.updatedAtMs, table.id)
@@ -122,7 +126,7 @@ export const messages = sqliteTable(
     steps: text({ mode: 'json' }).$type<readonly Step[]>(),
     /** Position of the message that this one follows, 0 for none. Null: it follows the one before it. */
     parent: integer(),
-    /** Another variant is shown. The messages that are not hidden are one path through the tree (`message-tree.ts`). */
+    /** Another variant is shown. The messages that are not hidden are one path through the tree (`chat/store/tree.ts`). */
     isHidden: integer('is_hidden', { mode: 'boolean' }).notNull().default(false),
     /**
      * Of a callback, which an agent sent without being asked: the agent's id with the id that the agent gave it, or that

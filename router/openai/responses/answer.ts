@@ -5,7 +5,7 @@
  */
 import type { CallPart } from '../../../backends/shared/calls';
 import { errorIn, readRefusal, type UpstreamError } from '../../../backends/shared/upstream-errors';
-import { contentText, saidIn } from '../../chat/generations/tool-calls';
+import { contentText, refusalText, saidIn } from '../../chat/generations/tool-calls';
 import { AppError, toStreamedError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
@@ -59,10 +59,11 @@ export class ResponseAnswer {
   whole(body: string): object {
     const completion = jsonObject(body);
     if (!completion) throw new AppError('runner_lost', { message: 'The agent sent an invalid answer.' });
-    const { content, tool_calls } = saidIn(completion) ?? {};
-    const text = contentText(content);
-    if (text !== '') this.#output.addText().text = text;
-    for (const part of this.#output.readCalls(tool_calls)) this.#output.addPart(part);
+    const said = saidIn(completion) ?? {};
+    const [text, refusal] = [contentText(said.content), refusalText(said)];
+    if (text !== '') this.#output.addText(false).text = text;
+    if (refusal !== '') this.#output.addText(true).text = refusal;
+    for (const part of this.#output.readCalls(said.tool_calls)) this.#output.addPart(part);
     this.#usage = tokensOf(completion.usage);
     this.#finish = finishIn(completion);
     const failure = this.#failureIn(completion);
@@ -97,10 +98,11 @@ export class ResponseAnswer {
     if (!chunk && name !== 'error') return;
     this.#usage = tokensOf(chunk?.usage) ?? this.#usage;
     this.#finish = finishIn(chunk ?? {}) ?? this.#finish;
-    const { content, tool_calls } = saidIn(chunk ?? {}) ?? {};
-    const text = contentText(content);
-    if (text !== '') yield this.#text(text);
-    for (const part of this.#output.readCalls(tool_calls)) yield* this.#call(part);
+    const said = saidIn(chunk ?? {}) ?? {};
+    const [text, refusal] = [contentText(said.content), refusalText(said)];
+    if (text !== '') yield* this.#text(text, false);
+    if (refusal !== '') yield* this.#text(refusal, true);
+    for (const part of this.#output.readCalls(said.tool_calls)) yield* this.#call(part);
     const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
     if (failure) yield* this.#end('failed', failure);
   }
@@ -117,26 +119,28 @@ export class ResponseAnswer {
     return this.open() + [...last].join('');
   }
 
-  #text(delta: string): string {
-    let events = '';
+  *#text(delta: string, isRefusal: boolean): Generator<string> {
     let item = this.#output.items.at(-1);
-    if (item?.type !== 'message') {
-      item = this.#output.addText();
-      events += this.#event('response.output_item.added', {
-        output_index: this.#output.items.length - 1,
-        item: shown(item, []),
-      });
-      events += this.#event('response.content_part.added', { ...this.#place(item), part: textPart('') });
+    if (item?.type !== 'message' || (item.isRefusal ?? false) !== isRefusal) {
+      yield* this.#closeText();
+      item = this.#output.addText(isRefusal);
+      const output_index = this.#output.items.length - 1;
+      yield this.#event('response.output_item.added', { output_index, item: shown(item, []) });
+      yield this.#event('response.content_part.added', { ...this.#place(item), part: textPart(item) });
     }
     this.#output.addDelta(item, delta);
-    return events + this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
+    if (isRefusal) yield this.#event('response.refusal.delta', { ...this.#place(item), delta });
+    else yield this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
+  }
+
+  /** Ends the last item where it is a text. */
+  *#closeText(): Generator<string> {
+    const before = this.#output.items.at(-1);
+    if (before?.type === 'message') yield* this.#close(before, 'completed');
   }
 
   *#call(part: CallPart): Generator<string> {
-    if (part.isNew) {
-      const before = this.#output.items.at(-1);
-      if (before?.type === 'message') yield* this.#close(before, 'completed');
-    }
+    if (part.isNew) yield* this.#closeText();
     const item = this.#output.addPart(part);
     const output_index = this.#output.placeOf(item);
     if (part.isNew) {
@@ -171,8 +175,9 @@ export class ResponseAnswer {
 
   *#textDone(item: TextItem): Generator<string> {
     const place = this.#place(item);
-    yield this.#event('response.output_text.done', { ...place, text: item.text, logprobs: [] });
-    yield this.#event('response.content_part.done', { ...place, part: textPart(item.text) });
+    if (item.isRefusal) yield this.#event('response.refusal.done', { ...place, refusal: item.text });
+    else yield this.#event('response.output_text.done', { ...place, text: item.text, logprobs: [] });
+    yield this.#event('response.content_part.done', { ...place, part: textPart(item) });
   }
 
   #callDone(item: CallItem): string {

@@ -24,6 +24,8 @@ export interface TextItem {
   status: ItemStatus;
   readonly role: 'assistant';
   text: string;
+  /** The text is the words with which the model refuses. */
+  readonly isRefusal?: true;
 }
 
 export interface CallItem {
@@ -176,11 +178,12 @@ export function shown(item: Item, content?: readonly object[]): object {
     const { more, ...call } = item;
     return { ...more, ...call };
   }
-  const { text, ...message } = item;
-  return { ...message, content: content ?? [textPart(text)] };
+  const { text: _, isRefusal: __, ...message } = item;
+  return { ...message, content: content ?? [textPart(item)] };
 }
 
-export function textPart(text: string): object {
+export function textPart({ text, isRefusal }: Pick<TextItem, 'text' | 'isRefusal'>): object {
+  if (isRefusal) return { type: 'refusal', refusal: text };
   return { type: 'output_text', text, annotations: [], logprobs: [] };
 }
 

@@ -37,14 +37,15 @@ export class Output {
     return this.#reader.read(toolCalls);
   }
 
-  /** Begins a text behind the last item. */
-  addText(): TextItem {
+  /** Begins a text behind the last item, or the words with which the model refuses. */
+  addText(isRefusal: boolean): TextItem {
     const item: TextItem = {
       id: this.#itemId('msg'),
       type: 'message',
       status: 'in_progress',
       role: 'assistant',
       text: '',
+      ...(isRefusal && { isRefusal }),
     };
     this.size += ITEM_BYTES;
     return this.#add(item);

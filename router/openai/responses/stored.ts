@@ -17,8 +17,8 @@ interface StoredRequest {
   readonly request: Request;
   /** Id of the response. */
   readonly id: string;
-  /** The rest of the path after the id. */
-  readonly part: string | undefined;
+  /** The rest of the path after the id; empty if there is none. */
+  readonly part: string;
 }
 
 /**
@@ -33,21 +33,34 @@ export async function storedResponse(
   const { message, conversation } = await answerOf(deps, who, { responseId: id, param: 'response_id' });
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   if (!opens(who.key, agent)) throw responseNotFound(id, 'response_id');
-  const what = `${request.method} ${part ?? ''}`;
-  if (what === 'GET ') return Response.json(responseFrom(asSent(message), agent.backend));
+  const query = new URL(request.url).searchParams;
+  // The server leaves out the body of an answer to HEAD.
+  const what = `${request.method === 'HEAD' ? 'GET' : request.method} ${part}`;
+  if (what === 'GET ') {
+    if (query.get('stream') === 'true') throw notInBackground('stream', 'streamed again');
+    return Response.json(responseFrom(asSent(message), agent.backend));
+  }
   if (what === 'GET input_items') {
     const path = await deps.conversations.hiddenPath(message);
     const [before] = await deps.conversations.page(conversation.id, { before: message.position, limit: 1, path });
     const files = new ToldFiles(deps.attachments);
     const own = before && (await deps.attachments.ofMessages([before])).get(before.id);
     const items = inputItems(message, before, files.input(before?.content ?? '', own ?? []));
-    return written(deps, who, files, listOf(items, new URL(request.url).searchParams));
+    return written(deps, who, files, listOf(items, query));
   }
   if (what === 'DELETE ') {
     await deps.conversations.deleteAnswer(who.user.id, message);
     return Response.json({ id, object: 'response', deleted: true });
   }
+  if (what === 'POST cancel') throw notInBackground('response_id', 'cancelled');
+  if (part !== '' && part !== 'input_items') throw new AppError('not_found', { message: 'This path does not exist.' });
   throw new AppError('method_not_allowed', { message: 'A stored response can only be read and deleted.' });
+}
+
+/** OpenAI refuses like this what it only does with responses that were made in the background, and none is here. */
+function notInBackground(param: string, what: string): AppError {
+  const message = `This response cannot be ${what}, because it was not created with "background": true.`;
+  return new AppError('invalid_request', { message, param });
 }
 
 async function written(deps: OpenaiDeps, { user }: Caller, files: ToldFiles, list: object): Promise<Response> {
@@ -63,7 +76,9 @@ async function written(deps: OpenaiDeps, { user }: Caller, files: ToldFiles, lis
 function listOf(items: readonly { readonly id: string }[], query: URLSearchParams): object {
   const limit = Number(query.get('limit') ?? ITEMS_DEFAULT);
   if (!Number.isInteger(limit) || limit < 1 || limit > ITEMS_MAX) throw invalid('limit', `must be 1 to ${ITEMS_MAX}`);
-  const ordered = query.get('order') === 'asc' ? items : items.toReversed();
+  const order = query.get('order') ?? 'desc';
+  if (order !== 'asc' && order !== 'desc') throw invalid('order', 'must be asc or desc');
+  const ordered = order === 'asc' ? items : items.toReversed();
   const after = query.get('after');
   const start = after === null ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
   if (after !== null && start === 0) throw invalid('after', 'names no item of this response');

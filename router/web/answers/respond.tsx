@@ -17,6 +17,7 @@ import type { Draining } from '../health/draining';
 import { type Reader, readerOf, textOf } from '../reader';
 import { assetUrl } from './assets';
 import { DATA_HEADERS, dataHeaders, PAGE_HEADERS } from './headers';
+import { invalidFields } from './invalid-fields';
 
 /** Whether the answer will be inserted into a page that is already loaded. */
 export function isPartRequest(request: Request): boolean {
@@ -114,7 +115,7 @@ export function responding(
       if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
     })
     .onError({ as: 'global' }, async ({ error, code, request, set }) => {
-      const shown = fromElysia(code, error);
+      const shown = fromElysia(code, error, request);
       const requestId = String(set.headers['x-request-id']);
       if (shown.status >= 500)
         httpLog.error({ requestId, code: shown.code, err: shown.cause ?? error }, 'request.failed');
@@ -128,20 +129,15 @@ export function responding(
 }
 
 /** Turns Elysia's own errors into ours, without their text, which repeats what was sent. */
-function fromElysia(code: unknown, error: unknown): AppError {
+function fromElysia(code: unknown, error: unknown, request: Request): AppError {
   if (error instanceof AppError) return error;
   if (code === 'NOT_FOUND') return new AppError('not_found');
   // An error that the router's body reader threw.
   if (code === 'PARSE' && error instanceof Error && error.cause instanceof AppError) return error.cause;
   if (code === 'PARSE')
     return new AppError('invalid_request', { message: 'The body could not be read. Send valid JSON, or a form.' });
-  if (error instanceof ValidationError) {
-    const fields: Record<string, string> = {};
-    for (const { path, message } of error.all as { path?: string; message?: string }[]) {
-      if (path) fields[path.replace(/^\//, '')] ??= message ?? 'Not valid';
-    }
-    return new AppError('invalid_fields', { fields });
-  }
+  if (error instanceof ValidationError)
+    return new AppError('invalid_fields', { fields: invalidFields(error, request) });
   return toAppError(error);
 }
 

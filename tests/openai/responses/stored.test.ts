@@ -79,6 +79,41 @@ test('a response that is stored can be read again, gone on from by its id, and s
   expect([told().messages.length, third.conversation?.id]).toEqual([5, id]);
 });
 
+test('what can be done with a stored response is what OpenAI does with one that was not made in the background', async () => {
+  const { id } = await respond({ input: 'One?', store: true });
+  const refused = async (call: () => Promise<unknown>) => call().catch((thrown: unknown) => thrown);
+  for (const [call, param] of [
+    [() => client.responses.retrieve(id, { stream: true }), 'stream'],
+    [() => client.responses.cancel(id), 'response_id'],
+    [() => client.responses.inputItems.list(id, { order: 'newest' as 'asc' }), 'order'],
+    [() => client.responses.inputItems.list(id, { limit: 0 }), 'limit'],
+  ] as const) {
+    expect(await refused(call)).toMatchObject({ status: 400, param, type: 'invalid_request_error' });
+  }
+  const headers = { authorization: `Bearer ${client.apiKey}` };
+  const status = async (method: string, path: string) =>
+    (await fetch(`${router.url}/v1/responses/${id}${path}`, { method, headers })).status;
+  expect([await status('HEAD', ''), await status('HEAD', '/input_items')]).toEqual([200, 200]);
+  expect([await status('GET', '/nothing'), await status('GET', '/input_items/x')]).toEqual([404, 404]);
+  expect([await status('POST', ''), await status('DELETE', '/input_items')]).toEqual([405, 405]);
+});
+
+test('a refusal is stored as what the agent said', async () => {
+  runner.reply = () => {
+    const message = { role: 'assistant', content: null, refusal: 'I cannot do that.' };
+    return Response.json({ object: 'chat.completion', choices: [{ index: 0, message, finish_reason: 'stop' }] });
+  };
+  const response = await respond({ input: 'Do it.', store: true });
+  expect(response.output as object[]).toMatchObject([
+    { type: 'message', status: 'completed', content: [{ type: 'refusal', refusal: 'I cannot do that.' }] },
+  ]);
+  await saved(response.conversation?.id);
+  expect(await textsOf(response.conversation?.id)).toEqual(['Do it.', 'I cannot do that.']);
+  runner.reply = () => completion('Fine.');
+  await respond({ input: 'Why?', previous_response_id: response.id });
+  expect(told().messages).toEqual([user('Do it.'), assistant('I cannot do that.'), user('Why?')]);
+});
+
 test('items of other users are not found', async () => {
   const mine = await respond({ input: 'A secret', store: true });
   const id = mine.conversation?.id ?? '';

@@ -109,6 +109,26 @@ test('function calls come with their arguments as they are written, after the te
   ]);
 });
 
+test('a refusal comes as its own events, after the text before it', async () => {
+  out.write(chunk('Well. ') + delta({ refusal: 'I cannot ' }) + delta({ content: null, refusal: 'do that.' }));
+  out.write(delta({}, 'stop') + DONE);
+  out.close();
+  const { events } = await read(await client.responses.create(ASKED));
+  expect(types(events)).toEqual([
+    ...[...BEGIN, ...TEXT_BEGIN, 'output_text.delta', ...TEXT_END],
+    ...[...TEXT_BEGIN, 'refusal.delta', 'refusal.delta', 'refusal.done', 'content_part.done', 'output_item.done'],
+    'completed',
+  ]);
+  const last = events.at(-1);
+  if (last?.type !== 'response.completed') throw new Error('premise');
+  const content = (part: object) => ({ type: 'message', status: 'completed', content: [part] });
+  const refusal = { type: 'refusal', refusal: 'I cannot do that.' };
+  expect(last.response.output as object[]).toMatchObject([content({ text: 'Well. ' }), content(refusal)]);
+  expect(events.find(({ type }) => type === 'response.refusal.done')).toMatchObject({
+    ...{ refusal: 'I cannot do that.', output_index: 1, content_index: 0, item_id: last.response.output[1]?.id },
+  });
+});
+
 test('the client’s own helper puts the events together', async () => {
   out.write(chunk('Hello.') + delta({}, 'length') + DONE);
   out.close();
