@@ -141,7 +141,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(agentApiRoutes(parts, session))
       .use(conversationsRoutes(parts, session))
       .use(schedulesApiRoutes(parts, session))
-      // Of the routes behind it, which are pages and their parts.
+      // Compresses the answers of the routes below, which are pages and their parts.
       .use(compression)
       .use(await assets())
       .use(referenceRoutes({ routes: () => app.routes, cookieName: config.session.cookieName }))

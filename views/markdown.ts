@@ -179,7 +179,7 @@ function createMarkdown(): MarkdownIt {
   return md;
 }
 
-/** What stands for a picture elsewhere: its words and the host that one goes to, or its address in short. */
+/** The label in place of a picture on another site: its text and the host that the link leads to, or its short address. */
 function elsewhere(words: string, source: string): string {
   const { host = '', pathname = '' } = URL.parse(source) ?? {};
   if (host === '') return words || source;

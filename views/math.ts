@@ -8,7 +8,7 @@ import type { MarkdownIt, StateBlock, StateInline } from 'markdown-it';
 const FORMULA_LENGTH_MAX = 2_000;
 /** Expansions of macros in one formula: TeX's own abbreviations take a few each. */
 const EXPANSIONS_MAX = 500;
-/** Of spaces and rules: in em, and as a share of what is around them. */
+/** The largest spaces and rules: in em, and as a percentage of the surrounding element. */
 const SIZE_MAX: [number, number] = [20, 50];
 /** Definitions would multiply a formula's length. */
 const DEFINES = /\\(?:[gex]?def|g?let|futurelet|(?:re)?newcommand|providecommand|edef)\b/;

@@ -93,7 +93,7 @@ export function accountsService(deps: AccountsDeps) {
       const isRight = await passwords.matches(password, user?.passwordHash);
       const isAllowed = passwords.isOpen || user?.role === 'admin';
       if (!user || !isRight || !isAllowed) {
-        // The same for everybody, so that it does not tell who the administrator is.
+        // The error is the same for everybody, so that it does not tell who the administrator is.
         throw new AppError('wrong_credentials', passwords.isOpen ? {} : { message: ONLY_ADMIN });
       }
       if (user.disabledAtMs !== null) {

@@ -76,7 +76,7 @@ const ISSUER_WORDS: PolicyWords = {
   ours: 'That is the router itself',
   platform: 'That is what runs the agents',
 };
-/** Of an answer of the provider: its metadata, its keys, a token, the claims of a person. */
+/** Bytes of one answer of the provider: its metadata, its keys, a token, the claims of a person. */
 const PROVIDER_BYTES_MAX = 1_048_576;
 const PROVIDER_MS = 10_000;
 

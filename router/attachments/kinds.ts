@@ -13,7 +13,7 @@ const ADDRESS_LENGTH_MAX = 2_000;
 
 export interface AttachableKind {
   readonly type: string;
-  /** Of a picture, where they are known: pages keep its place while it loads. */
+  /** Pixels of a picture, where they are known: pages keep its place while it loads. */
   readonly width: number | null;
   readonly height: number | null;
 }

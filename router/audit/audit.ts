@@ -60,7 +60,7 @@ export function auditService(deps: {
       await store.append(event).catch((error: unknown) => accountsLog.error({ ...event, err: error }, 'audit.lost'));
     },
 
-    /** A page of events, newest first. Throws `not_found` when the event `after` is not there any more. */
+    /** A page of events, newest first. Throws `not_found` when the event `after` has been deleted. */
     async page(filter: AuditFilter, { after, limit }: { after?: number | undefined; limit: number }) {
       const last = after === undefined ? undefined : await store.find(after);
       if (after !== undefined && !last)

@@ -101,7 +101,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       events.publish(userId, { kind: 'conversation', conversationId: id });
     },
 
-    /** Also ends nothing: stop the answer first (`generations.stopAll`). */
+    /** Does not stop an answer that is being written: call `generations.stopIn` first. */
     async delete(userId: string, id: string): Promise<void> {
       const conversation = await get(userId, id);
       await conversations.delete(conversation.id);

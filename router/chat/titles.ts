@@ -41,7 +41,7 @@ export function titlesService(deps: {
     if (!backend || !usesUpstream(backend) || backend.disabled) return;
     const [message, answer] = await conversations.page(id, { limit: 2 });
     if (message?.role !== 'user' || answer?.status !== 'done' || answer.content === '') return;
-    // One that begins with a file only has the file's name, and one may have been renamed while it was answered.
+    // A conversation that begins with a file only has the file's name, and its owner may have renamed it meanwhile.
     const firstWords = titleFrom(message.content);
     if (firstWords === '' || (await conversations.find(id))?.title !== firstWords) return;
     // A title at somebody else's expense is nobody's wish.

@@ -221,7 +221,7 @@ function followedBy(before: string, more: string): string {
 
 /** An error in a stream, with the values that a response would have in its status and headers. */
 export interface StreamedError extends OpenAiError {
-  /** Of a refusal that is passed on. */
+  /** The status of a refusal that is passed on. */
   readonly status?: number;
   /** Seconds, as in `Retry-After`. */
   readonly retry_after?: number;

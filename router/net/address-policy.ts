@@ -138,7 +138,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
       return allowed(new URL(baseUrl));
     },
 
-    /** The same for a whole URL, which may have a query. */
+    /** Checks a whole URL, which may have a query. */
     async ofUrl(url: URL): Promise<readonly string[]> {
       refuse(baseUrlProblem(url.origin));
       return allowed(url);

@@ -155,7 +155,7 @@ interface OnceDeps {
 /** @param bytes Body of the request, which has been read by then. */
 type Answering = (bytes: Uint8Array<ArrayBuffer>) => Promise<Response>;
 
-/** Answers a post that came with an `Idempotency-Key`; one that is to be streamed as if it had none. */
+/** Answers a post with an `Idempotency-Key`. A request for a stream is answered as if it had none. */
 export async function answerOnce(
   { config, held, idempotency, streams }: OnceDeps,
   { user, credentialId }: Caller,

@@ -14,7 +14,7 @@ import type { Route } from './present-document';
 export interface ReferenceDeps {
   /** All routes of the listener. */
   readonly routes: () => readonly Route[];
-  /** Of the session. */
+  /** Name of the session's cookie. */
   readonly cookieName: string;
 }
 

@@ -106,7 +106,7 @@ export function requireTimes(cron: string, timeZone: string, { afterMs, gapMs }:
   }
 }
 
-/** The shortest time between two, where no clock is changed: a day of 23 hours must not refuse what comes once a day. */
+/** The shortest time between two runs on days without a change of the clock: a day of 23 hours must not refuse a daily schedule. */
 function shortestGapMs(cron: string, afterMs: number): number {
   const times = timesOf(cron, 'UTC', afterMs)
     .nextRuns(TIMES_CHECKED, new Date(afterMs))

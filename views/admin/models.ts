@@ -21,7 +21,7 @@ export interface OverviewView {
   readonly lastDay: AnswersView;
   /** When the router started, in milliseconds since the epoch: answers before are not counted. */
   readonly startedAtMs: number;
-  /** Of the disk with the data. */
+  /** Free bytes of the disk with the data. */
   readonly freeBytes: number;
   readonly diskBytes: number;
   /** With what is not yet in its main file. */
@@ -37,7 +37,7 @@ export interface OverviewView {
     readonly router: string;
     readonly bun: string;
     readonly schema: string;
-    /** Of the platforms of drivers that say it. */
+    /** Versions of the platforms whose drivers say it. */
     readonly platforms: readonly string[];
   };
   /** Platforms that do not answer, and why. */

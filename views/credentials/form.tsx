@@ -12,7 +12,7 @@ interface CredentialFormProps {
   form: CredentialFormView;
   /** The path that keeps the values. With `/try` behind it, it tests them. */
   path: string;
-  /** Of both paths, for a page that is answered to in place of the settings. */
+  /** Query of both paths: it names the page that is answered with, if that is not the settings. */
   query?: string;
   /** The element that the answer of saving replaces; absent where it is another page. */
   replaces?: string;

@@ -15,7 +15,7 @@ interface PageProps {
 
 interface FolderProps extends PageProps {
   folder: FolderView;
-  /** Of the home, where it was asked for. */
+  /** The size of the home, if it was asked for. */
   size?: SizeView | undefined;
   flash?: Flash | undefined;
 }

@@ -5,7 +5,7 @@ import { FormNotice } from './notice';
 
 interface DangerFormProps {
   action: string;
-  /** Of the button. */
+  /** The words of the button. */
   label: string;
   /** What has to be typed first: a name or a password. */
   proof: FieldProps;

@@ -116,7 +116,7 @@ export function invitationsService(deps: {
     },
 
     /**
-     * The same for somebody whom the OpenID Connect provider has named, without a password. Throws `not_found`, `forbidden`
+     * Accepts for somebody whom the OpenID Connect provider has named, without a password. Throws `not_found`, `forbidden`
      * or `conflict`.
      */
     async acceptAs(token: string, fields: Omit<NewUserFields, 'role'>): Promise<User> {

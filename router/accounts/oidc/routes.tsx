@@ -116,7 +116,7 @@ export function oidcRoutes(deps: OidcRoutesDeps, session: SessionPlugin) {
         } catch (error) {
           const code = error instanceof AppError ? error.code : 'internal';
           metrics.signInTried(code);
-          // Not when there were too many: whoever is refused so must not fill the audit.
+          // A refusal for too many attempts is not recorded: attackers must not fill the audit.
           if (error instanceof AppError && error.status < 500 && code !== 'too_many_requests') {
             const actor = { email: claims?.email ?? '' };
             await audit.record({ action: 'sign-in.failed', actor, detail: error.message, address });

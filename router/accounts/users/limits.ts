@@ -19,7 +19,7 @@ export type UserLimitsService = ReturnType<typeof userLimitsService>;
 
 export function userLimitsService(deps: {
   store: LimitsStore;
-  /** Of the settings; `Infinity` where there is no limit. */
+  /** The limits in the settings; `Infinity` where there is none. */
   defaults: { readonly runners: number; readonly agents: number };
 }) {
   const { store, defaults } = deps;

@@ -58,7 +58,7 @@ export function usersService(deps: {
     /** Throws `not_found`. */
     get,
 
-    /** A page of the users, newest first. Throws `not_found` when the user `after` is not there any more. */
+    /** A page of the users, newest first. Throws `not_found` when the user `after` has been deleted. */
     async page({
       search = '',
       after,

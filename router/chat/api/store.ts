@@ -22,12 +22,12 @@ export interface PostedMessage {
   readonly conversationId: string;
   readonly role: 'user' | 'assistant';
   readonly content: string;
-  /** Of an answer that failed. */
+  /** Why an answer failed. */
   readonly failure?: MessageFailure;
   /** Title to take when the conversation has none. */
   readonly title: string;
   readonly nowMs: number;
-  /** Of files that wait for it. */
+  /** Ids of uploaded files that become the message's. */
   readonly attachmentIds?: readonly string[];
 }
 

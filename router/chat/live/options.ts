@@ -24,6 +24,6 @@ export interface LiveOptions {
   /** Absent on pages without a conversation, which get only what is around one. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
   readonly seen?: Seen;
-  /** Of the links that the page has (sidebar.tsx). */
+  /** Mark of the links that the page has (sidebar.tsx). */
   readonly linksMark?: string | undefined;
 }

@@ -20,7 +20,7 @@ export class LiveSidebar {
   readonly #links = new Set<string>();
   #everyAgent = true;
   #everyLink = true;
-  /** Of the links that the page that connects has. */
+  /** Mark of the links that the page had when it connected. */
   #hadAtConnect: string | undefined;
 
   constructor(

@@ -13,7 +13,7 @@ const CHANGE_LENGTH = 32;
 
 interface OnPage {
   readonly isOver: boolean;
-  /** Of a thought that goes on. */
+  /** The text that the page has of a thought that goes on. */
   readonly had?: HadText | undefined;
   /** The step as the page shows it. */
   readonly step?: Step | undefined;

@@ -40,7 +40,7 @@ export interface LiveRunner {
 export interface Adopted {
   readonly runner: LiveRunner;
   readonly keyHash: string;
-  /** That of the token of its callbacks. */
+  /** SHA-256 of the token that it sends with its callbacks; null for a runner without one. */
   readonly callbackHash: string | null;
 }
 

@@ -24,7 +24,7 @@ export class Slots {
     return [...this.#slots.values()];
   }
 
-  /** Those with a runner. */
+  /** Returns the slots that have a runner. */
   withRunner(): readonly (RunnerSlot & { readonly runner: LiveRunner })[] {
     return this.all().filter((slot): slot is RunnerSlot & { readonly runner: LiveRunner } => slot.runner !== undefined);
   }

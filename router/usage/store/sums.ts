@@ -49,7 +49,7 @@ export function sumsStore(db: Db) {
   const earlier = alias(usageSums, 'earlier');
   /** The difference between `last` and `earlier`. */
   const used = eachName((name) => sql<number>`${last[name]} - coalesce(${earlier[name]}, 0)`);
-  /** The same, summed over a group. The cost is a real number: sums of integers overflow. */
+  /** The totals of a group. The cost is a real number, because a sum of integers overflows. */
   const totals = {
     ...eachName((name) => sql<number>`coalesce(sum(${used[name]}), 0)`),
     costPicos: sql<number>`coalesce(sum(CAST(${used.costPicos} AS real)), 0)`,
