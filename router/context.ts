@@ -70,7 +70,7 @@ const SCHEDULES_MS = 2_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
-export interface ContextOptions {
+interface ContextOptions {
   readonly config: Config;
   readonly secrets: Secrets;
   /** The port of the internal listener, and how to make it listen on one more address. */

@@ -7,7 +7,7 @@ import { addBreaks, addDirections, addTasks } from './markdown-rules';
 import { type Growing, type Html, type MarkdownLabels, noHtml } from './markup';
 import { addMath, addMathBlocks } from './math';
 
-export interface RenderEnv extends Env {
+interface RenderEnv extends Env {
   readonly labels: MarkdownLabels | undefined;
   readonly isTail?: boolean;
   /** Makes the ids of footnotes unique on a page. */

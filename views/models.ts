@@ -27,14 +27,14 @@ export interface RunnerView {
  * Why an agent cannot start: its platform does not answer. `platform` is what people call it, where it has a name.
  * `message` and `hint` are for people who can mend it, and absent for everybody else.
  */
-export interface UnavailableView {
+interface UnavailableView {
   platform?: string;
   message?: string;
   hint?: string;
 }
 
 /** The image that an agent starts from, while it is missing. `message` and `hint` as above. */
-export interface ImageView {
+interface ImageView {
   state: 'pulling' | 'failed';
   message?: string;
   hint?: string;

@@ -10,7 +10,7 @@ import type { SessionsService } from './sessions/sessions';
 import { makeUser } from './users/new-user';
 import type { User, UserName, UsersStore } from './users/store';
 
-export interface SignUp {
+interface SignUp {
   readonly email: string;
   readonly password: string;
   readonly name?: string;
@@ -26,7 +26,7 @@ const ONLY_ADMIN = 'The e-mail address or the password is wrong. Only the admini
 
 export type AccountsService = ReturnType<typeof accountsService>;
 
-export interface AccountsDeps {
+interface AccountsDeps {
   readonly users: UsersStore;
   readonly passwords: PasswordsService;
   readonly sessions: SessionsService;

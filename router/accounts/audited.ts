@@ -3,7 +3,7 @@ import type { AuditAction, AuditService } from '../audit/audit';
 import type { Clients } from '../web/clients';
 import type { Who } from './identify';
 
-export interface AuditedDeps {
+interface AuditedDeps {
   readonly audit: Pick<AuditService, 'record'>;
   readonly clients: Pick<Clients, 'address'>;
   readonly nameOf: (id: string) => Promise<string | undefined>;

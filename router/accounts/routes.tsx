@@ -21,7 +21,7 @@ import type { AttemptLimits } from './sign-in-limits';
 import { asPredecessor, userJson } from './users/present';
 import type { User } from './users/store';
 
-export interface AuthRoutesDeps {
+interface AuthRoutesDeps {
   /** Where a sign-in leads that was not on the way to a page. */
   readonly landing: (user: User) => Promise<string>;
   readonly accounts: AccountsService;

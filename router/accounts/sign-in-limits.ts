@@ -24,7 +24,7 @@ const COUNTED_MAX = 20_000;
 
 /** Attempts of one network at once. Fewer than passwords are hashed at once, so that one slot stays free for others. */
 const NETWORK_AT_ONCE = 2;
-/** Parallel sign-ins through the provider. It may take ten seconds to answer, and sign-ins with passwords must not wait for these. */
+/** Parallel sign-ins through the provider: it may take ten seconds to answer, and passwords must not wait for that. */
 const PROVIDER_AT_ONCE = 20;
 const ACCOUNT_QUEUED_MAX = 20;
 const NETWORK_QUEUED_MAX = 100;

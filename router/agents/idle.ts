@@ -3,7 +3,7 @@ import type { BackendRegistry } from '../backends/backends';
 import type { IdleStore } from './idle-store';
 import type { Agent } from './store';
 
-export interface IdleLimits {
+interface IdleLimits {
   readonly defaultSeconds: number;
   readonly minSeconds: number;
   readonly maxSeconds: number;

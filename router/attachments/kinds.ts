@@ -11,7 +11,7 @@ export const LINK_TYPE = 'text/uri-list';
 /** Characters of an address. */
 const ADDRESS_LENGTH_MAX = 2_000;
 
-export interface AttachableKind {
+interface AttachableKind {
   readonly type: string;
   /** Pixels of a picture, where they are known: pages keep its place while it loads. */
   readonly width: number | null;

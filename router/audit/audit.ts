@@ -24,7 +24,7 @@ export const AUDIT_ACTIONS = [
 ] as const satisfies readonly string[];
 export type AuditAction = string & (typeof AUDIT_ACTIONS)[number];
 
-export interface Recorded {
+interface Recorded {
   readonly action: AuditAction;
   /** The user who did it; for a stranger only what was typed as an address. */
   readonly actor: { readonly id?: string; readonly email: string };

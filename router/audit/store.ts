@@ -5,7 +5,7 @@ import type { Db } from '../database/database';
 import { auditEvents } from '../database/schema/audit';
 
 export type AuditEvent = typeof auditEvents.$inferSelect;
-export type NewAuditEvent = Omit<AuditEvent, 'id'>;
+type NewAuditEvent = Omit<AuditEvent, 'id'>;
 
 /** What is asked of the audit; an absent member matches everything. */
 export interface AuditFilter {

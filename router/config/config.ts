@@ -104,7 +104,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** The environment of the process. No other module of the router reads `Bun.env`. */
 export const environment: Env = Bun.env;
 
-export interface ConfigProblem {
+interface ConfigProblem {
   readonly variable: string;
   /** The rule that the value breaks, for example `must be a port`. */
   readonly rule: string;

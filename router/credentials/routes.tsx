@@ -14,7 +14,7 @@ import { isSecret } from './values';
 /** A scope and whatever variables there are: an object schema would refuse those it does not name. */
 export const fields = t.Record(t.String(), t.String(), { additionalProperties: false });
 
-export interface CredentialsRoutesDeps extends TrialDeps {
+interface CredentialsRoutesDeps extends TrialDeps {
   readonly backends: BackendRegistry;
   readonly settings: SettingsPages;
 }

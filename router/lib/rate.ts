@@ -2,7 +2,7 @@
 import { AppError } from './errors';
 import { Recent } from './lru';
 
-export interface Rate {
+interface Rate {
   /** How often at once. */
   readonly max: number;
   /** Milliseconds in which so many more become free. */

@@ -4,7 +4,7 @@
  */
 
 /** What a span is about; no text of messages, no keys, no names of people. */
-export type SpanFacts = Readonly<Record<string, string | number | boolean | undefined>>;
+type SpanFacts = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface Span {
   /** W3C Trace Context, for the server that is called: `traceparent`, and `tracestate` where there is one. */

@@ -9,7 +9,7 @@ import type { OpenaiDeps } from './deps';
 import type { Routed } from './resolve';
 
 /** A turn whose answer did not end well and that is asked for again: clients send a request that failed once more. */
-export interface FailedTurn {
+interface FailedTurn {
   readonly conversation: Conversation;
   readonly answer: Message;
   /** Position of what was said before the turn. */
@@ -20,7 +20,7 @@ export interface FailedTurn {
 const STORED_BYTES_MAX = 2_097_152;
 
 /** Whether an answer is kept: on the client's word, or unasked, as OpenAI keeps every response. */
-export type Keeping = 'asked' | 'unasked' | undefined;
+type Keeping = 'asked' | 'unasked' | undefined;
 
 /** @param isTranslated a runtime that serves responses itself keeps its own. */
 export function keepingOf(deps: OpenaiDeps, body: JsonBody, how: { detach: boolean; isTranslated: boolean }): Keeping {

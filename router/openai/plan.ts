@@ -31,7 +31,7 @@ export interface Plan {
 }
 
 /** A request whose body has been read. */
-export interface RequestToPlan {
+interface RequestToPlan {
   readonly method: string;
   readonly url: URL;
   readonly headers: Headers;

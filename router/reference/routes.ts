@@ -11,7 +11,7 @@ import { acceptsGzip } from '../web/streams/gzip';
 import type { OpenApiDocument } from './document';
 import type { Route } from './present-document';
 
-export interface ReferenceDeps {
+interface ReferenceDeps {
   /** All routes of the listener. */
   readonly routes: () => readonly Route[];
   /** Name of the session's cookie. */

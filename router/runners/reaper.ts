@@ -13,7 +13,7 @@ const PARALLEL = 8;
  */
 const STALE_IDLE_SECONDS = 60;
 
-export interface ReaperDeps {
+interface ReaperDeps {
   readonly runners: RunnersService;
   readonly idle: IdleService;
   readonly backends: BackendRegistry;

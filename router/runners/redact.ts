@@ -49,7 +49,7 @@ export function withoutInsides(text: string, runnerUrl: string, shown: ReadonlyS
       .replaceAll(`http://${host}`, '[agent]')
       .replaceAll(host, '[agent]')
       .replace(LOOPBACK, (address) => (shown.has(address.replace(SCHEME, '')) ? address : '[address]'))
-      // A name of this machine is already hidden above, unless it is to be shown.
+      // A loopback name is already replaced above, unless it is to be shown.
       .replaceAll(hostname.search(LOOPBACK) === -1 ? hostname : host, '[agent]')
       .replace(WORDS, withoutNames)
   );

@@ -39,7 +39,7 @@ export interface Asked {
 
 export type SchedulesService = ReturnType<typeof schedulesService>;
 
-export interface SchedulesDeps {
+interface SchedulesDeps {
   readonly schedules: SchedulesStore;
   readonly agents: Pick<AgentsService, 'get'>;
   readonly conversations: Pick<ConversationsService, 'find' | 'get' | 'begin'>;

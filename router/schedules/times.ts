@@ -25,7 +25,7 @@ const NO_TIMES =
   'Not understood. Say for example "every weekday at 8", "every hour" or "every monday and friday at 17:30", or a cron expression such as "0 8 * * 1-5"';
 
 /** A schedule in the words of a form. */
-export interface SimpleTimes {
+interface SimpleTimes {
   /** `hour`, `day`, `weekday`, or the English name of a day of the week in lower case. */
   readonly every: string;
   /** Such as `08:30`; for every hour its minute, such as `00:30`. */

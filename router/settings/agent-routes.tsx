@@ -33,7 +33,7 @@ function saidOf(who: Who): Readonly<Record<string, string>> {
   };
 }
 
-export interface AgentRoutesDeps extends AgentViewDeps, Omit<RemovalDeps, 'config' | 'agents'> {
+interface AgentRoutesDeps extends AgentViewDeps, Omit<RemovalDeps, 'config' | 'agents'> {
   readonly conversations: ConversationsService;
   readonly shell: ShellOf;
 }

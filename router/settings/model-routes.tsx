@@ -16,7 +16,7 @@ import type { AgentViewDeps } from './present-agent';
 /** A reseller of all models has some hundreds. */
 const LISTED_MAX = 500;
 
-export interface ModelRoutesDeps extends Pick<AgentViewDeps, 'agents' | 'backends' | 'credentials'> {
+interface ModelRoutesDeps extends Pick<AgentViewDeps, 'agents' | 'backends' | 'credentials'> {
   readonly runners: RunnersService;
   readonly upstreams: Pick<UpstreamsService, 'listModels'>;
 }

@@ -1,7 +1,7 @@
 /** The internal listener: one port, on loopback and on the host's addresses at which the drivers' runners reach it. */
 import type { AnyElysia as App } from 'elysia';
 
-export interface InternalListener {
+interface InternalListener {
   /** Listens on one more address of this host: at once, or when `open` is called. Idempotent. */
   listenOn(host: string): void;
   /** Begins to serve. @param make creates an app for one address. */

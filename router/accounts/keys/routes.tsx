@@ -50,7 +50,7 @@ const pageQuery = t.Object({
   after: t.Optional(t.String()),
 });
 
-export interface KeysRoutesDeps extends GrantDeps, KeyViewDeps {
+interface KeysRoutesDeps extends GrantDeps, KeyViewDeps {
   readonly accounts: AccountsService;
   readonly keys: KeysService;
   readonly backends: GrantDeps['backends'] & KeyViewDeps['backends'];

@@ -16,7 +16,7 @@ const DAY_MS = 86_400_000;
 const LISTED_DAYS = 30;
 const INVITATIONS_MAX = 500;
 
-export interface NewInvitation {
+interface NewInvitation {
   /** Absent: for anybody. */
   readonly email?: string | undefined;
   /** Absent: one. */

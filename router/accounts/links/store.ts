@@ -5,7 +5,7 @@ import { invitations, passwordResets, sessions, users } from '../../database/sch
 import type { NewUser, User } from '../users/store';
 
 export type Invitation = typeof invitations.$inferSelect;
-export type PasswordReset = typeof passwordResets.$inferSelect;
+type PasswordReset = typeof passwordResets.$inferSelect;
 
 export type LinksStore = ReturnType<typeof linksStore>;
 

@@ -28,7 +28,7 @@ const text = t.Optional(t.String({ maxLength: 10_000 }));
 /** Characters of the path that is kept: a browser drops a cookie of more than 4,096 bytes. */
 const NEXT_LENGTH_MAX = 1_000;
 
-export interface OidcRoutesDeps {
+interface OidcRoutesDeps {
   readonly attempts: AttemptLimits;
   readonly audit: Pick<AuditService, 'record'>;
   readonly clients: Clients;

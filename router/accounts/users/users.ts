@@ -16,7 +16,7 @@ const HOUR_MS = 3_600_000;
 const SEARCH_LENGTH_MAX = 254;
 
 /** A query of the list: a part of an address or a name, and the id of the last user of the page before. */
-export interface UsersPage {
+interface UsersPage {
   readonly search?: string | undefined;
   readonly after?: string | undefined;
   readonly limit: number;

@@ -46,7 +46,7 @@ const HEARD_MS = 60_000;
 const LOG_MS = 2_000;
 const PULL_MS = 1_000;
 
-export interface LiveRoutesDeps extends AdminLiveDeps, FleetDeps, BackendsDeps {
+interface LiveRoutesDeps extends AdminLiveDeps, FleetDeps, BackendsDeps {
   readonly runners: FleetDeps['runners'];
   readonly backends: FleetDeps['backends'];
   readonly overview: () => Promise<OverviewView>;

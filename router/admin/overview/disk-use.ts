@@ -13,7 +13,7 @@ const REST_MS = 10;
 /** How long sums are shown before they are made anew. */
 const KEPT_MS = 900_000;
 
-export interface DiskUse {
+interface DiskUse {
   readonly homesBytes: number;
   /** Everything below the folder of the data, with the homes that are there. */
   readonly dataBytes: number;

@@ -15,7 +15,7 @@ export const START_PATH = '/admin/start';
 const DISMISSED = 'start_dismissed';
 
 /** The steps that this installation has, in their order, each with whether it is done. */
-export type StartState = ReadonlyMap<StartStep, boolean>;
+type StartState = ReadonlyMap<StartStep, boolean>;
 
 export type StartService = ReturnType<typeof startService>;
 

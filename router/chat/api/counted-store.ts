@@ -15,7 +15,7 @@ export interface CountedConversation
 }
 
 /** Which conversations of a user. */
-export type Wanted =
+type Wanted =
   | { readonly id: string }
   | { readonly backend: string; readonly seq: number }
   | { readonly limit: number; readonly before: Pick<Conversation, 'id' | 'updatedAtMs'> | undefined };

@@ -17,7 +17,7 @@ const INSERT_AT_ONCE = 100;
 const CUT_OFF_MS = 3_600_000;
 
 /** A message that a client stores. */
-export interface PostedMessage {
+interface PostedMessage {
   readonly id: string;
   readonly conversationId: string;
   readonly role: 'user' | 'assistant';

@@ -27,7 +27,7 @@ const WAITING_MS = 86_400_000;
 const REMOVE_MS = 10;
 
 /** A file as it was sent. */
-export interface GivenFile {
+interface GivenFile {
   readonly name: string;
   readonly bytes: Uint8Array;
 }

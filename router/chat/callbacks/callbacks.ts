@@ -16,7 +16,7 @@ import type { CallbacksStore } from './store';
 const CONTENT_LENGTH_MAX = 32_000;
 /** Characters of its data as JSON. */
 const PAYLOAD_LENGTH_MAX = 16_384;
-/** The kind of event for which a message is written into the conversation. The router's own kinds have no dot, so an agent's kind is never taken for one. */
+/** The kind of a message in the conversation. The router's own kinds have no dot, so an agent's is never taken for one. */
 const MESSAGE = 'message';
 const OWN_KIND = /^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+$/;
 const KIND_LENGTH_MAX = 64;
@@ -38,7 +38,7 @@ export interface CallbackEvent {
   readonly event_id?: unknown;
 }
 
-export interface TakenCallback {
+interface TakenCallback {
   /** Null for an event that is not stored. */
   readonly message_id: string | null;
   readonly conversation_id: string;

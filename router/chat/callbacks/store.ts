@@ -5,7 +5,7 @@ import { groupedWrites } from '../../database/grouped-writes';
 import { conversations, messages } from '../../database/schema/chat';
 import type { Conversation, WholeMessage } from '../store/conversations';
 
-export interface NewCallback
+interface NewCallback
   extends Pick<WholeMessage, 'id' | 'conversationId' | 'role' | 'content' | 'extra' | 'createdAtMs'> {
   readonly callbackId: string;
   /** Whether its owner sees it at once. Otherwise the conversation is unread. */
@@ -13,7 +13,7 @@ export interface NewCallback
 }
 
 /** Where a callback is stored. */
-export type StoredCallback = Pick<WholeMessage, 'id' | 'conversationId' | 'createdAtMs'>;
+type StoredCallback = Pick<WholeMessage, 'id' | 'conversationId' | 'createdAtMs'>;
 
 export type CallbacksStore = ReturnType<typeof callbacksStore>;
 

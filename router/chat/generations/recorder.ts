@@ -24,7 +24,7 @@ const PENDING_BYTES_MAX = 65_536;
 /** Parsing blocks the event loop. After this time it continues in the next turn of the loop. */
 const PARSE_MS = 10;
 
-export interface AnswerDeps {
+interface AnswerDeps {
   readonly attachments: Pick<AttachmentsService, 'limits' | 'ofAnswer'>;
   readonly conversations: ConversationsStore;
   readonly events: Events;
@@ -32,7 +32,7 @@ export interface AnswerDeps {
   readonly now: () => number;
 }
 
-export interface AnswerIds {
+interface AnswerIds {
   readonly userId: string;
   readonly conversationId: string;
   readonly messageId: string;

@@ -27,7 +27,7 @@ export interface PathChange {
 }
 
 /** The positions of all messages of a conversation, and which follows which. */
-export class MessageTree {
+class MessageTree {
   readonly #positions: readonly number[];
   readonly #parents = new Map<number, number>();
   readonly #children = new Map<number, number[]>();

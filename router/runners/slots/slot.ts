@@ -10,7 +10,7 @@ import type { Census } from './census';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 
-export type Stage = 'stopped' | 'queued' | 'creating' | 'image_pull' | 'starting' | 'health_wait' | 'ready' | 'error';
+type Stage = 'stopped' | 'queued' | 'creating' | 'image_pull' | 'starting' | 'health_wait' | 'ready' | 'error';
 
 /** The progress of a start. `percent` only grows within one start. */
 export interface Progress {
@@ -45,7 +45,7 @@ export interface Adopted {
 }
 
 /** The ids of a runner, from the intent to start it on. */
-export interface RunnerIdentity {
+interface RunnerIdentity {
   readonly id: string;
   /** SHA-256 of the key that the runner sends to the broker. */
   readonly keyHash: string;

@@ -16,7 +16,7 @@ const MODEL_UNKNOWN = 'default';
 /** The variable with the token of the runner's callbacks, as the predecessor called it. */
 export const CALLBACK_TOKEN_ENV = 'AGENT_STACK_RUNNER_API_KEY';
 
-export interface SpecInput {
+interface SpecInput {
   readonly runnerId: string;
   readonly installationId: string;
   readonly agent: Agent;

@@ -14,7 +14,7 @@ import type { BudgetState } from './budgets';
 const CHOICES_MAX = 200;
 
 /** Users and keys by id: the owners of budgets. */
-export interface Owners {
+interface Owners {
   readonly users: ReadonlyMap<string, UserName>;
   readonly keys: ReadonlyMap<string, KeyName>;
 }

@@ -39,7 +39,7 @@ type Subject = Pick<Budget, 'subjectId' | 'userId' | 'keyId'>;
 type Limits = Pick<Budget, 'unit' | 'period' | 'softLimit' | 'hardLimit'>;
 
 /** The dependencies of the usage page, which shows the forms, and of the owners' names. */
-export type BudgetsRoutesDeps = UsageRoutesDeps & OwnersDeps;
+type BudgetsRoutesDeps = UsageRoutesDeps & OwnersDeps;
 
 export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'budgets' })
