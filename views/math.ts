@@ -4,7 +4,7 @@
  */
 import type { MarkdownIt, StateBlock, StateInline } from 'markdown-it';
 
-/** In UTF-16 units. A longer formula is shown as it is written. Such a one takes up to 20 ms. */
+/** In UTF-16 units. A formula of this length takes up to 20 ms; a longer one is shown as its source. */
 const FORMULA_LENGTH_MAX = 2_000;
 /** Expansions of macros in one formula: TeX's own abbreviations take a few each. */
 const EXPANSIONS_MAX = 500;
@@ -56,7 +56,7 @@ function mathml(tex: string, displayMode: boolean): string | undefined {
   return made || undefined;
 }
 
-/** Returns nothing for what is no TeX, or nests deeper than the stack allows. */
+/** Returns '' for a text that is no TeX, or that nests deeper than the stack allows. */
 function render(tex: string, displayMode: boolean): string {
   try {
     return temml()

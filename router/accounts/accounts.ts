@@ -31,7 +31,7 @@ interface AccountsDeps {
   readonly passwords: PasswordsService;
   readonly sessions: SessionsService;
   readonly signup: { readonly open: boolean; readonly inviteCode?: string };
-  /** Called when what is stored of a user has changed. */
+  /** Called when a user's row has changed. */
   readonly changed: (userId: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

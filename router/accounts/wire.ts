@@ -69,7 +69,7 @@ export function wireAccounts(uses: {
   };
 }
 
-/** For the log: people are told that the provider does not answer. */
+/** Sentences for the log. People only read that the provider does not answer. */
 const ISSUER_WORDS: PolicyWords = {
   unknown: (host) => `OIDC_ISSUER: no address is known for "${host}".`,
   refused: (problem) => `OIDC_ISSUER: ${problem}.`,

@@ -26,7 +26,7 @@ export type AuditAction = string & (typeof AUDIT_ACTIONS)[number];
 
 interface Recorded {
   readonly action: AuditAction;
-  /** The user who did it; for a stranger only what was typed as an address. */
+  /** The user who did it; for a stranger, the address that was typed. */
   readonly actor: { readonly id?: string; readonly email: string };
   readonly target?: string;
   readonly detail?: string;

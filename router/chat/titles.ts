@@ -11,7 +11,7 @@ import { titleFrom } from './conversations';
 import { withoutThought } from './generations/leading-thought';
 import type { Conversation, ConversationsStore } from './store/conversations';
 
-/** Characters of the first message, and of the answer, that the model is told. */
+/** Characters of the first message, and of the answer, that are sent to the model. */
 const TOLD_LENGTH = 2_000;
 /** Characters of its answer that are read: a title in tags of a thought needs some more than a title. */
 const READ_LENGTH_MAX = 4_000;

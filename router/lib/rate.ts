@@ -5,7 +5,7 @@ import { Recent } from './lru';
 interface Rate {
   /** How often at once. */
   readonly max: number;
-  /** Milliseconds in which so many more become free. */
+  /** Milliseconds in which this many more become free. */
   readonly perMs: number;
 }
 

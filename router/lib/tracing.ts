@@ -58,7 +58,7 @@ export interface TracingOptions {
   readonly ratio: number;
 }
 
-/** Turns tracing on. @returns what turns it off, and sends what is left. */
+/** Turns tracing on. @returns a function that sends the remaining spans and turns it off. */
 export async function startTracing(options: TracingOptions | undefined): Promise<AsyncDisposable | undefined> {
   if (!options) return undefined;
   const { createTracer } = await import('./tracing-sdk');

@@ -20,7 +20,7 @@ interface WorkerPoolOptions {
   readonly deadlineMs: number;
   /** How many pieces of one user may wait in the queue. */
   readonly waitingMax: number;
-  /** A thread without work for so long is ended. By default it is kept. */
+  /** Milliseconds without work after which a thread is ended. By default it is kept. */
   readonly idleMs?: number;
 }
 

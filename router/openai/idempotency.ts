@@ -176,7 +176,7 @@ export async function answerOnce(
   try {
     const read = readBody(request, { maxBytes: config.maxBodyBytes, share });
     const bytes = await Promise.race([read, revoked.promise]);
-    // The turn of one that has waited may come when its credential is gone.
+    // The credential of a request that has waited may have been revoked when its turn comes.
     const work = () => (isRevoked ? revoked.promise : answer(bytes));
     if (jsonObject(bytes)?.stream === true) return await work();
     const named = { holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) };

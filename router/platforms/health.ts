@@ -48,7 +48,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
     }
   }
 
-  /** A platform that answers but does not say what it is works all the same. */
+  /** A platform that answers but does not report its version still works. */
   async function learnVersion(driver: Driver, signal: AbortSignal): Promise<void> {
     try {
       const version = await driver.version?.(signal);

@@ -17,7 +17,7 @@ interface ReaperDeps {
   readonly runners: RunnersService;
   readonly idle: IdleService;
   readonly backends: BackendRegistry;
-  /** After so long without work a runner is paused; `Infinity`: never. */
+  /** Milliseconds without work after which a runner is paused; `Infinity`: never. */
   readonly pauseIdleMs: number;
 }
 

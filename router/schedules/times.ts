@@ -18,7 +18,7 @@ const TYPED_LENGTH_MAX = 1_000;
  * Croner would search 8,000 years, for 50 ms, for the 30th of February.
  */
 const YEARS = 28;
-/** So many times in a row are looked at for the shortest time between two. */
+/** How many times in a row are compared to find the shortest time between two. */
 const TIMES_CHECKED = 25;
 
 const NO_TIMES =

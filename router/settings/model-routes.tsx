@@ -68,7 +68,7 @@ async function listOf(
   signal: AbortSignal,
 ): Promise<{ models: readonly string[]; error?: string }> {
   try {
-    // With any model: which one is what is asked for.
+    // Any model will do: the list of models is what is asked for.
     const upstream = await credentials.upstreamOf({ ...agent, model: agent.model || '-' }, backend);
     return { models: (await upstreams.listModels(upstream, signal)).slice(0, LISTED_MAX) };
   } catch (error) {

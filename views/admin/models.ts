@@ -7,7 +7,7 @@ export interface AnswersView {
   readonly failed: number;
 }
 
-/** How many runners there are by state, what they take, and what the router runs on. */
+/** How many runners there are by state, their CPU and memory, and the router's disk and versions. */
 export interface OverviewView {
   readonly running: number;
   readonly starting: number;
@@ -24,7 +24,7 @@ export interface OverviewView {
   /** Free bytes of the disk with the data. */
   readonly freeBytes: number;
   readonly diskBytes: number;
-  /** With what is not yet in its main file. */
+  /** Including the part that is not yet in its main file. */
   readonly databaseBytes: number;
   /** Absent until they have been added up. */
   readonly disk?: {

@@ -15,7 +15,7 @@ export interface FactsView {
   cost?: number;
 }
 
-/** A part of a text, and whether it is what was searched for. */
+/** A part of a text, and whether it matches the search. */
 export interface TextPiece {
   readonly text: string;
   readonly isHit: boolean;

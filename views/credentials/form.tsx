@@ -17,7 +17,7 @@ interface CredentialFormProps {
   /** The element that the answer of saving replaces; absent where it is another page. */
   replaces?: string;
   save: string;
-  /** The name of the button, where its words alone do not say what is saved. */
+  /** The accessible name of the button, if its words alone do not say what is saved. */
   saveName?: string;
   /** The scope that the values are for: a hidden field, or a choice. */
   scope: ComponentChildren;

@@ -20,7 +20,7 @@ interface FolderProps extends PageProps {
   flash?: Flash | undefined;
 }
 
-/** A folder of the agent's home: what is in it, what it weighs, and a place to drop files. */
+/** A folder of the agent's home: its files, its size, and a place to drop files. */
 export function FolderPage({ shell, agent, folder, size, flash }: FolderProps) {
   const t = useText().files;
   const { agentId } = agent;

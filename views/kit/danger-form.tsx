@@ -7,7 +7,7 @@ interface DangerFormProps {
   action: string;
   /** The words of the button. */
   label: string;
-  /** What has to be typed first: a name or a password. */
+  /** The text that has to be typed first: a name or a password. */
   proof: FieldProps;
   form: FormState | undefined;
   /** Said above the field. */

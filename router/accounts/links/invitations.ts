@@ -31,7 +31,7 @@ export function invitationsService(deps: {
   users: UsersStore;
   links: LinksStore;
   passwords: PasswordsService;
-  /** Called when what is stored of a user has changed. */
+  /** Called when a user's row has changed. */
   changed: (userId: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   now: () => number;

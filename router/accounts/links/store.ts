@@ -58,7 +58,7 @@ export function linksStore(db: Db) {
         .limit(limit)
         .all();
     },
-    /** Deletes first what has expired before `expiredBeforeMs`. */
+    /** First deletes the rows that expired before `expiredBeforeMs`. */
     async insertInvitation(invitation: Invitation, expiredBeforeMs: number): Promise<void> {
       transaction(db, (tx) => {
         tx.delete(invitations).where(lt(invitations.expiresAtMs, expiredBeforeMs)).run();

@@ -35,7 +35,7 @@ export function userLimitsService(deps: {
       for (const { subjectId, ...limits } of await store.list()) rows.set(subjectId, limits);
     },
 
-    /** What was set for a user, or for `EVERYBODY`. */
+    /** Returns the limits that were set for a user, or for `EVERYBODY`. */
     setFor: (subjectId: string): AskedLimits => rows.get(subjectId) ?? NONE,
 
     runnersOf: (userId: string): number => of(userId, 'runners'),

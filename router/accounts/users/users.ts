@@ -38,7 +38,7 @@ export function usersService(deps: {
   passwords: PasswordsService;
   sessions: SessionsService;
   events: Events;
-  /** Called when what is stored of a user has changed. */
+  /** Called when a user's row has changed. */
   changed: (userId: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   now: () => number;

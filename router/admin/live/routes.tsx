@@ -145,7 +145,7 @@ function usersLive({ users }: LiveRoutesDeps, who: Who, search: string, after: s
   return {
     isAbout: ({ kind }) => kind === 'user',
     async look() {
-      // The user before this page may be deleted meanwhile: the page stays as it is.
+      // The user at whom this page begins may have been deleted: the page then stays unchanged.
       const found = await usersPage(users, who, search, after).catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'not_found') return undefined;
         throw error;

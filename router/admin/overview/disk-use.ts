@@ -7,7 +7,7 @@ import { processLog } from '../../lib/log';
 
 /** Files of one walk. Beyond it the sums are the least that there is. */
 const FILES_MAX = 2_000_000;
-/** After so many files the walk rests, so that it takes a part of one core only. */
+/** Files after which the walk rests, so that it takes only a part of one core. */
 const FILES_AT_ONCE = 200;
 const REST_MS = 10;
 /** How long sums are shown before they are made anew. */

@@ -73,7 +73,7 @@ export function attachmentsService(deps: {
     return { hash: await put(bytes), name: address, bytes: bytes.length, type: LINK_TYPE, width: null, height: null };
   }
 
-  /** Throws `too_large` where a user has no room for so many more bytes. */
+  /** Throws `too_large` if the user's files may not grow by this many bytes. */
   async function checkRoom(userId: string, bytes: number): Promise<void> {
     if ((await store.bytesOf(userId)) + bytes <= userBytesMax) return;
     const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
@@ -131,7 +131,7 @@ export function attachmentsService(deps: {
 
   return {
     limits: { bytesMax, countMax, messageBytesMax },
-    /** Messages back to which files are told to a runtime again. */
+    /** How many of the newest messages a runtime is sent with their files again. */
     toldMessages,
     blobs,
 

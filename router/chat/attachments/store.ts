@@ -10,7 +10,7 @@ import { newTimeId } from '../../lib/ids';
 export type Attachment = typeof attachments.$inferSelect;
 /** A file whose content is stored, before a row says whose it is. */
 export type KeptFile = Pick<Attachment, 'hash' | 'name' | 'type' | 'bytes' | 'width' | 'height'> & {
-  /** Where it is told before it is stored. */
+  /** The id, if the caller has already passed it on. */
   readonly id?: string;
 };
 /** Whose a file is. */

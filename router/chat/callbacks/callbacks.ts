@@ -46,7 +46,7 @@ interface TakenCallback {
   readonly created_at: number;
 }
 
-/** What was done with an event; `repeated`: it is stored since it was sent before. */
+/** The result of an event. `repeated`: it was sent before, and is already stored. */
 type Accepted = 'stored' | 'passed_on' | 'repeated';
 
 /** Who sends it, and the requests that its runner may be working on. */
@@ -91,7 +91,7 @@ export function callbacksService(deps: {
     });
   }
 
-  /** Stores the event, or passes it on. @returns also what was done with it, for the metrics. */
+  /** Stores the event, or passes it on. @returns also the result, for the metrics. */
   async function accept(sender: Sender, event: CallbackEvent): Promise<readonly [Accepted, TakenCallback]> {
     const { agent } = sender;
     const { role, kind, content, payload, isStored, named, eventId } = checked(event);

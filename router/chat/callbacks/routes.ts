@@ -8,7 +8,7 @@ import type { HeldRunner } from '../../runners/slots/slot';
 import { readBody } from '../../web/bodies/read';
 import type { CallbacksService } from './callbacks';
 
-/** Bytes. A body of at most so much does not count against the memory for bodies. */
+/** Bytes. A shorter body does not count against the memory for bodies. */
 const EVENT_BYTES_MAX = 65_536;
 
 interface CallbackRoutesDeps {

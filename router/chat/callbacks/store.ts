@@ -67,7 +67,7 @@ export function callbacksStore(db: Db) {
         tx.update(conversations)
           .set({
             ...{ lastPosition: position, goesOnFrom: null, updatedAtMs: row.createdAtMs },
-            // What goes on is not archived any more.
+            // A conversation that goes on leaves the archive.
             ...(conversation.shelf === 'archived' && { shelf: 'list' as const }),
             // One that expires is in no list.
             ...(!isSeen && conversation.expiresAtMs === null && { isUnread: true }),

@@ -49,7 +49,7 @@ class MessageTree {
     return this.#parents.get(position) ?? 0;
   }
 
-  /** Positions of what follows a message, oldest first. Each begins a variant. */
+  /** Positions of the messages that follow a message, oldest first. Each begins a variant. */
   childrenOf(position: number): readonly number[] {
     return this.#children.get(position) ?? [];
   }

@@ -87,7 +87,7 @@ export type FileMessage = ReturnType<typeof messageJson> & {
   }[];
 };
 
-/** What is still being written is written as far as it is. */
+/** An answer that is still being written is exported as far as it is saved. */
 export function messageJson(message: TellingMessage, follows?: number) {
   const { role, content, status, failure, calls, results, createdAtMs, steps, isHidden } = message;
   return {

@@ -142,7 +142,7 @@ export class RunnerSlot {
     this.#state = next;
   }
 
-  /** The agent is gone, and the slot is used no more. */
+  /** The agent has been deleted: the slot leaves the census and is not used again. */
   leave(): void {
     this.census.moved(this.agent.backend, this.#state, undefined);
   }

@@ -29,7 +29,7 @@ export class Slots {
     return this.all().filter((slot): slot is RunnerSlot & { readonly runner: LiveRunner } => slot.runner !== undefined);
   }
 
-  /** The agent is gone. */
+  /** The agent has been deleted. */
   leave(slot: RunnerSlot): void {
     const { id } = slot.agent;
     if (this.#slots.get(id) === slot && this.#slots.delete(id)) slot.leave();
