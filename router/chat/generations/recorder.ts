@@ -34,7 +34,7 @@ interface AnswerDeps {
   readonly now: () => number;
 }
 
-interface AnswerIds {
+export interface AnswerIds {
   readonly userId: string;
   readonly conversationId: string;
   readonly messageId: string;
