@@ -9,6 +9,7 @@ import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
 import { idleStore } from './agents/idle-store';
 import { ownStore } from './agents/own-store';
+import { logFaults } from './agents/start-check';
 import { agentsStore } from './agents/store';
 import { emptyTrash } from './agents/trash';
 import { wireAgents } from './agents/wire';
@@ -75,7 +76,7 @@ export interface ContextOptions {
   readonly secrets: Secrets;
   /** The port of the internal listener, and how to make it listen on one more address. */
   readonly internalPort: number;
-  readonly listenOn: (host: string) => void;
+  readonly listenOn: (host: string) => boolean;
   /** Milliseconds since the epoch, for dates. */
   readonly now?: () => number;
   /** Milliseconds of a clock that is never set, for durations; by default that of `now` where it is given. */
@@ -180,6 +181,7 @@ async function begin(
   }
   await parts.generations.endOrphans();
   await Promise.all([parts.adopt(), platforms.check(stopping)]);
+  void logFaults({ homes: parts.homes, seedsRoot: config.seedsRoot, backends });
 
   const watches = owned.use(createWatches({ drivers, runners, signal: stopping }));
   watches.follow();

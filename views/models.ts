@@ -115,6 +115,8 @@ export interface Shell {
   user: { name: string; email: string; admin: boolean };
   agents: AgentView[];
   conversations: ConversationList;
+  /** The stream of what changes around the content of a page. */
+  liveUrl: string;
 }
 
 /** A failure as people see it: what happened, what helps, and where to go. Never a stack trace. */
