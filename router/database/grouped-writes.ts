@@ -14,7 +14,7 @@ interface Waiting {
   work(tx: Db): unknown;
   resolve(result: never): void;
   reject(thrown: unknown): void;
-  /** It threw in a group, and gets a transaction of its own. */
+  /** The work threw in a group, and gets a transaction of its own. */
   isAlone: boolean;
 }
 

@@ -25,7 +25,7 @@ export type RouterEvent =
   | { readonly kind: 'platforms' }
   /** A schedule of the agent has changed, or its time has come. */
   | { readonly kind: 'schedule'; readonly agentId: string }
-  /** What is stored of the user has changed, or the user is new. */
+  /** The user's row has changed, or the user is new. */
   | { readonly kind: 'user' }
   /** A session or key was revoked; its live streams end. */
   | { readonly kind: 'revoked'; readonly credentialId: string }

@@ -46,7 +46,7 @@ const HEARD_MS = 60_000;
 const LOG_MS = 2_000;
 const PULL_MS = 1_000;
 
-export interface LiveRoutesDeps extends AdminLiveDeps, FleetDeps, BackendsDeps {
+interface LiveRoutesDeps extends AdminLiveDeps, FleetDeps, BackendsDeps {
   readonly runners: FleetDeps['runners'];
   readonly backends: FleetDeps['backends'];
   readonly overview: () => Promise<OverviewView>;
@@ -146,7 +146,7 @@ function usersLive({ users }: LiveRoutesDeps, who: Who, search: string, after: s
   return {
     kinds: ['user'],
     async look() {
-      // The user before this page may be deleted meanwhile: the page stays as it is.
+      // The user at whom this page begins may have been deleted: the page then stays unchanged.
       const found = await usersPage(users, who, search, after).catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'not_found') return undefined;
         throw error;

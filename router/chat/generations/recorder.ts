@@ -24,7 +24,7 @@ const PENDING_BYTES_MAX = 65_536;
 /** Parsing blocks the event loop. After this time it continues in the next turn of the loop. */
 const PARSE_MS = 10;
 
-export interface AnswerDeps {
+interface AnswerDeps {
   readonly attachments: Pick<AttachmentsService, 'limits' | 'ofAnswer'>;
   readonly conversations: ConversationsStore;
   readonly events: Events;
@@ -62,7 +62,7 @@ export class Answer implements Recorder {
   readonly #tried = Promise.withResolvers<void>();
   /** Somebody waits for its turn to be written. */
   #begun: PromiseWithResolvers<void> | undefined;
-  /** It is parsed at the next tick. */
+  /** The received bytes are parsed at the next tick. */
   #isTicking = false;
   /** More is parsed in the next turn of the event loop. */
   #isBehind = false;
@@ -98,7 +98,7 @@ export class Answer implements Recorder {
     if (options.waiting) this.#tickSoon();
   }
 
-  /** As far as it is parsed. */
+  /** The text, as far as it is parsed. */
   get text(): string {
     return this.#reader.text.all;
   }
@@ -139,7 +139,7 @@ export class Answer implements Recorder {
     if (reader.tooLarge) this.#cut(reader.tooLarge);
     else if (!reader.isStream || this.#isBehind) return;
     else if (reader.waitingBytes > PENDING_BYTES_MAX) this.#work();
-    // What nobody watches is parsed when it is saved.
+    // An answer that nobody watches is parsed when it is saved.
     else if (!this.#deps.events.isHeard(this.#ids.userId)) this.#saveLater();
     else this.#tickSoon();
   }
@@ -164,7 +164,7 @@ export class Answer implements Recorder {
     return this.#pictures;
   }
 
-  /** Ends the answer with what there is of it. */
+  /** Ends the answer with its text so far. */
   #cut(error: AppError): void {
     if (this.#ended) return;
     void this.end('failed', error);

@@ -1,7 +1,7 @@
 /** One clock for all answers that grow: a timer of each would wake the process for each, which costs more than its work. */
 import { safely } from '../../lib/safely';
 
-/** How often what has come of answers is parsed, and watchers see their text grow. */
+/** Milliseconds between two parses of the received bytes, after which watchers see the text grow. */
 const TICK_MS = 50;
 /** The longest that one turn of the event loop works on answers. The others follow in the next turn. */
 const TURN_MS = 2;

@@ -32,7 +32,7 @@ export interface OpenStreams {
   /** Called on shutdown. */
   closeAll(): void;
   readonly size: number;
-  /** Those that do work, which is all but the live pages. */
+  /** Streams that do work: all but those of live pages. */
   readonly working: number;
 }
 
