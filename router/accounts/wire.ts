@@ -52,7 +52,7 @@ export function wireAccounts(uses: {
   });
   const users = usersService({ users: rows, links, passwords, sessions, events, changed, now });
   const rateLimits = rateLimitsService({ now: steady });
-  events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
+  events.subscribeToAll(['revoked'], (_, event) => rateLimits.forget(event.credentialId));
   const invitations = invitationsService({ users: rows, links, passwords, changed, now });
   const identities = identitiesService({
     ...{ users: rows, invitations, keys, sessions, changed, now },

@@ -13,7 +13,7 @@ import type { AnswerPicture } from './answer-pictures';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
 import { AnswerSaving, type End, type WaitingTurn } from './answer-saving';
 import { PIECE_LENGTH_MAX } from './growing-text';
-import { type Ticking, tickSoon } from './ticks';
+import { inTurn, tickSoon } from './ticks';
 
 /** How often text is saved: less than the second that may be missing after a crash. */
 const SAVE_EVERY_MS = 500;
@@ -49,7 +49,7 @@ export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   readonly waiting?: WaitingTurn;
 }
 
-export class Answer implements Recorder, Ticking {
+export class Answer implements Recorder {
   /** Resolves when the ending is in the database. */
   readonly saved: Promise<void>;
   readonly #deps: AnswerDeps;
@@ -174,10 +174,10 @@ export class Answer implements Recorder, Ticking {
   #tickSoon(): void {
     if (this.#isTicking) return;
     this.#isTicking = true;
-    tickSoon(this);
+    tickSoon(() => this.#ticked());
   }
 
-  ticked(): void {
+  #ticked(): void {
     this.#isTicking = false;
     if (this.#ended) return;
     void this.begin();
@@ -232,12 +232,13 @@ export class Answer implements Recorder, Ticking {
   }
 
   #saveLater(): void {
-    if (this.#saving || this.#ended) return;
+    if (this.#saveTimer || this.#saving || this.#ended) return;
     const due = () => {
+      if (this.#ended) return;
       if (!this.#isBehind) this.#work();
       this.#saveNow();
     };
-    this.#saveTimer ??= setTimeout(due, SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
+    this.#saveTimer = setTimeout(() => inTurn(due), SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
   }
 
   #saveNow(): void {
