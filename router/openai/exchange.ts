@@ -22,7 +22,7 @@ import { addKnown, answerHead, type Known, takeRequest } from './headers';
 import type { Plan } from './plan';
 import { attachOutcome, type Outcome, Waiting } from './waiting';
 
-/** So long a streaming client waits for a status of its own; then it gets 200 and comments with progress (law 11). */
+/** Milliseconds that a streaming client waits for the runner's status; then it gets 200 and comments with progress (law 11). */
 const START_PATIENCE_MS = 2_000;
 /** Where no start has to be shown: longer than the broker goes on trying (`TRIES_MS`), so that a refusal keeps its status. */
 const WARM_PATIENCE_MS = 3_500;
@@ -160,6 +160,8 @@ class Exchange extends Lifecycle {
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
     if (isEvents || !(isShort(headers) || translation)) {
+      // Its head tells the client of the conversation.
+      if (this.#stored) await this.#stored.begin();
       const relay = this.#relay(plan, isEvents, new Waiting(this.deps, this.who, plan));
       const stream = this.streamOf(relay);
       relay.attach(body);
@@ -172,7 +174,8 @@ class Exchange extends Lifecycle {
   }
 
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
-  #waitInStream(plan: Plan, settled: Promise<Outcome>): Response {
+  async #waitInStream(plan: Plan, settled: Promise<Outcome>): Promise<Response> {
+    if (this.#stored) await this.#stored.begin();
     const waiting = new Waiting(this.deps, this.who, plan);
     const relay = this.#relay(plan, true, waiting);
     const stream = this.streamOf(relay);

@@ -9,8 +9,8 @@ import {
   newestUserText,
   withoutStorage,
 } from '../backends/shape';
-import type { RecordedTurn } from '../chat/generations/generations';
 import { type ToldFiles, toldContents } from '../chat/generations/told';
+import type { RecordedTurn } from '../chat/generations/turn';
 import type { Conversation, Message } from '../chat/store/conversations';
 import type { Beginning } from '../chat/store/turns';
 import type { OpenaiDeps } from './deps';
@@ -23,7 +23,7 @@ import { chatOf } from './responses/request';
 interface Place {
   /** Returns the body for a chat of the runner, without the members that only the router reads. */
   readonly chat: JsonBody | undefined;
-  /** Those of the stored messages in it. */
+  /** The files of the stored messages in the body. */
   readonly files: ToldFiles | undefined;
   readonly conversation: Conversation | undefined;
   readonly match: HistoryMatch | undefined;

@@ -8,6 +8,7 @@ import { createRate } from '../../lib/rate';
 import { unixSeconds } from '../../lib/time';
 import type { MetricsService } from '../../metrics/metrics';
 import type { Work } from '../../runners/slots/slot';
+import type { GenerationsService } from '../generations/generations';
 import type { Conversation, ConversationsStore } from '../store/conversations';
 import type { UnreadService } from '../unread';
 import type { CallbacksStore } from './store';
@@ -16,7 +17,7 @@ import type { CallbacksStore } from './store';
 const CONTENT_LENGTH_MAX = 32_000;
 /** Characters of its data as JSON. */
 const PAYLOAD_LENGTH_MAX = 16_384;
-/** The kind of what is said in the conversation. The router's own kinds have no dot, so an agent's cannot be taken for one. */
+/** The kind of a message in the conversation. The router's own kinds have no dot, so an agent's is never taken for one. */
 const MESSAGE = 'message';
 const OWN_KIND = /^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+$/;
 const KIND_LENGTH_MAX = 64;
@@ -38,7 +39,7 @@ export interface CallbackEvent {
   readonly event_id?: unknown;
 }
 
-export interface TakenCallback {
+interface TakenCallback {
   /** Null for an event that is not stored. */
   readonly message_id: string | null;
   readonly conversation_id: string;
@@ -46,7 +47,7 @@ export interface TakenCallback {
   readonly created_at: number;
 }
 
-/** What was done with an event; `repeated`: it is stored since it was sent before. */
+/** The result of an event. `repeated`: it was sent before, and is already stored. */
 type Accepted = 'stored' | 'passed_on' | 'repeated';
 
 /** Who sends it, and the requests that its runner may be working on. */
@@ -60,6 +61,7 @@ export type CallbacksService = ReturnType<typeof callbacksService>;
 export function callbacksService(deps: {
   conversations: ConversationsStore;
   callbacks: CallbacksStore;
+  generations: Pick<GenerationsService, 'written'>;
   unread: UnreadService;
   events: Events;
   metrics: MetricsService;
@@ -67,31 +69,37 @@ export function callbacksService(deps: {
   /** A steady clock in milliseconds. */
   steady: () => number;
 }) {
-  const { conversations, callbacks, unread, events, metrics, now, steady } = deps;
+  const { conversations, callbacks, generations, unread, events, metrics, now, steady } = deps;
   const countEvent = createRate(PER_MINUTE, steady, `An agent may send ${PER_MINUTE.max} events a minute`);
   const countStored = createRate(STORED_PER_DAY, steady, `An agent may send ${STORED_PER_DAY.max} messages a day`);
+
+  /** With the turn that the agent may be working on, which is stored before what the agent says of it. */
+  async function find(id: string): Promise<Conversation | undefined> {
+    await generations.written(id);
+    return conversations.find(id);
+  }
 
   /** The conversation that the event names, else the one that the agent answers in, else the newest of the agent. */
   async function targetOf({ agent, works }: Sender, named: string | undefined): Promise<Conversation> {
     if (named !== undefined) {
-      const found = await conversations.find(named.replace(SESSION_SUFFIX, ''));
+      const found = await find(named.replace(SESSION_SUFFIX, ''));
       if (found?.agentId === agent.id && found.userId === agent.userId) return found;
       throw new AppError('not_found', {
         message: 'This agent has no such conversation. Leave "conversation_id" out to use its newest one.',
       });
     }
     const [working, ...others] = new Set(works.flatMap(({ conversationId }) => conversationId ?? []));
-    const answering = working !== undefined && others.length === 0 ? await conversations.find(working) : undefined;
+    const answering = working !== undefined && others.length === 0 ? await find(working) : undefined;
     if (answering && answering.expiresAtMs === null) return answering;
     const newest = await callbacks.newestOf(agent.id);
-    const found = newest === undefined ? undefined : await conversations.find(newest);
+    const found = newest === undefined ? undefined : await find(newest);
     if (found) return found;
     throw new AppError('conflict', {
       message: 'This agent has no conversation yet. Its user has to write to it first.',
     });
   }
 
-  /** Stores the event, or passes it on. @returns also what was done with it, for the metrics. */
+  /** Stores the event, or passes it on. @returns also the result, for the metrics. */
   async function accept(sender: Sender, event: CallbackEvent): Promise<readonly [Accepted, TakenCallback]> {
     const { agent } = sender;
     const { role, kind, content, payload, isStored, named, eventId } = checked(event);
