@@ -304,6 +304,8 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.pieceBytes('a1', 0);
   await search.indexSome();
   await search.indexSome(undefined, 'u');
+  await search.waiting('u');
+  await search.checkpoint();
   await search.find('u', '"hi "', { limit: 5 });
   await conversations.insertTurn({ ...turnOf('a6'), after: 1 });
   await conversations.endAnswer('a6', end);
