@@ -27,6 +27,7 @@ import type { Config } from './config/config';
 import type { Secrets } from './config/secrets';
 import { credentialsService } from './credentials/credentials';
 import { settingsStore } from './credentials/store';
+import { createCheckpoints } from './database/checkpoints';
 import { type Db, lockDatabase, openDatabase } from './database/database';
 import { installationStore } from './database/installation-store';
 import { sealedStore } from './database/sealed-store';
@@ -58,6 +59,8 @@ const LAST_USES_MS = 10_000;
 const KEYS_EXPIRE_MS = 1_000;
 /** Milliseconds between two searches for what is no longer kept: answers, single calls, homes of deleted agents. */
 const EXPIRED_MS = 60_000;
+/** Milliseconds between two looks whether a checkpoint of the database is due: at most 8 MB are written meanwhile. */
+const CHECKPOINT_MS = 1_000;
 /** Milliseconds between two looks for messages that the search index does not have. */
 const INDEX_MS = 5_000;
 /** Milliseconds between two looks whether a backup is due. */
@@ -118,6 +121,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const backends = owned.use(BackendRegistry.load(config.backendsPath));
   owned.use(lockDatabase(config.databasePath));
   const database = owned.adopt(openDatabase(config.databasePath, config.backups.root), (opened) => opened.close());
+  const checkpoints = owned.use(createCheckpoints(database, config.databasePath));
   const stores = createStores(database.db);
   const vault = await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
   const host = hostPaths(config);
@@ -146,7 +150,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
 
   return {
     ...base,
-    ...{ backups, database, startedAtMs: now() },
+    ...{ backups, checkpoints, database, startedAtMs: now() },
     ...web,
     audit,
     ...accounts,
@@ -207,6 +211,7 @@ async function begin(
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
   if (deletedHomesMs < Infinity) repeat(EXPIRED_MS, () => emptyTrash(config.homesRoot, parts.now() - deletedHomesMs));
+  repeat(CHECKPOINT_MS, parts.checkpoints.whenDue);
   repeat(SCHEDULES_MS, parts.schedules.runDue);
   repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));

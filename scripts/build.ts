@@ -18,6 +18,7 @@ export const WORKERS = {
     name: 'hashingFile',
     worker: 'router/accounts/passwords/hashing-worker.ts',
   },
+  'router/database/checkpoint-file.ts': { name: 'checkpointFile', worker: 'router/database/checkpoint-worker.ts' },
   'router/backup/worker-file.ts': { name: 'backupWorkerFile', worker: 'router/backup/backup-worker.ts' },
   'router/web/rendering/worker-file.ts': { name: 'workerFile', worker: 'router/web/rendering/markdown-worker.ts' },
 };

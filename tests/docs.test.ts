@@ -9,6 +9,11 @@ import { envExample, settingsTable, withSettings } from '../scripts/docs';
 
 const read = (file: string): Promise<string> => Bun.file(join(repositoryRoot, file)).text();
 
+/** The path of a source file in a text, as far as it is named. */
+const SOURCE_FILE = /(?<![\w/.*<>-])((?:[\w-]+\/)*[a-z][\w-]*\.(?:tsx?|css|js))\b(?![\w./])/g;
+/** What is written like one: packages, and what is made when the router runs. */
+const OTHERS_FILES = new Set(['ipaddr.js', 'highlight.js', 'htmx.js', 'main.js', 'app.js']);
+
 /** A path with one name for all that varies in it. */
 const plain = (path: string) => path.replace(/\{[^}]*\}|:\w+|\*/g, '*');
 
@@ -69,6 +74,32 @@ describe('pages', () => {
     const links = [...text.matchAll(/\]\(([^)#\s]+)/g)].map(([, link = '']) => link);
     const local = links.filter((link) => !/^\w+:/.test(link));
     expect(local.filter((link) => !existsSync(join(repositoryRoot, dirname(page), link)))).toEqual([]);
+  });
+
+  test('what the table of docs/development.md names is in the file that it names', async () => {
+    const page = await read('docs/development.md');
+    const named = [...page.matchAll(/`(\w+)` in \[[^\]]+\]\(\.\.\/([^)]+)\)/g)];
+    expect(named.length).toBeGreaterThan(15);
+    for (const [, name = '', file = ''] of named) {
+      const declaration = new RegExp(`\\b(?:function|const) ${name}\\b|^ +(?:async )?${name}(?:\\(|: )`, 'm');
+      expect([file, declaration.exec(await read(file))?.[0]]).not.toEqual([file, undefined]);
+    }
+  });
+
+  test('a page or a comment that names a source file names one that is there', async () => {
+    const sources = '{router,drivers,views,backends,scripts,tests,seeds}/**/*.{ts,tsx,js,css,mjs}';
+    const files = [...new Bun.Glob(sources).scanSync({ cwd: repositoryRoot, dot: true })];
+    const isThere = (path: string) => files.some((file) => file === path || file.endsWith(`/${path}`));
+    const commented = files.filter((file) => /^(router|drivers|views|backends|scripts)\/.*\.(tsx?|js|css)$/.test(file));
+    const wrong = await Promise.all(
+      [...pages.filter((page) => page !== 'CHANGELOG.md'), ...commented].map(async (file) => {
+        const text = await read(file).catch(() => '');
+        const words = file.endsWith('.md') ? text.matchAll(/`[^`\n]+`/g) : text.matchAll(/\/\*[\s\S]*?\*\/|\/\/ .*$/gm);
+        const named = [...words].flatMap(([word]) => [...word.matchAll(SOURCE_FILE)].map(([, path = '']) => path));
+        return named.filter((path) => !isThere(path) && !OTHERS_FILES.has(path)).map((path) => `${file}: ${path}`);
+      }),
+    );
+    expect(wrong.flat()).toEqual([]);
   });
 
   test('CONTRIBUTING names only scripts that are there, and every script', async () => {

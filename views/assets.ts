@@ -56,6 +56,7 @@ export const scripts = [
   'growth',
   'stream',
   'swap',
+  'after-paint',
 ];
 
 /** The script that they are. */

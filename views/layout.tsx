@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { HTMX, SCRIPT, STYLES } from './assets';
 import { KeysDialog } from './chat/keys';
+import { LiveConnection } from './chat/live-connection';
 import { OptionsPlaces } from './chat/options';
 import { SearchDialog } from './chat/sidebar/search';
 import { Sidebar } from './chat/sidebar/sidebar';
@@ -8,6 +9,9 @@ import { Icon } from './icons';
 import { TASK_DONE_ID, TASK_OPEN_ID } from './markdown-rules';
 import type { Shell } from './models';
 import { useAssets, useText } from './render';
+
+/** What loads htmx, before it runs. */
+const HTMX_ID = 'htmx';
 
 /** The element whose words name the buttons that copy code. */
 export const COPY_CODE_ID = 'copy-code';
@@ -47,8 +51,8 @@ export function Document({ title, parts, refreshSeconds, children }: DocumentPro
         <link rel="stylesheet" href={assets(STYLES)} />
         {/* Scrolls to the newest message, without visible movement. */}
         <script src={assets(SCRIPT)} defer {...{ blocking: 'render' }} />
-        {/* Behind our own, which is painted without it. */}
-        {parts && <script src={assets(HTMX)} defer />}
+        {/* It runs when the page has been painted: app/after-paint.js. */}
+        {parts && <link id={HTMX_ID} rel="preload" href={assets(HTMX)} as="script" fetchpriority="low" />}
         {refreshSeconds !== undefined && (
           <noscript>
             <meta http-equiv="refresh" content={String(refreshSeconds)} />
@@ -75,10 +79,12 @@ interface AppProps extends DocumentProps {
   shell: Shell;
   /** Whether the search opens over the page. */
   search?: boolean;
+  /** The page's own stream, in place of what changes around every page. */
+  liveUrl?: string | undefined;
 }
 
 /** A signed-in page: the sidebar, and the content as `main`. */
-export function AppLayout({ shell, children, search = true, ...document }: AppProps) {
+export function AppLayout({ shell, children, search = true, liveUrl = shell.liveUrl, ...document }: AppProps) {
   const t = useText();
   const assets = useAssets();
   return (
@@ -93,6 +99,7 @@ export function AppLayout({ shell, children, search = true, ...document }: AppPr
       <OptionsPlaces />
       {search && <SearchDialog />}
       <KeysDialog />
+      <LiveConnection url={liveUrl} />
     </Document>
   );
 }

@@ -77,33 +77,6 @@ export interface ConversationList {
   nowMs: number;
 }
 
-/** A part of a text, and whether it is what was searched for. */
-export interface TextPiece {
-  readonly text: string;
-  readonly isHit: boolean;
-}
-
-/** A message, or a conversation by its title, that a search found. */
-export interface SearchHit {
-  href: string;
-  agent: { id: string; name: string };
-  atMs: number;
-  isArchived: boolean;
-  title: readonly TextPiece[];
-  /** Of the message; empty for a title. */
-  excerpt: readonly TextPiece[];
-}
-
-export interface SearchView {
-  query: string;
-  hits: readonly SearchHit[];
-  /** Where older hits are. */
-  moreHref?: string;
-  isFirst: boolean;
-  /** Whether not all messages can be found yet. */
-  isIncomplete: boolean;
-}
-
 /** One agent of the user. */
 export interface AgentView {
   agentId: string;
@@ -142,6 +115,8 @@ export interface Shell {
   user: { name: string; email: string; admin: boolean };
   agents: AgentView[];
   conversations: ConversationList;
+  /** The stream of what changes around the content of a page. */
+  liveUrl: string;
 }
 
 /** A failure as people see it: what happened, what helps, and where to go. Never a stack trace. */

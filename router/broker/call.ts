@@ -90,7 +90,7 @@ export class BrokerCall extends Lifecycle {
   /**
    * The upstream's refusal, as it is but for the key. One that is about the key is the owner's to mend, and put in
    * neutral words: from a 401, or from the upstream's own words for it, a runtime may take that its key is of no use and
-   * call nobody for a while, also when the owner has mended it by then (law 16; OpenClaw does, reference/runtimes.md 2).
+   * call nobody for a while, also when the owner has mended it by then (law 16).
    */
   async #refused({ upstream, response }: UpstreamAnswer): Promise<Response> {
     const { status, headers } = response;

@@ -88,7 +88,7 @@ export function wireChat(uses: {
   const search = searchService({ search: stores.search });
   const { callbacks: callbacksStore, conversations: store } = stores;
   const callbacks = callbacksService({
-    ...{ conversations: store, callbacks: callbacksStore, unread, events, metrics, now, steady },
+    ...{ conversations: store, callbacks: callbacksStore, generations, unread, events, metrics, now, steady },
   });
   return { attachments, callbacks, conversations, generations, posted, transfer, search, titles, unread, variants };
 }

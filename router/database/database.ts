@@ -21,6 +21,8 @@ export interface Database {
   probeWrite(): void;
   /** Name of the newest migration, which is applied. */
   readonly migration: string;
+  /** Pages in SQLite's log that are not in the file yet. 0 for `:memory:`. */
+  pagesInLog(): number;
   close(): void;
 }
 
@@ -43,8 +45,11 @@ export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<u
   }
 }
 
-/** 8 MB in pages of 4 KiB. */
-const WAL_PAGES = 2_000;
+/**
+ * 64 MB in pages of 4 KiB: the bound of the log. Checkpoints are made in a thread (checkpoints.ts), which does so at an eighth
+ * of this. Where it cannot keep up, or where there is none as in a script, the connection makes one by itself at this size.
+ */
+const LOG_PAGES_MAX = 16_000;
 
 /** Thrown when another router uses the database. */
 export class InUseError extends Error {
@@ -102,8 +107,7 @@ function open(path: string, backupRoot: string): Database {
     sqlite.run('PRAGMA journal_mode = WAL');
     // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
     sqlite.run('PRAGMA synchronous = NORMAL');
-    // A checkpoint costs as much as a hundred answers. With SQLite's default of 4 MB there would be one every second under load.
-    sqlite.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
+    sqlite.run(`PRAGMA wal_autocheckpoint = ${LOG_PAGES_MAX}`);
     sqlite.run('PRAGMA foreign_keys = ON');
     // How long a statement waits for the lock of another program, such as a backup. Short, because the wait blocks our
     // only thread.
@@ -115,12 +119,22 @@ function open(path: string, backupRoot: string): Database {
       ping: () => void sqlite.query('SELECT 1').get(),
       probeWrite: () => probeWrite(sqlite, path),
       migration: newestMigration,
+      pagesInLog: () => pagesInLog(sqlite),
       close: () => sqlite.close(),
     };
   } catch (error) {
     sqlite.close();
     throw error;
   }
+}
+
+/** Asks without making a checkpoint. */
+function pagesInLog(sqlite: Sqlite): number {
+  const { log, checkpointed } = sqlite.query('PRAGMA wal_checkpoint(NOOP)').get() as Record<
+    'log' | 'checkpointed',
+    number
+  >;
+  return log - checkpointed;
 }
 
 /** SQLite says of every failed write that the disk failed. The system says of a file beside the database what it is. */

@@ -23,6 +23,8 @@ export type RouterEvent =
     }
   /** A platform stopped or began to answer, or the fetch of an image ended or failed. Sent to all users. */
   | { readonly kind: 'platforms' }
+  /** A schedule of the agent has changed, or its time has come. */
+  | { readonly kind: 'schedule'; readonly agentId: string }
   /** What is stored of the user has changed, or the user is new. */
   | { readonly kind: 'user' }
   /** A session or key was revoked; its live streams end. */

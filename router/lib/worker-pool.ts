@@ -20,6 +20,8 @@ export interface WorkerPoolOptions {
   readonly deadlineMs: number;
   /** How many pieces of one user may wait in the queue. */
   readonly waitingMax: number;
+  /** A thread without work for so long is ended. By default it is kept. */
+  readonly idleMs?: number;
 }
 
 /** `slow`: the piece missed its deadline, or the worker failed. `busy`: the piece did not start in time. */
@@ -100,6 +102,7 @@ export class WorkerPool<Job, Result> implements Disposable {
   }
 
   #begin(thread: Thread<Job, Result>, piece: Piece<Job, Result>): void {
+    clearTimeout(thread.timer);
     thread.state = 'working';
     thread.piece = piece;
     thread.timer = setTimeout(() => this.#end(thread, 'slow'), this.options.deadlineMs);
@@ -132,6 +135,8 @@ export class WorkerPool<Job, Result> implements Disposable {
     thread.started.resolve();
     thread.state = 'idle';
     thread.piece = undefined;
+    const { idleMs } = this.options;
+    if (idleMs !== undefined) thread.timer = setTimeout(() => this.#end(thread, 'slow'), idleMs).unref();
     if (state === 'working') piece?.resolve(result === undefined ? 'slow' : { result });
     this.#next();
   }

@@ -7,7 +7,7 @@ import type { Caller } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
 import type { Answer } from '../chat/generations/recorder';
 import { Share } from '../lib/allowance';
-import { AppError, isLastingRefusal } from '../lib/errors';
+import { type AppError, isLastingRefusal } from '../lib/errors';
 import { logRequest } from '../lib/log';
 import { safely } from '../lib/safely';
 import { within } from '../lib/time';
@@ -15,13 +15,12 @@ import { answerFacts } from '../lib/tracing';
 import { isShort } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
-import { callRunner, type RunnerAnswer, recordRefusal, refusalIn, refusalOf } from '../runners/call';
+import { callRunner, type RunnerAnswer, recordRefusal, refusalIn } from '../runners/call';
 import { dataHeaders, foreignHeaders, isEventStream } from '../web/answers/headers';
-import { eventsOfCompletion } from './chunks';
 import type { OpenaiDeps } from './deps';
 import { addKnown, answerHead, type Known, takeRequest } from './headers';
 import type { Plan } from './plan';
-import { Waiting } from './waiting';
+import { attachOutcome, type Outcome, Waiting } from './waiting';
 
 /** So long a streaming client waits for a status of its own; then it gets 200 and comments with progress (law 11). */
 const START_PATIENCE_MS = 2_000;
@@ -30,13 +29,10 @@ const WARM_PATIENCE_MS = 3_500;
 /** Bodies that close with `[DONE]`. */
 const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
 
-const NO_STREAM = 'A stream was asked for, and the agent sent something else.';
-
 type ExchangeDeps = Pick<
   OpenaiDeps,
   'events' | 'generations' | 'held' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
 >;
-type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
 
 interface Options {
   readonly request: Request;
@@ -164,6 +160,8 @@ class Exchange extends Lifecycle {
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
     if (isEvents || !(isShort(headers) || translation)) {
+      // Its head tells the client of the conversation.
+      if (this.#stored) await this.#stored.begin();
       const relay = this.#relay(plan, isEvents, new Waiting(this.deps, this.who, plan));
       const stream = this.streamOf(relay);
       relay.attach(body);
@@ -176,24 +174,15 @@ class Exchange extends Lifecycle {
   }
 
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
-  #waitInStream(plan: Plan, settled: Promise<Outcome>): Response {
+  async #waitInStream(plan: Plan, settled: Promise<Outcome>): Promise<Response> {
+    if (this.#stored) await this.#stored.begin();
     const waiting = new Waiting(this.deps, this.who, plan);
     const relay = this.#relay(plan, true, waiting);
     const stream = this.streamOf(relay);
     const unsubscribe = waiting.tell(relay);
-    const attached = settled.then((outcome) => this.#attach(plan, relay, outcome));
+    const attached = settled.then((outcome) => attachOutcome(relay, outcome, plan.translation, this.share));
     void attached.catch((thrown: unknown) => relay.fail(this.toError(thrown))).finally(unsubscribe);
     return new Response(stream, { headers: this.#head(dataHeaders('text/event-stream; charset=utf-8')) });
-  }
-
-  async #attach({ translation }: Plan, relay: Relay, outcome: Outcome): Promise<void> {
-    if ('error' in outcome) return relay.fail(outcome.error);
-    const { answer } = outcome;
-    if (answer.status >= 400) return relay.fail(await refusalOf(answer));
-    // A whole completion becomes the events of one.
-    const body = isEventStream(answer.headers) ? answer.body : await eventsOfCompletion(answer.body, this.share);
-    if (!body) return relay.fail(new AppError('runner_lost', { message: NO_STREAM }));
-    relay.attach(translation?.body(body, true) ?? body);
   }
 
   #relay({ path, translation }: Plan, events: boolean, waiting: Waiting): Relay {

@@ -1,7 +1,7 @@
 /** Where an answer of `/v1` is kept, for how long, and which failed one it takes the place of. */
 import type { Agent } from '../agents/store';
 import { goesOnWithTurn, type JsonBody, newestResults, newestUserText } from '../backends/shape';
-import type { RecordedTurn } from '../chat/generations/generations';
+import type { RecordedTurn } from '../chat/generations/turn';
 import type { Conversation, Message } from '../chat/store/conversations';
 import type { Newest } from '../chat/store/messages';
 import { AppError } from '../lib/errors';

@@ -9,8 +9,8 @@ import {
   newestUserText,
   withoutStorage,
 } from '../backends/shape';
-import type { RecordedTurn } from '../chat/generations/generations';
 import { type ToldFiles, toldContents } from '../chat/generations/told';
+import type { RecordedTurn } from '../chat/generations/turn';
 import type { Conversation, Message } from '../chat/store/conversations';
 import type { Beginning } from '../chat/store/turns';
 import type { OpenaiDeps } from './deps';

@@ -1,11 +1,15 @@
 /**
- * Messages for a client that waits: comments with the progress of a start, and events for clients that count only
- * events.
+ * What a client is sent that waits in an open stream: comments with the progress of a start, events for clients that count
+ * only events, and then the runner's answer or the reason why there is none.
  */
 import type { Caller } from '../accounts/identify';
+import type { Share } from '../lib/allowance';
+import { AppError } from '../lib/errors';
 import { steadyMs } from '../lib/time';
 import { QUIET_MS, type Relay } from '../relay/relay';
-import { emptyChunk } from './chunks';
+import { type RunnerAnswer, refusalOf } from '../runners/call';
+import { isEventStream } from '../web/answers/headers';
+import { emptyChunk, eventsOfCompletion } from './chunks';
 import type { OpenaiDeps } from './deps';
 import type { Plan } from './plan';
 
@@ -53,4 +57,25 @@ export class Waiting {
     tell();
     return unsubscribe;
   }
+}
+
+/** How the wait for a runner's answer has ended. */
+export type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
+
+const NO_STREAM = 'A stream was asked for, and the agent sent something else.';
+
+/** Lets the open stream go on with what was waited for. @param share is charged for an answer that is read whole. */
+export async function attachOutcome(
+  relay: Relay,
+  outcome: Outcome,
+  translation: Plan['translation'],
+  share: Share,
+): Promise<void> {
+  if ('error' in outcome) return relay.fail(outcome.error);
+  const { answer } = outcome;
+  if (answer.status >= 400) return relay.fail(await refusalOf(answer));
+  // A whole completion becomes the events of one.
+  const body = isEventStream(answer.headers) ? answer.body : await eventsOfCompletion(answer.body, share);
+  if (!body) return relay.fail(new AppError('runner_lost', { message: NO_STREAM }));
+  relay.attach(translation?.body(body, true) ?? body);
 }

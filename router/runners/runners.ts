@@ -14,21 +14,14 @@ import { runnerHealth } from './health/health';
 import { ownHosts } from './redact';
 import { runnerHolds } from './slots/holds';
 import { runnerLookups } from './slots/lookups';
-import {
-  type Adopted,
-  type Hold,
-  type LiveRunner,
-  lastActiveAtMs,
-  type RunnerSlot,
-  type RunnerStatus,
-  statusOf,
-  type Work,
-} from './slots/slot';
+import type { Adopted, Hold, LiveRunner, RunnerSlot, Work } from './slots/slot';
 import { Slots } from './slots/slots';
+import { lastActiveAtMs, type RunnerStatus, statusOf } from './slots/status';
 import { staleness } from './start/stale';
 import { runnerTransitions, type TransitionDeps } from './transitions';
 
-export type { Progress, RunnerStatus } from './slots/slot';
+export type { Progress } from './slots/slot';
+export type { RunnerStatus } from './slots/status';
 
 /** On shutdown, milliseconds in which starts under way may clean up; the next boot finds what is left (law 2). */
 const CLOSE_MS = 5_000;

@@ -146,8 +146,8 @@ export function runnerTransitions(deps: TransitionDeps) {
   }
 
   /**
-   * The platform reports that a runner no longer exists. A removed runner becomes `stopped`, a runner that ended by
-   * itself `failed`; in both cases the next message starts a new one.
+   * The platform reports that a runner no longer exists (`health/` asks it and is told). A runner that was removed, as by
+   * `docker rm -f`, becomes `stopped`, one that ended by itself `failed`; in both cases the next message starts a new one.
    */
   async function exited(slot: RunnerSlot, runnerId: string, health: Health): Promise<void> {
     const { runner } = slot;

@@ -7,6 +7,7 @@ import type { Agent } from '../agents/store';
 import type { ConversationsService } from '../chat/conversations';
 import type { GenerationsService } from '../chat/generations/generations';
 import { AppError, type Code, toAppError } from '../lib/errors';
+import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
 import { schedulesLog } from '../lib/log';
 import type { Schedule, SchedulesStore } from './store';
@@ -44,6 +45,7 @@ export interface SchedulesDeps {
   readonly agents: Pick<AgentsService, 'get'>;
   readonly conversations: Pick<ConversationsService, 'find' | 'get' | 'begin'>;
   readonly generations: Pick<GenerationsService, 'start'>;
+  readonly events: Pick<Events, 'publish'>;
   readonly limits: { readonly perUser: number; readonly gapMs: number };
   /** Whether the router ends: what is due then is asked by the next one. */
   readonly isDraining: () => boolean;
@@ -51,7 +53,7 @@ export interface SchedulesDeps {
 }
 
 export function schedulesService(deps: SchedulesDeps) {
-  const { schedules, agents, conversations, generations, limits, isDraining, now } = deps;
+  const { schedules, agents, conversations, generations, events, limits, isDraining, now } = deps;
   /** Refusals in a row that pass, by the schedule's id. */
   const tries = new Map<string, number>();
 
@@ -95,8 +97,17 @@ export function schedulesService(deps: SchedulesDeps) {
     return { conversationId: conversation.id, messageId: id };
   }
 
+  /** Open pages show the schedules anew. */
+  const tell = ({ userId, agentId }: Pick<Schedule, 'userId' | 'agentId'>) =>
+    events.publish(userId, { kind: 'schedule', agentId });
+
+  async function update(schedule: Schedule, changes: Parameters<SchedulesStore['update']>[1]): Promise<void> {
+    await schedules.update(schedule.id, changes);
+    tell(schedule);
+  }
+
   const asked = (schedule: Schedule, { conversationId }: Asked) =>
-    schedules.update(schedule.id, { lastAtMs: now(), lastConversationId: conversationId, lastProblem: null });
+    update(schedule, { lastAtMs: now(), lastConversationId: conversationId, lastProblem: null });
 
   async function askDue(schedule: Schedule): Promise<void> {
     const { id, agentId } = schedule;
@@ -117,7 +128,7 @@ export function schedulesService(deps: SchedulesDeps) {
       tries.delete(id);
       const cause = code === 'internal' ? { err: thrown } : {};
       schedulesLog.warn({ schedule: id, agent: agentId, code, ...cause }, 'schedule.failed');
-      return schedules.update(id, { lastAtMs: now(), lastConversationId: null, lastProblem: message });
+      return update(schedule, { lastAtMs: now(), lastConversationId: null, lastProblem: message });
     }
     tries.delete(id);
     schedulesLog.info({ schedule: id, agent: agentId }, 'schedule.asked');
@@ -146,6 +157,7 @@ export function schedulesService(deps: SchedulesDeps) {
         ...{ lastAtMs: null, lastConversationId: null, lastProblem: null },
       };
       await schedules.insert(schedule);
+      tell(schedule);
       return schedule;
     },
 
@@ -153,20 +165,21 @@ export function schedulesService(deps: SchedulesDeps) {
     async change(schedule: Schedule, fields: ScheduleFields): Promise<void> {
       const agent = await agents.get(schedule.userId, schedule.agentId);
       const valid = await checked(agent, fields, schedule.conversationId);
-      await schedules.update(schedule.id, { ...valid, nextAtMs: schedule.isPaused ? null : timeAfterNow(valid) });
+      await update(schedule, { ...valid, nextAtMs: schedule.isPaused ? null : timeAfterNow(valid) });
     },
 
     /** Times that pass while a schedule is paused are not made up for. */
-    async pause({ id }: Schedule): Promise<void> {
-      await schedules.update(id, { isPaused: true, nextAtMs: null });
+    async pause(schedule: Schedule): Promise<void> {
+      await update(schedule, { isPaused: true, nextAtMs: null });
     },
 
     async resume(schedule: Schedule): Promise<void> {
-      await schedules.update(schedule.id, { isPaused: false, nextAtMs: timeAfterNow(schedule) });
+      await update(schedule, { isPaused: false, nextAtMs: timeAfterNow(schedule) });
     },
 
-    async delete({ id }: Schedule): Promise<void> {
-      await schedules.delete(id);
+    async delete(schedule: Schedule): Promise<void> {
+      await schedules.delete(schedule.id);
+      tell(schedule);
     },
 
     /** Asks now; the next time stays. Throws why the agent cannot be asked, for example `answer_running`. */

@@ -32,7 +32,10 @@ export interface Refusal {
   readonly isHeld: boolean;
 }
 
-/** Counts usage and says when a limit is reached. Nothing here waits or throws. */
+/**
+ * Counts usage and says when a limit is reached: of budgets in `budgets/budgets.ts`, of keys in `accounts/keys/limits.ts`.
+ * Nothing here waits or throws.
+ */
 export interface Limiter {
   refusalOf(who: Counted): Refusal | undefined;
   /** @returns an idempotent release. */

@@ -26,6 +26,8 @@ export interface RouterUnderTest extends AsyncDisposable {
   askInPage(script: Script): Promise<string>;
   /** Identifies the bench's user to pages. */
   readonly cookie: string;
+  /** Makes an account, unless there is one. */
+  makeUser(email: string, password: string): Promise<void>;
   stopRunner(): Promise<void>;
   runnerStats(): Promise<RunnerStats>;
 }
@@ -169,6 +171,14 @@ async function signedIn(
     cookie,
     ask,
     stopRunner,
+    async makeUser(email, password) {
+      const response = await fetch(`${server.url}/api/admin/users`, {
+        method: 'POST',
+        headers: { cookie, 'content-type': 'application/json' },
+        body: JSON.stringify({ email, password, name: 'Somebody' }),
+      });
+      if (!response.ok && response.status !== 409) throw new Error(`No account was made: ${await response.text()}`);
+    },
     async askInPage(script) {
       const body = new URLSearchParams({ text: scriptText(script) });
       const seeOther = await fetch(`${server.url}/agents/${agentId}/conversations`, {

@@ -7,6 +7,7 @@ import { LINES, PAINT, SCROLL, STATIC } from './scenarios/browser';
 import { DATA, DATA_START } from './scenarios/data';
 import { DEMO, IDLE_TIER, PAUSED, STOPPED, WARM } from './scenarios/idle-tier';
 import { REQUESTS } from './scenarios/requests';
+import { SIGN_INS } from './scenarios/sign-ins';
 import { SLOW_READER } from './scenarios/slow-reader';
 import { BY_ITSELF, COLD_START, START_UP, THROUGH_ROUTER } from './scenarios/start';
 import { FLAT_OUT, PACED } from './scenarios/streams';
@@ -77,6 +78,12 @@ const targets: readonly Target[] = [
   target('longest delay added at 1,000 streams', 1, below(10, 'ms'), added(place(PACED, '1,000'), 'delayMaxMs')),
   target("CPU per agent's token, both ways, 256 agents, × floor", 2, atMost(2.6), times(bothWays, 'cpuUs')),
   target('the same, added delay, p99', 2, below(3, 'ms'), added(bothWays, 'delayP99Ms')),
+  target(
+    'longest delay of a chunk while 200 people sign in',
+    1,
+    below(20, 'ms'),
+    metric(place(SIGN_INS, '200'), 'delayMaxMs'),
+  ),
   target('memory for a slow reader, × floor', 2, below(1.2, '×'), times(place(SLOW_READER), 'perStreamMb')),
   target('memory after all aborts, growth', 1, atMost(10, ' %'), metric(place(ABORTS), 'growthPercent')),
   target('memory with 1,000 open streams', 0, below(140, 'MB'), metric(place(PACED, '1,000'), 'rssMb')),

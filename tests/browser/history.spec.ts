@@ -1,7 +1,7 @@
 /** The list of conversations, and the way to those that are not in view. */
 import type { Page } from '@playwright/test';
 import type { RouterProcess } from '../support/process';
-import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, standsStill, test } from './fixtures';
+import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, standsStill, test } from './fixtures';
 
 const COUNT = 42;
 
@@ -71,18 +71,24 @@ test('an answer that ends elsewhere marks its conversation and the title of the 
   await expect(page).toHaveTitle(/^[^(]* · agent-stack$/);
 });
 
-test('a message that an address names is in view, wherever it is in a long conversation', async ({ page, router }) => {
+/** A conversation of 120 messages, `Message 1.` first. @returns its id and those of its messages. */
+async function importLong(router: RouterProcess) {
   const messages = Array.from({ length: 120 }, (_, n) => ({
     role: n % 2 === 0 ? 'user' : 'assistant',
     content: `Message ${n + 1}.${'\n\nA long answer.'.repeat(n % 2 === 0 ? 1 : 40)}`,
   }));
   const admin = await router.signIn();
   const file = { format: 'agent-stack.conversation', version: 1, title: 'Long', messages };
-  await signIn(page, router);
   const imported = await admin.request('/api/conversations/import?backend=demo', { method: 'POST', body: file });
   const { id } = (await imported.json()).conversation;
   const { messages: stored } = await (await admin.request(`/api/conversations/${id}`)).json();
   const ids: string[] = stored.map((message: { id: string }) => message.id);
+  return { id, ids };
+}
+
+test('a message that an address names is in view, wherever it is in a long conversation', async ({ page, router }) => {
+  await signIn(page, router);
+  const { ids } = await importLong(router);
   expect(ids).toHaveLength(120);
   // On a page of earlier ones, in a group, the first behind the groups, and among the newest.
   for (const number of [3, 90, 111, 119]) {
@@ -94,8 +100,36 @@ test('a message that an address names is in view, wherever it is in a long conve
       .boundingBox();
     expect(place?.y, `message ${number}`).toBeGreaterThan(60);
     expect(place?.y, `message ${number}`).toBeLessThan(300);
-    if (number < 119) await expect(page.locator('#jump')).toBeVisible();
+    if (number === 111) await expect(page.locator('#jump')).toBeVisible();
   }
+});
+
+test('a page of older messages says so, and gets none of the newer ones, which are a way off', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  const { id, ids } = await importLong(router);
+  await page.goto(`/messages/${ids[2]}`);
+  await expect(page.locator('.past-note')).toContainText('Older messages');
+  const shown = await page.locator('.message').count();
+  expect(shown).toBeLessThan(60);
+  const conversation = await page.context().newPage();
+  await conversation.goto(`/conversations/${id}`);
+  await send(conversation, 'echo newer');
+  await ended(conversation, 'done');
+  // The same stream has brought what is around the conversation.
+  await expect(page.locator('.runner-button')).toContainText('awake');
+  await expect(page.locator('.message')).toHaveCount(shown);
+  await expectAccessible(page, 'older messages');
+  await page.getByRole('link', { name: 'Jump to latest' }).click();
+  await expect(answer(page)).toContainText('newer');
+  await page.goto(`/messages/${ids[2]}`);
+  await page.getByRole('textbox', { name: 'Message Demo' }).fill('echo from the past');
+  await page.keyboard.press('Enter');
+  await ended(page, 'done');
+  await expect(answer(page)).toContainText('from the past');
+  await expect(page).toHaveURL(`/conversations/${id}`);
 });
 
 test.describe('without scripts', () => {

@@ -84,3 +84,25 @@ test('a page is painted before its htmx comes, and then opens its live stream', 
   await signIn(page, router);
   await live;
 });
+
+test('htmx runs behind the first frame of a page, also where the browser has it already', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.addInitScript(() => {
+    let isFramed = false;
+    let htmx: unknown;
+    requestAnimationFrame(() => {
+      isFramed = true;
+    });
+    Object.defineProperty(window, 'htmx', {
+      get: () => htmx,
+      set(value) {
+        htmx = value;
+        Object.assign(window, { ranBehindFrame: isFramed });
+      },
+    });
+  });
+  const live = page.waitForRequest(/\/live/);
+  await page.reload();
+  await live;
+  expect(await page.evaluate(() => (window as unknown as { ranBehindFrame: boolean }).ranBehindFrame)).toBe(true);
+});

@@ -174,11 +174,25 @@ test('the page follows its answers also when older ones are out of layout', asyn
   await signIn(page, router);
   const fromEnd = () =>
     page.evaluate(() => Math.abs(document.documentElement.scrollHeight - innerHeight - Math.round(scrollY)) < 3);
-  for (const text of ['tools', 'math', 'markdown', 'echo a', 'math', 'code', 'echo b', 'echo c']) {
-    await send(page, text);
-    await ended(page, 'done');
+  const follows = async (text: string) => {
     await expect.poll(fromEnd, `after ${text}`).toBe(true);
     await expect(page.locator('#jump')).toBeHidden();
+  };
+  for (const text of ['tools', 'image', 'math', 'markdown', 'echo a', 'math', 'code', 'image', 'echo b', 'echo c']) {
+    await send(page, text);
+    await ended(page, 'done');
+    await follows(text);
+  }
+  // Each of these takes another message that is larger than the browser would guess out of layout.
+  for (let time = 0; time < 2; time += 1) {
+    await send(page, 'slow');
+    await expect(answer(page)).toContainText('A runner is');
+    await page.keyboard.press('Escape');
+    await ended(page, 'stopped');
+    await follows('stopped');
+    await send(page, 'fail');
+    await ended(page, 'failed');
+    await follows('fail');
   }
 });
 

@@ -1,6 +1,6 @@
 /** Threads for work that may take too long. The tests write their scripts. */
 import { afterAll, expect, test } from 'bun:test';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkerPool } from '../../router/lib/worker-pool';
@@ -11,8 +11,8 @@ afterAll(() => rm(folder, { recursive: true }));
 
 type Job = 'echo' | 'for ever' | 'nothing' | `echo ${string}`;
 
-async function pool(options: { deadlineMs?: number; waitingMax?: number; script?: string } = {}) {
-  const { deadlineMs = 10_000, waitingMax = 10, script } = options;
+async function pool(options: { deadlineMs?: number; waitingMax?: number; idleMs?: number; script?: string } = {}) {
+  const { deadlineMs = 10_000, waitingMax = 10, script, ...more } = options;
   const file = join(folder, `${Bun.randomUUIDv7()}.ts`);
   await writeFile(
     file,
@@ -23,7 +23,7 @@ async function pool(options: { deadlineMs?: number; waitingMax?: number; script?
       };
       postMessage('ready');`,
   );
-  return new WorkerPool<Job, string>({ file, threadsMax: 2, deadlineMs, waitingMax });
+  return new WorkerPool<Job, string>({ file, threadsMax: 2, deadlineMs, waitingMax, ...more });
 }
 
 const soon = () => performance.now() + 60_000;
@@ -33,6 +33,22 @@ test('a piece that misses its deadline is given up, and the next one has a threa
   expect(await threads.run('alice', 'for ever', soon())).toBe('slow');
   // On a busy machine a short piece of work may also miss its deadline.
   await until(async () => (await threads.run('alice', 'echo', soon())) !== 'slow', 'another piece is done');
+});
+
+test('a thread without work ends, and the next piece has another', async () => {
+  const begun = join(folder, 'begun');
+  using threads = await pool({
+    idleMs: 1,
+    script: `require('node:fs').appendFileSync(${JSON.stringify(begun)}, 'x');
+      self.onmessage = ({ data }) => postMessage(data);
+      postMessage('ready');`,
+  });
+  const starts = async () => (await readFile(begun, 'utf8')).length;
+  expect(await threads.run('alice', 'echo', soon())).not.toBe('busy');
+  await until(async () => {
+    await threads.run('alice', 'echo', soon());
+    return (await starts()) > 1;
+  }, 'another thread has begun');
 });
 
 test('the input of one user delays no other user', async () => {

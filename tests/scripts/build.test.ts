@@ -24,6 +24,12 @@ async function program() {
   await writeFile(join(root, 'router/web/rendering/markdown-worker.ts'), worker);
   await writeFile(join(root, 'router/backup/worker-file.ts'), "export const backupWorkerFile = 'of the sources';\n");
   await writeFile(join(root, 'router/backup/backup-worker.ts'), 'postMessage(1);\n');
+  await mkdir(join(root, 'router/database'));
+  await writeFile(
+    join(root, 'router/database/checkpoint-file.ts'),
+    "export const checkpointFile = 'of the sources';\n",
+  );
+  await writeFile(join(root, 'router/database/checkpoint-worker.ts'), 'postMessage(1);\n');
   await mkdir(join(root, 'router/accounts/passwords'), { recursive: true });
   await writeFile(
     join(root, 'router/accounts/passwords/hashing-file.ts'),
@@ -46,7 +52,8 @@ test('a change of a source is in the next file, and without one the file stays',
   await made.write('other');
   expect(said(await build(made.root))).toBe(`${made.root}/router other`);
   expect((await readdir(join(file, '..'))).sort()).toEqual([
-    ...['backup-worker.js', 'backup-worker.js.jsc', 'hashing-worker.js', 'hashing-worker.js.jsc'],
+    ...['backup-worker.js', 'backup-worker.js.jsc', 'checkpoint-worker.js', 'checkpoint-worker.js.jsc'],
+    ...['hashing-worker.js', 'hashing-worker.js.jsc'],
     ...['key', 'main.js', 'main.js.jsc'],
     ...['markdown-worker.js', 'markdown-worker.js.jsc'],
   ]);

@@ -169,6 +169,7 @@ export function shell(current?: string): Shell {
         link('c4', 'Weekly summary', { id: 'a2', name: 'Hermes Agent' }),
       ],
     },
+    liveUrl: '/silent',
   };
 }
 

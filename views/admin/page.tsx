@@ -1,6 +1,5 @@
 import type { ComponentChildren } from 'preact';
 import { KeyList, type OwnedKeyView } from '../accounts/key-list';
-import { LiveConnection } from '../chat/live';
 import { FlashNotice } from '../kit/notice';
 import { AppLayout, SidebarButton } from '../layout';
 import type { Flash, FormState, Shell } from '../models';
@@ -108,7 +107,7 @@ export function AdminKeysPage({ keys, moreHref, ...props }: KeysProps) {
 
 interface FrameProps extends AdminProps {
   tab: AdminTab;
-  /** The stream of what changes on the page; absent on pages that stand still. */
+  /** The stream of what changes on the page; absent where that is only what is around it. */
   liveUrl?: string;
   children: ComponentChildren;
 }
@@ -117,7 +116,7 @@ interface FrameProps extends AdminProps {
 export function AdminPage({ shell, flash, tab, liveUrl, children }: FrameProps) {
   const t = useText();
   return (
-    <AppLayout shell={shell} title={t.admin[tab]}>
+    <AppLayout shell={shell} title={t.admin[tab]} liveUrl={liveUrl}>
       <header class="title-bar">
         <SidebarButton />
         <h1 class="ellipsis">{t.admin.label}</h1>
@@ -127,7 +126,6 @@ export function AdminPage({ shell, flash, tab, liveUrl, children }: FrameProps) 
         <FlashNotice flash={flash} id="flash" />
         {children}
       </div>
-      {liveUrl !== undefined && <LiveConnection url={liveUrl} />}
     </AppLayout>
   );
 }

@@ -14,10 +14,21 @@ interface ComposerProps {
   /** Absent on the page that begins a conversation. */
   conversationId?: string | undefined;
   streamingId?: string | undefined;
+  /** On a page of older messages it leads to the newest, which shows what is sent. */
+  isPast?: boolean | undefined;
 }
 
+/** What has htmx send the form. */
+const inPlace = (action: string) => ({
+  'hx-post': action,
+  'hx-target': '#composer',
+  'hx-swap': 'outerHTML',
+  'hx-sync': 'this:drop',
+});
+
 /** The form for a message. Also the answer to a refused message, with its text and the reason below it. */
-export function Composer({ agentId, agentName, attach, composer, conversationId, streamingId }: ComposerProps) {
+export function Composer(props: ComposerProps) {
+  const { agentId, agentName, attach, composer, conversationId, streamingId, isPast } = props;
   const t = useText();
   const action = conversationId ? `/conversations/${conversationId}/messages` : `/agents/${agentId}/conversations`;
   return (
@@ -29,10 +40,7 @@ export function Composer({ agentId, agentName, attach, composer, conversationId,
           method="post"
           action={action}
           enctype="multipart/form-data"
-          hx-post={action}
-          hx-target="#composer"
-          hx-swap="outerHTML"
-          hx-sync="this:drop"
+          {...(!isPast && inPlace(action))}
         >
           {attach && <AttachButton limits={attach} />}
           <label class="visually-hidden" for="composer-text">

@@ -14,21 +14,6 @@ import { Step } from './message/steps';
 import type { StepView } from './models';
 import { UndoForm } from './options';
 
-/** The page's end of a stream. */
-export function LiveConnection({ url }: { url: string }) {
-  return (
-    // Events carry only hx-partials, so the element itself swaps nothing. app/stream.js fires `retry` when the first connection
-    // fails; later ones are retried by hx-sse itself, at least every 5 s.
-    <div
-      id="live"
-      hx-sse:connect={url}
-      hx-swap="none"
-      hx-trigger="load, retry"
-      hx-config='{"sse": {"reconnectMaxDelay": 5000}}'
-    />
-  );
-}
-
 /** The voice that says how an answer ended. */
 export function LiveVoice() {
   return <p id="status" class="visually-hidden" role="status" />;

@@ -1,4 +1,4 @@
-/** View models of what is around the text of an answer. Times are in milliseconds. */
+/** View models of what is around the text of an answer, and of the search. Times are in milliseconds. */
 import type { Growing, Html } from '../markup';
 
 /** A step of an answer. `id` is its element's; `goesOn` while it is not over; `tookMs` where the time is known. */
@@ -13,4 +13,31 @@ export interface FactsView {
   models: readonly string[];
   tokens?: number;
   cost?: number;
+}
+
+/** A part of a text, and whether it is what was searched for. */
+export interface TextPiece {
+  readonly text: string;
+  readonly isHit: boolean;
+}
+
+/** A message, or a conversation by its title, that a search found. */
+export interface SearchHit {
+  href: string;
+  agent: { id: string; name: string };
+  atMs: number;
+  isArchived: boolean;
+  title: readonly TextPiece[];
+  /** Of the message; empty for a title. */
+  excerpt: readonly TextPiece[];
+}
+
+export interface SearchView {
+  query: string;
+  hits: readonly SearchHit[];
+  /** Where older hits are. */
+  moreHref?: string;
+  isFirst: boolean;
+  /** Whether not all messages can be found yet. */
+  isIncomplete: boolean;
 }

@@ -10,7 +10,7 @@ import { Archived } from './archived';
 import { Composer } from './composer';
 import { MessageLog, TitleBar } from './conversation';
 import { Greeting } from './greeting';
-import { LiveConnection, LiveVoice } from './live';
+import { LiveVoice } from './live';
 import { UndoForm } from './options';
 
 /** Seconds between reloads while an answer grows, for readers without JavaScript. */
@@ -32,8 +32,6 @@ interface ChatProps {
   deleted?: { id: string; shelf: Shelf } | undefined;
   /** When the reader's budget, which is used up, starts again. */
   usedUpUntilMs?: number | undefined;
-  /** The live stream of a page without a conversation, which carries only runner states. */
-  liveUrl?: string | undefined;
 }
 
 /** What was deleted, and the way back. */
@@ -44,6 +42,31 @@ function Deleted({ id, shelf }: { id: string; shelf: Shelf }) {
       <p>{t.deleted}</p>
       <UndoForm conversationId={id} shelf={shelf} label={t.undo} />
     </Notice>
+  );
+}
+
+/** The way to the end of what the page shows. */
+function Jump() {
+  const t = useText().conversation;
+  return (
+    <button id="jump" type="button" class="button" hidden>
+      <Icon name="arrow-down" />
+      {t.jump}
+    </button>
+  );
+}
+
+/** The same on a page of older messages, which do not go on by themselves. */
+function Past({ conversationId }: { conversationId: string }) {
+  const t = useText().conversation;
+  return (
+    <p class="past-note">
+      {t.past}
+      <a class="button" href={`/conversations/${conversationId}`}>
+        <Icon name="arrow-down" />
+        {t.jump}
+      </a>
+    </p>
   );
 }
 
@@ -71,13 +94,12 @@ export function ChatPage({
   model,
   missing,
   usedUpUntilMs,
-  liveUrl,
 }: ChatProps) {
   const t = useText();
-  const url = conversation?.liveUrl ?? liveUrl;
   return (
     <AppLayout
       shell={shell}
+      liveUrl={conversation?.liveUrl}
       title={conversation?.title ?? agent.name}
       refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
     >
@@ -85,10 +107,7 @@ export function ChatPage({
       {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} importError={importError} />}
       <div class="dock">
         <div class="column">
-          <button id="jump" type="button" class="button" hidden>
-            <Icon name="arrow-down" />
-            {t.conversation.jump}
-          </button>
+          {conversation?.isPast ? <Past conversationId={conversation.id} /> : <Jump />}
           {deleted && <Deleted {...deleted} />}
           {conversation && <Archived conversationId={conversation.id} isArchived={conversation.isArchived} />}
           {!agent.disabled && <Availability runner={agent.runner} />}
@@ -104,12 +123,12 @@ export function ChatPage({
               composer={composer}
               conversationId={conversation?.id}
               streamingId={conversation?.streamingId}
+              isPast={conversation?.isPast}
             />
           )}
         </div>
       </div>
-      {url && <LiveConnection url={url} />}
-      {url && <LiveVoice />}
+      <LiveVoice />
     </AppLayout>
   );
 }

@@ -430,6 +430,7 @@ export const en = {
     close: 'Close',
     earlier: 'Show earlier messages',
     jump: 'Jump to latest',
+    past: 'Older messages',
     gone: 'This conversation was deleted. You can still read what is on this page.',
   },
   message: {

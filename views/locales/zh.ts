@@ -414,6 +414,7 @@ export const zh: Text = {
     close: '关闭',
     earlier: '显示更早的消息',
     jump: '跳到最新消息',
+    past: '较早的消息',
     gone: '这个对话已被删除。你仍可以阅读本页上的内容。',
   },
   message: {

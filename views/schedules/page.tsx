@@ -37,7 +37,18 @@ export function SchedulesPage({ shell, agent, schedules, conversations, left, zo
         ))}
       </datalist>
       <FlashNotice flash={flash} id="flash" />
-      <section id="schedules" class="card" aria-labelledby="schedules-title">
+      {/* Without a form that is open: its fields stay as they are. */}
+      <section
+        id="schedules"
+        class="card"
+        aria-labelledby="schedules-title"
+        {...(schedules.every(({ form }) => !form) && {
+          'hx-get': path,
+          'hx-trigger': 'schedule from:#live',
+          'hx-select': '#schedules',
+          'hx-swap': 'outerMorph',
+        })}
+      >
         <h2 id="schedules-title">{t.title}</h2>
         <p class="quiet">{t.lead}</p>
         {schedules.length > 0 && (

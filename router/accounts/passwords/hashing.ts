@@ -23,28 +23,16 @@ export interface Hashing {
 
 /** @param threadsMax callers ask for no more at once. */
 export function createHashing(threadsMax = HASHING_AT_ONCE): Hashing {
-  let pool: WorkerPool<HashJob, string | boolean> | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let working = 0;
+  const pool = new WorkerPool<HashJob, string | boolean>({
+    ...{ file: hashingFile, threadsMax, waitingMax: 1 },
+    ...{ deadlineMs: DEADLINE_MS, idleMs: IDLE_MS },
+  });
 
   async function run(job: HashJob): Promise<string | boolean> {
-    clearTimeout(timer);
-    working += 1;
-    pool ??= new WorkerPool({ file: hashingFile, threadsMax, deadlineMs: DEADLINE_MS, waitingMax: 1 });
-    try {
-      await pool.ready();
-      const outcome = await pool.run(newId(), job, Number.POSITIVE_INFINITY);
-      if (typeof outcome === 'string') throw new Error(`A password could not be hashed: ${outcome}`);
-      return outcome.result;
-    } finally {
-      working -= 1;
-      if (working === 0) timer = setTimeout(end, IDLE_MS).unref();
-    }
-  }
-
-  function end(): void {
-    pool?.[Symbol.dispose]();
-    pool = undefined;
+    await pool.ready();
+    const outcome = await pool.run(newId(), job, Number.POSITIVE_INFINITY);
+    if (typeof outcome === 'string') throw new Error(`A password could not be hashed: ${outcome}`);
+    return outcome.result;
   }
 
   return {

@@ -93,7 +93,9 @@ export function postedService(deps: {
       const { role, content } = said;
       const { id: conversationId, userId } = conversation;
       const files = await attachments.waiting(conversationId, said.attachments);
-      if (role !== 'user') await within(SETTLE_MS, generations.settled(conversationId));
+      await (role === 'user'
+        ? generations.written(conversationId)
+        : within(SETTLE_MS, generations.settled(conversationId)));
       const isError = role === 'error';
       const failure = { code: CLIENT_ERROR, message: content.slice(0, ERROR_LENGTH_MAX) };
       const message = {

@@ -8,6 +8,7 @@ import { createRate } from '../../lib/rate';
 import { unixSeconds } from '../../lib/time';
 import type { MetricsService } from '../../metrics/metrics';
 import type { Work } from '../../runners/slots/slot';
+import type { GenerationsService } from '../generations/generations';
 import type { Conversation, ConversationsStore } from '../store/conversations';
 import type { UnreadService } from '../unread';
 import type { CallbacksStore } from './store';
@@ -60,6 +61,7 @@ export type CallbacksService = ReturnType<typeof callbacksService>;
 export function callbacksService(deps: {
   conversations: ConversationsStore;
   callbacks: CallbacksStore;
+  generations: Pick<GenerationsService, 'written'>;
   unread: UnreadService;
   events: Events;
   metrics: MetricsService;
@@ -67,24 +69,30 @@ export function callbacksService(deps: {
   /** A steady clock in milliseconds. */
   steady: () => number;
 }) {
-  const { conversations, callbacks, unread, events, metrics, now, steady } = deps;
+  const { conversations, callbacks, generations, unread, events, metrics, now, steady } = deps;
   const countEvent = createRate(PER_MINUTE, steady, `An agent may send ${PER_MINUTE.max} events a minute`);
   const countStored = createRate(STORED_PER_DAY, steady, `An agent may send ${STORED_PER_DAY.max} messages a day`);
+
+  /** With the turn that the agent may be working on, which is stored before what the agent says of it. */
+  async function find(id: string): Promise<Conversation | undefined> {
+    await generations.written(id);
+    return conversations.find(id);
+  }
 
   /** The conversation that the event names, else the one that the agent answers in, else the newest of the agent. */
   async function targetOf({ agent, works }: Sender, named: string | undefined): Promise<Conversation> {
     if (named !== undefined) {
-      const found = await conversations.find(named.replace(SESSION_SUFFIX, ''));
+      const found = await find(named.replace(SESSION_SUFFIX, ''));
       if (found?.agentId === agent.id && found.userId === agent.userId) return found;
       throw new AppError('not_found', {
         message: 'This agent has no such conversation. Leave "conversation_id" out to use its newest one.',
       });
     }
     const [working, ...others] = new Set(works.flatMap(({ conversationId }) => conversationId ?? []));
-    const answering = working !== undefined && others.length === 0 ? await conversations.find(working) : undefined;
+    const answering = working !== undefined && others.length === 0 ? await find(working) : undefined;
     if (answering && answering.expiresAtMs === null) return answering;
     const newest = await callbacks.newestOf(agent.id);
-    const found = newest === undefined ? undefined : await conversations.find(newest);
+    const found = newest === undefined ? undefined : await find(newest);
     if (found) return found;
     throw new AppError('conflict', {
       message: 'This agent has no conversation yet. Its user has to write to it first.',

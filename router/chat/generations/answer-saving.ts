@@ -1,34 +1,51 @@
-/** Writes one answer to the database while it grows and when it ends: its text in parts, its steps, and its ending. */
+/** Writes one answer to the database while it grows and when it ends: its turn, its text in parts, its steps, and its ending. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { generationsLog } from '../../lib/log';
 import type { ConversationsStore } from '../store/conversations';
+import type { AnswerEnd, NewTurn, WrittenTurn } from '../store/turns';
 import type { AnswerReader } from './answer-reader';
 
 /** How long the database is left alone after it has refused. */
-const RETRY_MS = 500;
+export const RETRY_MS = 500;
 
 /** How an answer ended, without its text. */
-export type End = Omit<Parameters<ConversationsStore['endAnswer']>[1], 'text'>;
+export type End = Omit<AnswerEnd, 'text'>;
+
+/** A turn that is not stored yet, and what is to be done when it is. */
+export interface WaitingTurn {
+  readonly turn: NewTurn;
+  written(turn: WrittenTurn): void;
+}
 
 export class AnswerSaving {
   #savedSteps = 0;
 
-  /** @param onRefused Called each time that the database has refused. */
+  /**
+   * @param waiting the turn of the answer, where it is not stored yet.
+   * @param onRefused Called each time that the database has refused.
+   */
   constructor(
-    readonly conversations: Pick<ConversationsStore, 'saveText' | 'endAnswer'>,
+    readonly conversations: Pick<ConversationsStore, 'insertTurn' | 'saveText' | 'endAnswer'>,
     readonly messageId: string,
     readonly reader: Pick<AnswerReader, 'text' | 'steps'>,
+    private waiting: WaitingTurn | undefined,
     readonly onRefused: () => void,
   ) {}
 
-  /** Whether something has been parsed that is not saved. */
-  get isDue(): boolean {
-    const { text, steps } = this.reader;
-    return text.unsaved > 0 || steps.revision !== this.#savedSteps;
+  /** Whether the turn has to be written. */
+  get isTurnDue(): boolean {
+    return this.waiting !== undefined;
   }
 
-  /** Saves what there is of the text, one part after the other, and the steps with the first of them. */
+  /** Whether there is something that is not saved: the turn, or what has been parsed. */
+  get isDue(): boolean {
+    const { text, steps } = this.reader;
+    return this.isTurnDue || text.unsaved > 0 || steps.revision !== this.#savedSteps;
+  }
+
+  /** Saves the turn, then what there is of the text, one part after the other, and the steps with the first of them. */
   async save(): Promise<void> {
+    if (this.isTurnDue) await this.#saveTurn();
     const { text, steps } = this.reader;
     for (;;) {
       const part = text.next();
@@ -42,19 +59,39 @@ export class AnswerSaving {
     }
   }
 
-  /** Saves what is not saved of the text, of which only the last part is written with the end. */
+  /**
+   * Saves what is not saved of the text, of which only the last part is written with the end. A short answer is written
+   * together with its turn, where that is not stored yet.
+   */
   async saveEnd(end: End): Promise<void> {
     const { text } = this.reader;
     for (;;) {
       const part = text.next(true);
-      if (!part || text.isLast(part)) {
-        const whole = { ...end, ...(part && { text: part }) };
+      const isLast = !part || text.isLast(part);
+      const whole = { ...end, ...(part && { text: part }) };
+      if (this.isTurnDue) {
+        await this.#saveTurn(isLast ? whole : undefined);
+        if (isLast) return;
+      } else if (isLast) {
         await this.#untilSaved(() => this.conversations.endAnswer(this.messageId, whole));
         return;
+      } else {
+        await this.#untilSaved(() => this.conversations.saveText(this.messageId, part));
+        text.saved(part);
       }
-      await this.#untilSaved(() => this.conversations.saveText(this.messageId, part));
-      text.saved(part);
     }
+  }
+
+  async #saveTurn(end?: AnswerEnd): Promise<void> {
+    const { waiting } = this;
+    this.waiting = undefined;
+    if (waiting) await this.#untilSaved(() => this.#insert(waiting, end));
+  }
+
+  async #insert({ turn, written }: WaitingTurn, end: AnswerEnd | undefined): Promise<void> {
+    const stored = await this.conversations.insertTurn(turn, end);
+    // The conversation was deleted meanwhile.
+    if (stored) written(stored);
   }
 
   /** An ending that is not in the database would leave the answer growing for ever: it is tried until it is (law 19). */

@@ -4,19 +4,17 @@
  */
 
 import type { Agent, AgentsStore } from '../../agents/store';
-import type { SentFile } from '../../backends/shape';
 import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
-import { newTimeId } from '../../lib/ids';
 import { generationsLog } from '../../lib/log';
 import { Recent } from '../../lib/lru';
-import type { KeptFile } from '../attachments/store';
-import { titleFrom } from '../conversations';
 import type { Conversation, Message, Step, ToolResult } from '../store/conversations';
-import type { Beginning, WrittenTurn } from '../store/turns';
+import type { NewTurn, WrittenTurn } from '../store/turns';
+import { RETRY_MS, type WaitingTurn } from './answer-saving';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
-import { Answer } from './recorder';
+import { Answer, type AnswerIds } from './recorder';
+import { addsOnly, newTurn, type RecordedTurn } from './turn';
 
 /** The predecessor's limit for one message. */
 export const TEXT_LENGTH_MAX = 200_000;
@@ -24,37 +22,14 @@ export const TEXT_LENGTH_MAX = 200_000;
 /** Clients try again within seconds; what is longer ago than so many conversations is begun anew. */
 const BEGUN_MAX = 1_000;
 
+/** The database has refused lately, and may again. */
+const REFUSING_MS = 2 * RETRY_MS;
+
 /** An answer that is being written now. */
-interface Generation {
-  readonly conversationId: string;
-  readonly userId: string;
+interface Generation extends AnswerIds {
   readonly agentId: string;
   readonly answer: Answer;
   stop(): void;
-}
-
-/** A turn that comes through `/v1`. Without the `text` that is answered, the answer goes on with the newest turn stored. */
-export interface RecordedTurn {
-  readonly conversation: Conversation;
-  /** Where the conversation begins with this turn. */
-  readonly beginning?: Beginning | undefined;
-  readonly text?: string;
-  /** Files of the text's message. */
-  readonly files?: readonly KeptFile[];
-  /** The same as a client of `/v1` sends them. They are stored with the turn. */
-  readonly sent?: readonly SentFile[];
-  /** Results of the client's tools since the last answer. */
-  readonly results?: readonly ToolResult[];
-  /** The answer's id, where it is told before it is stored. */
-  readonly answerId?: string;
-  /** The conversation's from this turn on. */
-  readonly sessionFrom?: number;
-  /** An answer that did not end well, which this one replaces. */
-  readonly replacesId?: string;
-  /** Position that the turn follows as another variant. */
-  readonly after?: number;
-  /** Until when the answer is kept, where nobody has asked for that. */
-  readonly expiresAtMs?: number;
 }
 
 export type GenerationsService = ReturnType<typeof generationsService>;
@@ -76,55 +51,61 @@ interface GenerationsDeps extends ProduceDeps {
 export function generationsService(deps: GenerationsDeps) {
   const { attachments, conversations, agents, events, firstEnded, isShown, now, held, requests, maxAnswerBytes } = deps;
   const live = new Map<string, Generation>();
+  /** Conversations in which an answer is begun or written: one at a time. */
+  const taken = new Set<string>();
+  let refusedAtMs = Number.NEGATIVE_INFINITY;
+  const onRefused = () => {
+    refusedAtMs = performance.now();
+  };
+  const answerDeps = { attachments, conversations, events, isShown, onRefused, now };
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
 
+  /** From here on no other answer can be begun there. Throws `answer_running`. */
+  function take(conversationId: string): void {
+    if (taken.has(conversationId)) throw new AppError('answer_running');
+    taken.add(conversationId);
+  }
+
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
-  async function beginTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'conversation'>): Promise<WrittenTurn> {
-    const {
-      text,
-      files = [],
-      results,
-      replacesId,
-      after,
-      answerId = newTimeId(),
-      sessionFrom,
-      expiresAtMs,
-      beginning,
-    } = turn;
-    const written = await conversations.insertTurn({
-      conversationId: conversation.id,
-      ...(text !== undefined && { user: { id: newTimeId(), content: text, files } }),
-      answerId,
-      results,
-      ...(beginning && { beginning }),
-      ...(sessionFrom !== undefined && { sessionFrom }),
-      ...(replacesId !== undefined && { replacesId }),
-      ...(after !== undefined && { after }),
-      expiresAtMs,
-      title: conversation.title === '' ? titleFrom(text ?? '') || titleFrom(files[0]?.name ?? '') : '',
-      nowMs: now(),
-    });
-    if (!written) throw new AppError('answer_running');
-    const { userId, id: conversationId } = conversation;
-    for (const messageId of replacesId === undefined ? written.gone : [...written.gone, replacesId]) {
+  async function beginTurn(conversation: Conversation, turn: NewTurn): Promise<WrittenTurn> {
+    take(conversation.id);
+    try {
+      const written = await conversations.insertTurn(turn);
+      if (!written) throw new AppError('answer_running');
+      tell(conversation, turn, written);
+      return written;
+    } catch (error) {
+      taken.delete(conversation.id);
+      throw error;
+    }
+  }
+
+  /** Tells the watchers of a turn. */
+  function tell(
+    { id: conversationId, userId }: Conversation,
+    { replacesId }: NewTurn,
+    { gone, user, answer }: WrittenTurn,
+  ): void {
+    for (const messageId of replacesId === undefined ? gone : [...gone, replacesId]) {
       events.publish(userId, { kind: 'message.removed', conversationId, messageId });
     }
-    for (const message of [written.user, written.answer]) {
-      if (message) events.publish(userId, { kind: 'message.added', conversationId, messageId: message.id });
-    }
+    if (user) events.publish(userId, { kind: 'message.added', conversationId, messageId: user.id });
+    events.publish(userId, { kind: 'message.added', conversationId, messageId: answer.id });
     events.publish(userId, { kind: 'conversation', conversationId });
-    return written;
   }
 
   /** Makes the recorder of an answer, which from here on can be stopped. */
-  function record(conversation: Conversation, message: Message, how: RecordOptions): Answer {
-    const ids = { userId: conversation.userId, conversationId: conversation.id, messageId: message.id };
+  function record(conversation: Conversation, messageId: string, how: RecordOptions, waiting?: WaitingTurn): Answer {
+    const { id: conversationId, userId, agentId } = conversation;
     const { stop, ...rest } = how;
-    const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, conversation.userId) };
-    const answer = new Answer({ attachments, conversations, events, isShown, now }, ids, options);
-    live.set(message.id, { ...ids, agentId: conversation.agentId, answer, stop });
-    void answer.saved.then(() => live.delete(message.id));
+    const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, userId), ...(waiting && { waiting }) };
+    const answer = new Answer(answerDeps, { userId, conversationId, messageId }, options);
+    live.set(messageId, { userId, conversationId, messageId, agentId, answer, stop });
+    void answer.saved.then(() => {
+      live.delete(messageId);
+      taken.delete(conversationId);
+    });
     return answer;
   }
 
@@ -152,9 +133,9 @@ export function generationsService(deps: GenerationsDeps) {
     const agent = await agentOf(conversation);
     const leave = requests.take(conversation.userId);
     try {
-      const { answer, sessionFrom } = await beginTurn(conversation, turn);
+      const { answer, sessionFrom } = await beginTurn(conversation, newTurn(conversation, turn, now()));
       const track = (options: RecordOptions) => {
-        const recorder = record(conversation, answer, options);
+        const recorder = record(conversation, answer.id, options);
         if (turn.beginning) void recorder.saved.then(() => firstEnded(conversation));
         return recorder;
       };
@@ -196,15 +177,23 @@ export function generationsService(deps: GenerationsDeps) {
       turn: { replacesId: string } | { after: number; results: readonly ToolResult[] },
     ): Promise<Message> => begin(conversation, turn, true),
 
-    /** Stores a turn that comes through `/v1`, whose relay does the work. */
+    /**
+     * Records a turn that comes through `/v1`, whose relay does the work. One that only adds messages is stored together
+     * with its answer where that ends soon, else some milliseconds later, or when its client is told of it: it costs half
+     * as much. Throws `answer_running`.
+     */
     async record(turn: RecordedTurn, options: RecordOptions): Promise<Answer> {
       const { conversation, text, sent = [] } = turn;
       const files = sent.length > 0 ? await attachments.keepSent(conversation.userId, sent) : [];
-      const { answer: message } = await beginTurn(conversation, { ...turn, files });
+      const stored = newTurn(conversation, { ...turn, files }, now());
+      const waits = addsOnly(turn) && performance.now() - refusedAtMs > REFUSING_MS;
+      if (waits) take(conversation.id);
+      else await beginTurn(conversation, stored);
       if (text !== undefined && conversation.lastPosition === 0) {
         begun.set(beginningOf(conversation.agentId, text), conversation.id);
       }
-      return record(conversation, message, options);
+      const written = (one: WrittenTurn) => tell(conversation, stored, one);
+      return record(conversation, stored.answerId, options, waits ? { turn: stored, written } : undefined);
     },
 
     /** The conversation of `/v1` that this message has begun last. */
@@ -227,6 +216,11 @@ export function generationsService(deps: GenerationsDeps) {
           'agentId' in owner ? one.agentId === owner.agentId : one.userId === owner.userId,
         ),
       ),
+
+    /** Resolves when the turn of what is being written in a conversation is stored. */
+    async written(conversationId: string): Promise<void> {
+      await Promise.all(writtenIn(conversationId).map(({ answer }) => answer.begin()));
+    },
 
     /** Resolves when what is being written in a conversation has ended and is saved. */
     async settled(conversationId: string): Promise<void> {

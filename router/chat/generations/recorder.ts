@@ -11,7 +11,7 @@ import type { AttachmentsService } from '../attachments/attachments';
 import type { ConversationsStore, MessageFailure, Step } from '../store/conversations';
 import type { AnswerPicture } from './answer-pictures';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
-import { AnswerSaving, type End } from './answer-saving';
+import { AnswerSaving, type End, type WaitingTurn } from './answer-saving';
 import { PIECE_LENGTH_MAX } from './growing-text';
 import { type Ticking, tickSoon } from './ticks';
 
@@ -29,6 +29,8 @@ export interface AnswerDeps {
   readonly conversations: ConversationsStore;
   readonly events: Events;
   readonly isShown: (conversationId: string) => boolean;
+  /** Called each time that the database has refused. */
+  readonly onRefused: () => void;
   readonly now: () => number;
 }
 
@@ -43,6 +45,8 @@ export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   readonly isStream: boolean;
   /** The answer has ended here because it is too long; what still comes of it is not recorded. */
   onTooLarge?(error: AppError): void;
+  /** The turn of the answer, where it is not stored yet. It is at the next tick, unless the answer has ended before that. */
+  readonly waiting?: WaitingTurn;
 }
 
 export class Answer implements Recorder, Ticking {
@@ -56,6 +60,8 @@ export class Answer implements Recorder, Ticking {
   readonly #resolveSaved: () => void;
   /** Resolves when the ending is in the database, or the database has refused it once. */
   readonly #tried = Promise.withResolvers<void>();
+  /** Somebody waits for its turn to be written. */
+  #begun: PromiseWithResolvers<void> | undefined;
   /** It is parsed at the next tick. */
   #isTicking = false;
   /** More is parsed in the next turn of the event loop. */
@@ -81,12 +87,15 @@ export class Answer implements Recorder, Ticking {
       save: (one: AnswerPicture) => this.#savePicture(one),
     };
     this.#reader = new AnswerReader(ids.messageId, options.isStream, { ...options, pictures }, deps.now);
-    this.#store = new AnswerSaving(deps.conversations, ids.messageId, this.#reader, () => {
+    this.#store = new AnswerSaving(deps.conversations, ids.messageId, this.#reader, options.waiting, () => {
+      deps.onRefused();
+      this.#begun?.resolve();
       if (this.#ended) this.#tried.resolve();
     });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
+    if (options.waiting) this.#tickSoon();
   }
 
   /** As far as it is parsed. */
@@ -104,6 +113,25 @@ export class Answer implements Recorder, Ticking {
     this.#reader.isStream = isStream;
   }
 
+  /**
+   * Has the turn written, where it is not stored yet: before somebody is told of it, or something is stored behind it.
+   * @returns a promise that resolves when it is in the database, or the database has refused it once; undefined where there
+   * is nothing to wait for.
+   */
+  begin(): Promise<void> | undefined {
+    const turn = this.#turn();
+    if (!turn) return this.#ended && this.#tried.promise;
+    this.#begun ??= Promise.withResolvers();
+    void turn.then(this.#begun.resolve);
+    return this.#begun.promise;
+  }
+
+  /** The saving that is under way, of the turn where that is not stored yet. */
+  #turn(): Promise<void> | undefined {
+    if (this.#store.isTurnDue) this.#saving ??= this.#save();
+    return this.#saving;
+  }
+
   chunk(bytes: Uint8Array): void {
     if (this.#ended) return;
     const reader = this.#reader;
@@ -113,10 +141,7 @@ export class Answer implements Recorder, Ticking {
     else if (reader.waitingBytes > PENDING_BYTES_MAX) this.#work();
     // What nobody watches is parsed when it is saved.
     else if (!this.#deps.events.isHeard(this.#ids.userId)) this.#saveLater();
-    else if (!this.#isTicking) {
-      this.#isTicking = true;
-      tickSoon(this);
-    }
+    else this.#tickSoon();
   }
 
   /**
@@ -133,7 +158,8 @@ export class Answer implements Recorder, Ticking {
   }
 
   #savePicture(picture: AnswerPicture): Promise<void> {
-    this.#pictures = this.#deps.attachments.ofAnswer(this.#ids, picture, this.#pictureCount, this.#pictures);
+    const before = this.#pictures ?? this.#turn();
+    this.#pictures = this.#deps.attachments.ofAnswer(this.#ids, picture, this.#pictureCount, before);
     this.#pictureCount += 1;
     return this.#pictures;
   }
@@ -145,9 +171,17 @@ export class Answer implements Recorder, Ticking {
     this.#options.onTooLarge?.(error);
   }
 
+  #tickSoon(): void {
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    tickSoon(this);
+  }
+
   ticked(): void {
     this.#isTicking = false;
-    if (!this.#ended && !this.#isBehind) this.#work();
+    if (this.#ended) return;
+    void this.begin();
+    if (this.#reader.isStream && !this.#isBehind) this.#work();
   }
 
   /** Parses what has come, tells watchers of it and has it saved; or ends the answer. */
@@ -183,10 +217,11 @@ export class Answer implements Recorder, Ticking {
       const { messageId, conversationId, userId } = this.#ids;
       const code = status === 'failed' ? failure?.code : undefined;
       logAnswer({ message: messageId, status, code, event: 'generation.ended' });
-      this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
       this.#options.share.end();
       this.#tried.resolve();
+      // First, so that who is told of the end can ask for the next answer.
       this.#resolveSaved();
+      this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
     });
   }
 

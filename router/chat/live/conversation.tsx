@@ -152,6 +152,7 @@ export class LiveConversation implements Disposable {
       parts.push(<LiveComposerActions />);
     }
     this.#removed.clear();
+    if (this.options.isPast) return parts;
     this.#position = Math.min(this.#position, this.#pathAfter);
     this.#pathAfter = Number.POSITIVE_INFINITY;
     // The one that was growing on the page is looked at again.

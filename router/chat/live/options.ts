@@ -24,6 +24,8 @@ export interface LiveOptions {
   /** Absent on pages without a conversation, which get only what is around one. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
   readonly seen?: Seen;
+  /** The page shows older messages: it is not told of newer ones, which would be far from what it shows. */
+  readonly isPast?: boolean;
   /** Of the links that the page has (sidebar.tsx). */
   readonly linksMark?: string | undefined;
 }

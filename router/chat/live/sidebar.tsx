@@ -6,9 +6,8 @@ import {
   LiveConversations,
   LiveRunner,
 } from '../../../views/chat/sidebar/live';
-import type { ConversationList } from '../../../views/models';
 import type { RouterEvent } from '../../lib/events';
-import { conversationLink, conversationList } from '../pages/present-list';
+import { conversationLink, conversationList, linksMark } from '../pages/present-list';
 import { runnerView } from '../pages/present-runner';
 import type { LiveDeps, LiveOptions } from './options';
 
@@ -83,12 +82,4 @@ export class LiveSidebar {
       ),
     );
   }
-}
-
-/** Which links a page has, so that its stream need not tell them again. */
-export function linksMark({ links, pinned }: ConversationList): string {
-  const shown = [...pinned, ...links].map(({ id, title, streaming, unread, shelf }) => [
-    ...[id, title, streaming, unread, shelf],
-  ]);
-  return Bun.hash(JSON.stringify(shown)).toString(36);
 }

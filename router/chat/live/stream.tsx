@@ -3,7 +3,7 @@
  * as changes of the answer that grows.
  *
  * Each event's id says what the page then has (seen.ts). So a page that was away (a hidden tab, a lost network) says
- * where it is, at `/live` in pages/routes.tsx, and conversation.tsx finds the rest.
+ * where it is, at `/live` in chat/pages/routes.tsx, and conversation.tsx finds the rest.
  */
 import type { JSX } from 'preact';
 import type { RouterEvent } from '../../lib/events';
@@ -42,6 +42,8 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
 class Live {
   readonly #sidebar: LiveSidebar;
   readonly #conversation: LiveConversation;
+  /** Agents whose schedules have changed. */
+  readonly #schedules = new Set<string>();
   /** Something other than the text of the growing answer. */
   #isChanged = false;
   #isWorking = false;
@@ -75,6 +77,7 @@ class Live {
       if (this.#conversation.isGrowing(event.messageId) && !this.#isWorking) this.#conversation.noticeGrowth();
       return;
     }
+    if (event.kind === 'schedule') this.#schedules.add(event.agentId);
     this.#sidebar.onEvent(event);
     this.#conversation.onEvent(event);
     this.wake();
@@ -116,6 +119,9 @@ class Live {
     const parts = [...around, ...(await this.#conversation.parts())];
     // Changes during this send are read after it: a slow reader gets fewer updates, and nothing waits for the reader.
     await this.#sendParts(parts);
+    const agentIds = [...this.#schedules];
+    this.#schedules.clear();
+    for (const agentId of agentIds) await this.#send({ event: 'schedule', data: agentId });
   }
 
   async #sendParts(parts: readonly JSX.Element[]): Promise<void> {

@@ -84,3 +84,11 @@ export function parsePlace(given: string | undefined): ListPlace | undefined {
   const [, ms, id] = /^(\d{1,15})\.([\w-]{1,64})$/.exec(given ?? '') ?? [];
   return ms !== undefined && id !== undefined ? { updatedAtMs: Number(ms), id } : undefined;
 }
+
+/** Which links a page has, so that its stream need not tell them again. */
+export function linksMark({ links, pinned }: ConversationList): string {
+  const shown = [...pinned, ...links].map(({ id, title, streaming, unread, shelf }) => [
+    ...[id, title, streaming, unread, shelf],
+  ]);
+  return Bun.hash(JSON.stringify(shown)).toString(36);
+}

@@ -12,7 +12,7 @@ import type { AttachmentsService } from '../attachments/attachments';
 import type { ConversationsService } from '../conversations';
 import { type GenerationsService, TEXT_LENGTH_MAX } from '../generations/generations';
 import type { UsableDeps } from '../usable';
-import { conversationList } from './present-list';
+import { conversationList, linksMark } from './present-list';
 import { runnerView } from './present-runner';
 
 export interface ChatViewDeps extends UsableDeps {
@@ -43,10 +43,12 @@ export async function shellOf(deps: ChatViewDeps, who: Who, current: Current): P
   const views = agents
     .map((agent) => agentView(deps, who, agent, current))
     .sort((a, b) => Number(a.runner.unavailable !== undefined) - Number(b.runner.unavailable !== undefined));
+  const conversations = await conversationList(deps, who, { agents, current });
   return {
     user: { name: user.name || user.email, email: user.email, admin: user.role === 'admin' },
     agents: views,
-    conversations: await conversationList(deps, who, { agents, current }),
+    conversations,
+    liveUrl: `/live?links=${linksMark(conversations)}`,
   };
 }
 

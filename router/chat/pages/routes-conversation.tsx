@@ -10,7 +10,6 @@ import { page } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
 import type { LiveDeps } from '../live/options';
 import { formatSeen } from '../live/seen';
-import { linksMark } from '../live/sidebar';
 import { StepsOnPage } from '../live/steps';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
@@ -30,7 +29,7 @@ async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId
   const usedUpUntilMs = budget?.level === 'hard' ? budget.resetsAtMs : undefined;
   const backend = deps.backends.find(agent.backend);
   const model = backend && (await modelOf(deps, agent, backend));
-  return { about: { shell, agent: view, model, usedUpUntilMs }, links: linksMark(shell.conversations) };
+  return { shell, agent: view, model, usedUpUntilMs };
 }
 
 /** The page where a conversation with an agent begins. */
@@ -50,7 +49,7 @@ export async function newConversationPage(
   const { deleted } = typed;
   const canRestore =
     deleted !== undefined && (await deps.conversations.findDiscarded(who.user.id, deleted.id)) !== undefined;
-  const { about, links } = await aboutAgent(deps, who, agent);
+  const about = await aboutAgent(deps, who, agent);
   const backend = deps.backends.find(agent.backend);
   const missing = backend ? await deps.credentials.missing(agent, backend) : [];
   return page(
@@ -61,7 +60,6 @@ export async function newConversationPage(
       composer={composerView(typed)}
       importError={typed.importError}
       deleted={canRestore ? deleted : undefined}
-      liveUrl={`/live?links=${links}`}
     />,
     typed.status,
   );
@@ -83,8 +81,9 @@ export async function conversationPage(deps: LiveDeps, who: Who, id: string, opt
   const conversation = await deps.conversations.get(who.user.id, id);
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   await deps.unread.read(who.user.id, conversation.id);
-  const { about, links } = await aboutAgent(deps, who, agent, conversation.id);
-  const view = await conversationView(deps, who, { conversation, agent, links, ...options });
+  const about = await aboutAgent(deps, who, agent, conversation.id);
+  const { liveUrl } = about.shell;
+  const view = await conversationView(deps, who, { conversation, agent, liveUrl, ...options });
   return page(
     who,
     <ChatPage {...about} conversation={view} composer={composerView(options.composer)} />,
@@ -95,9 +94,9 @@ export async function conversationPage(deps: LiveDeps, who: Who, id: string, opt
 async function conversationView(
   deps: LiveDeps,
   who: Who,
-  shown: PageOptions & { conversation: Conversation; agent: Agent; links: string },
+  shown: PageOptions & { conversation: Conversation; agent: Agent; liveUrl: string },
 ): Promise<ConversationView> {
-  const { conversation, agent, links, before, typed, edit } = shown;
+  const { conversation, agent, liveUrl, before, typed, edit } = shown;
   const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
   const [first, last] = [messages[0], messages.at(-1)];
   const missing = await missingView(deps, who, { agent, message: last, typed });
@@ -127,6 +126,6 @@ async function conversationView(
     ...(edit && { edit }),
     ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
     ...(streaming && { streamingId: streaming.id }),
-    liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}&links=${links}`,
+    liveUrl: `${liveUrl}&conversation=${conversation.id}&${before === undefined ? `after=${formatSeen(seen)}` : 'past='}`,
   };
 }

@@ -68,14 +68,23 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         const row = await conversations.get(who.user.id, query.conversation);
         const agent = await deps.agents.get(who.user.id, row.agentId);
         const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
+        const isPast = query.past !== undefined;
         if (seen && (await conversations.wasReplaced(row, seen.position))) throw outdated();
-        return liveStream(deps, { who, request, linksMark, conversation: { row, agent }, ...(seen && { seen }) });
+        return liveStream(deps, {
+          who,
+          request,
+          linksMark,
+          conversation: { row, agent },
+          isPast,
+          ...(seen && { seen }),
+        });
       },
       {
         session: true,
         query: t.Object({
           conversation: t.Optional(t.String()),
           after: t.Optional(t.String()),
+          past: t.Optional(t.String()),
           links: t.Optional(t.String()),
         }),
       },

@@ -2,11 +2,10 @@
 import { sql } from 'drizzle-orm';
 import { isUniqueViolation } from '../../database/database';
 import type { Write } from '../../database/grouped-writes';
-import { type MessageFailure, messages, type Step, type ToolCall } from '../../database/schema/chat';
-import type { MessageStatus } from './conversations';
+import { type MessageFailure, messages, type Step } from '../../database/schema/chat';
 import { json, jsonList, type Statements } from './statements';
 import type { TextPart } from './texts';
-import { deleteAnswer, insertTurn, type NewTurn, type WrittenTurn } from './turns';
+import { type AnswerEnd, deleteAnswer, insertTurn, type NewTurn, type WrittenTurn } from './turns';
 
 export function answersStore(write: Write, run: Statements) {
   function saveText(id: string, { content, ordinal }: TextPart): void {
@@ -16,12 +15,12 @@ export function answersStore(write: Write, run: Statements) {
 
   return {
     /**
-     * Writes a user's message and the empty answer to it, before anything is asked of a runner (law 17).
+     * Writes a user's message and the answer to it, which is empty unless it has ended already.
      * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
      */
-    async insertTurn(turn: NewTurn): Promise<WrittenTurn | undefined> {
+    async insertTurn(turn: NewTurn, end?: AnswerEnd): Promise<WrittenTurn | undefined> {
       try {
-        return await write((tx) => insertTurn(tx, run, turn));
+        return await write((tx) => insertTurn(tx, run, turn, end));
       } catch (error) {
         if (isUniqueViolation(error)) return undefined;
         throw error;
@@ -35,25 +34,13 @@ export function answersStore(write: Write, run: Statements) {
       });
     },
     /** Ends an answer, with the last part of its text. The first ending wins: returns whether this was it (law 19). */
-    async endAnswer(
-      id: string,
-      end: {
-        status: Exclude<MessageStatus, 'streaming'>;
-        text?: TextPart;
-        failure?: MessageFailure;
-        calls: readonly ToolCall[];
-        steps?: readonly Step[];
-        nowMs: number;
-        /** Whether its owner sees the ending. Otherwise the conversation is unread. */
-        isSeen?: () => boolean;
-      },
-    ): Promise<boolean> {
-      const { status, text, failure, calls, steps = [], nowMs, isSeen } = end;
+    async endAnswer(id: string, end: AnswerEnd): Promise<boolean> {
+      const { status, text, failure, calls, steps = [], nowMs } = end;
       const ended = await write(() => {
         if (text?.ordinal !== undefined) saveText(id, text);
         const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
         const row = run.end.get(content, status, json(failure), jsonList(calls), jsonList(steps), nowMs, id);
-        if (row && isSeen?.() === false) run.unread.run(row.conversationId);
+        if (row && end.isSeen?.() === false) run.unread.run(row.conversationId);
         return row;
       });
       return ended !== null;

@@ -41,8 +41,8 @@ export function statements(db: Db) {
         session_from, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     insert: $client.query<never, Values>(
-      `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms, parent)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms, parent, failure, calls,
+        steps, ended_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     ids: $client.query<{ readonly id: string }, [conversationId: string, from: number, upTo: number]>(
       `SELECT id FROM messages WHERE conversation_id = ${TEXT_PARAMETER} AND position BETWEEN ? AND ? AND is_hidden = 0
@@ -57,8 +57,8 @@ export function statements(db: Db) {
     ),
     touch: $client.query<never, Values>(
       // What goes on is not archived any more.
-      `UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ?, goes_on_from = NULL,
-        shelf = CASE shelf WHEN 'archived' THEN 'list' ELSE shelf END WHERE id = ?`,
+      `UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ?, is_unread = ?,
+        goes_on_from = NULL, shelf = CASE shelf WHEN 'archived' THEN 'list' ELSE shelf END WHERE id = ?`,
     ),
     stay: $client.query<never, [expiresAtMs: number | null, id: string]>(
       'UPDATE conversations SET expires_at_ms = ? WHERE id = ?',

@@ -1,12 +1,19 @@
 /** Writes and deletes the turns of a conversation. */
 import { and, eq, inArray } from 'drizzle-orm';
 import type { Db } from '../../database/database';
-import { conversations, messages, type ToolResult } from '../../database/schema/chat';
+import {
+  conversations,
+  type MessageFailure,
+  messages,
+  type Step,
+  type ToolCall,
+  type ToolResult,
+} from '../../database/schema/chat';
 import { newTimeId } from '../../lib/ids';
 import type { KeptFile } from '../attachments/store';
-import type { Conversation, Message } from './conversations';
-import { jsonList, type Statements } from './statements';
-import { textsOf } from './texts';
+import type { Conversation, Message, MessageStatus } from './conversations';
+import { json, jsonList, type Statements } from './statements';
+import { type TextPart, textsOf } from './texts';
 import { goOn, hideAfter, reattach, show, treeOf } from './tree';
 
 /** A conversation that begins with a turn. */
@@ -38,6 +45,19 @@ export interface NewTurn {
   readonly nowMs: number;
 }
 
+/** How an answer ended, with what is not stored of it. */
+export interface AnswerEnd {
+  readonly status: Exclude<MessageStatus, 'streaming'>;
+  /** The last part of its text. */
+  readonly text?: TextPart;
+  readonly failure?: MessageFailure;
+  readonly calls: readonly ToolCall[];
+  readonly steps?: readonly Step[];
+  readonly nowMs: number;
+  /** Whether its owner sees the ending. Otherwise the conversation is unread. */
+  isSeen?(): boolean;
+}
+
 export interface WrittenTurn {
   readonly user?: Message;
   readonly answer: Message;
@@ -49,8 +69,9 @@ export interface WrittenTurn {
 /**
  * Writes a turn. Writes nothing and returns `undefined` when an answer is being written there, or the conversation or the
  * replaced answer is gone.
+ * @param end of an answer that has ended already; its whole text fits into the row.
  */
-export function insertTurn(tx: Db, write: Statements, turn: NewTurn): WrittenTurn | undefined {
+export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: AnswerEnd): WrittenTurn | undefined {
   const { nowMs } = turn;
   const stored = turn.beginning ? undefined : write.findForTurn.get(turn.conversationId);
   const conversation = turn.beginning?.conversation ?? stored;
@@ -68,21 +89,15 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn): WrittenTur
   }
   const gone = turn.after === undefined ? [] : hideAfter(tx, conversation.id, turn.after);
   let position = conversation.lastPosition;
-  const insert = (id: string, role: 'user' | 'assistant', content: string): Message => {
+  const insert = (id: string, role: 'user' | 'assistant', content: string, end?: AnswerEnd): Message => {
     position += 1;
-    const status = role === 'user' ? 'done' : 'streaming';
-    write.insert.run(id, conversation.id, position, role, content, status, jsonList(results), nowMs, parent);
-    const row = { id, conversationId: conversation.id, position, role, content, status, createdAtMs: nowMs } as const;
-    const message = {
-      ...row,
-      failure: null,
-      calls: null,
-      results: results.length > 0 ? results : null,
-      endedAtMs: null,
-      parent,
-      isHidden: false,
-      callbackId: null,
+    const status = role === 'user' ? 'done' : (end?.status ?? 'streaming');
+    const message: Message = {
+      ...{ id, conversationId: conversation.id, position, role, content, status, createdAtMs: nowMs },
+      ...{ failure: end?.failure ?? null, calls: end?.calls ?? null, endedAtMs: end?.nowMs ?? null },
+      ...{ results: results.length > 0 ? results : null, parent, isHidden: false, callbackId: null },
     };
+    insertMessage(write, message, end?.steps);
     results = [];
     parent = null;
     return message;
@@ -95,15 +110,24 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn): WrittenTur
       nowMs,
     );
   }
-  const answer = insert(turn.answerId, 'assistant', '');
+  const answer = insert(turn.answerId, 'assistant', end?.text?.content ?? '', end);
   const title = conversation.title || turn.title;
   const sessionFrom =
     turn.after === undefined ? (turn.sessionFrom ?? conversation.sessionFrom) : conversation.lastPosition;
-  write.touch.run(position, nowMs, title, sessionFrom, conversation.id);
   // One that stays never begins to expire.
   const expiresAtMs = conversation.expiresAtMs === null ? null : (turn.expiresAtMs ?? null);
+  // One that expires is in no list.
+  const isUnread = conversation.isUnread || (expiresAtMs === null && end?.isSeen?.() === false);
+  write.touch.run(position, nowMs, title, sessionFrom, isUnread ? 1 : 0, conversation.id);
   if (expiresAtMs !== conversation.expiresAtMs) write.stay.run(expiresAtMs, conversation.id);
   return { ...(user && { user }), answer, gone, sessionFrom };
+}
+
+function insertMessage(write: Statements, message: Message, steps: readonly Step[] = []): void {
+  const { id, conversationId, position, role, content, status, results, createdAtMs, parent } = message;
+  const { failure, calls, endedAtMs } = message;
+  const turn = [id, conversationId, position, role, content, status, jsonList(results ?? []), createdAtMs, parent];
+  write.insert.run(...turn, json(failure ?? undefined), jsonList(calls ?? []), jsonList(steps), endedAtMs);
 }
 
 export function insertConversation(write: Statements, conversation: Conversation): void {

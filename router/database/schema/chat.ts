@@ -24,7 +24,7 @@ export const conversations = sqliteTable(
     sessionFrom: integer('session_from').notNull().default(0),
     /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */
     expiresAtMs: integer('expires_at_ms'),
-    /** The search index has the messages up to this position (`search-store.ts`). */
+    /** The search index has the messages up to this position (`chat/search/store.ts`). */
     searchedTo: integer('searched_to').notNull().default(0),
     /** Position of the message that the next one follows, where newer ones are hidden. Null: the newest. */
     goesOnFrom: integer('goes_on_from'),
@@ -126,7 +126,7 @@ export const messages = sqliteTable(
     steps: text({ mode: 'json' }).$type<readonly Step[]>(),
     /** Position of the message that this one follows, 0 for none. Null: it follows the one before it. */
     parent: integer(),
-    /** Another variant is shown. The messages that are not hidden are one path through the tree (`message-tree.ts`). */
+    /** Another variant is shown. The messages that are not hidden are one path through the tree (`chat/store/tree.ts`). */
     isHidden: integer('is_hidden', { mode: 'boolean' }).notNull().default(false),
     /**
      * Of a callback, which an agent sent without being asked: the agent's id with the id that the agent gave it, or that

@@ -6,7 +6,7 @@ import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { users } from './accounts';
 import { conversations, messages } from './chat';
 
-/** Users with something to find. The entries of one are a range of ids of their own (`search-store.ts`). */
+/** Users with something to find. The entries of one are a range of ids of their own (`chat/search/store.ts`). */
 export const searchOwners = sqliteTable('search_owners', {
   number: integer().primaryKey({ autoIncrement: true }),
   userId: text('user_id')

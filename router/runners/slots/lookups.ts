@@ -1,8 +1,9 @@
 /** What the router knows of runners, for pages, metrics and the reaper. Starts, holds and ends nothing. */
 import type { Agent } from '../../agents/store';
 import type { CapacityService } from '../capacity';
-import { type Clocks, type LiveRunner, type RunnerSlot, type RunnerState, type RunnerStatus, statusOf } from './slot';
+import type { LiveRunner, RunnerSlot, RunnerState } from './slot';
 import type { Slots } from './slots';
+import { type Clocks, type RunnerStatus, statusOf } from './status';
 
 /** An agent whose runner is starting, has failed or exists. */
 export interface Awake {

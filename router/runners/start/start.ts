@@ -37,7 +37,7 @@ export interface StartDeps extends SpecDeps {
   readonly now: () => number;
 }
 
-/** Takes the percent of each step, from 5 on. The queue has those below, and transitions.ts keeps it from falling. */
+/** Takes the percent of each step, from 5 on. The queue has those below, and ../transitions.ts keeps it from falling. */
 export type Report = (progress: Progress) => void;
 
 /**

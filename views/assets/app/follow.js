@@ -8,16 +8,22 @@ const SETTLE_MS = 2_000;
 
 // The message that the address names stays in view while the sizes around it become known, until its reader acts.
 let linked = document.getElementById(location.hash.slice(1));
-let following = !linked;
+// A page of older messages has none, and nothing to follow.
+const jumpButton = $('#jump');
+let following = false;
 let lastY = 0;
 let lastHeight = 0;
 export const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
 
+function setFollowing(isAtEnd) {
+  following = isAtEnd && jumpButton !== null;
+  if (jumpButton) jumpButton.hidden = following;
+}
+
 export function jump() {
   linked = null;
-  following = true;
+  setFollowing(true);
   scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
-  $('#jump').hidden = true;
 }
 
 // What is read stays where it is when earlier messages come in above it. Those next to it get their sizes only when the browser
@@ -46,16 +52,15 @@ const unlink = () => {
 
 if ($('#messages')) {
   addEventListener('scroll', () => {
-    if (fromEnd() < 2 && !linked) following = true;
+    if (fromEnd() < 2 && !linked) setFollowing(true);
     // A page that became shorter has moved its reader by itself.
-    else if (scrollY < lastY && document.documentElement.scrollHeight >= lastHeight) following = false;
+    else setFollowing(following && (scrollY >= lastY || document.documentElement.scrollHeight < lastHeight));
     lastY = scrollY;
     lastHeight = document.documentElement.scrollHeight;
-    $('#jump').hidden = following;
   });
   new ResizeObserver(follow).observe($('main'));
   addEventListener('resize', follow);
   for (const act of ['wheel', 'touchstart', 'pointerdown', 'keydown']) addEventListener(act, unlink, { passive: true });
   addEventListener('load', () => setTimeout(unlink, SETTLE_MS));
-  if (following) jump();
+  if (!linked && jumpButton) jump();
 }

@@ -1,9 +1,10 @@
 import { Icon } from '../../icons';
 import { Time } from '../../kit/time';
 import { AppLayout, SidebarButton } from '../../layout';
-import type { SearchHit, SearchView, Shell, TextPiece } from '../../models';
+import type { Shell } from '../../models';
 import { useText } from '../../render';
 import { AgentMark } from '../agent-mark';
+import type { SearchHit, SearchView, TextPiece } from '../models';
 
 /** The page of a search, which works without scripts. */
 export function SearchPage({ shell, search }: { shell: Shell; search: SearchView }) {

@@ -1,0 +1,39 @@
+/** The worker thread that makes checkpoints (checkpoints.ts), through a connection of its own. */
+import { Database } from 'bun:sqlite';
+import { giveWay } from '../lib/give-way';
+
+declare const self: Worker;
+
+/** Path of a database. */
+export type CheckpointJob = string;
+/** What kept it from being made; empty when it was made. */
+export type CheckpointResult = string;
+
+/**
+ * What is written during one run waits for the next, which is the shorter. SQLite begins its log anew only when nothing waits,
+ * and so often it is tried at once.
+ */
+const RUNS = 5;
+
+function checkpoint(path: string): void {
+  using sqlite = new Database(path, { readwrite: true });
+  // As the router's own connection: the log is on the disk before it is copied, and the file before the log is used again.
+  sqlite.run('PRAGMA synchronous = NORMAL');
+  for (let run = 0; run < RUNS; run += 1) {
+    // Waits for nobody, and lets nobody wait.
+    sqlite.query('PRAGMA wal_checkpoint(PASSIVE)').get();
+    const { log, checkpointed } = sqlite.query('PRAGMA wal_checkpoint(NOOP)').get() as Record<string, number>;
+    if (log === checkpointed) return;
+  }
+}
+
+giveWay();
+self.onmessage = ({ data: path }: MessageEvent<CheckpointJob>) => {
+  try {
+    checkpoint(path);
+    self.postMessage('' satisfies CheckpointResult);
+  } catch (error) {
+    self.postMessage(String(error) satisfies CheckpointResult);
+  }
+};
+self.postMessage('ready');
