@@ -16,8 +16,6 @@ const REST_MS = 30;
 /** The later the process comes back from a rest, the busier it is, and the longer the next one, so that others come first. */
 const REST_PER_LATE = 20;
 const REST_MOST_MS = 500;
-/** So many write a quarter of the log that SQLite would move into the database by itself, in 30 to 80 ms at once. */
-const STEPS_PER_CHECKPOINT = 2;
 
 export interface Hits {
   readonly terms: readonly string[];
@@ -64,10 +62,9 @@ export function searchService({ search }: { search: SearchStore }) {
     async indexAll(signal: AbortSignal): Promise<void> {
       let place: IndexPlace | undefined;
       let restMs = REST_MS;
-      for (let step = 1; !signal.aborted; step += 1) {
+      while (!signal.aborted) {
         place = await search.indexSome(place);
         if (!place) return;
-        if (step % STEPS_PER_CHECKPOINT === 0) await search.checkpoint();
         const untilMs = performance.now() + restMs;
         await Bun.sleep(restMs);
         restMs = Math.min(REST_MOST_MS, REST_MS + REST_PER_LATE * Math.max(0, performance.now() - untilMs));

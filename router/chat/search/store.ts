@@ -143,7 +143,6 @@ export function searchStore(db: Db) {
       INDEXED BY conversations_unsearched
       WHERE user_id = ? AND searched_to < last_position AND expires_at_ms IS NULL LIMIT 1000)`,
   );
-  const checkpoint = $client.prepare('PRAGMA wal_checkpoint(PASSIVE)');
   const found = $client.prepare<FoundRow, [entry: number, userId: string]>(
     `SELECT e.id AS entry, c.id AS conversationId, c.title AS title, c.agent_id AS agentId, c.shelf AS shelf, m.id AS messageId,
       m.role AS role, ifnull(m.created_at_ms, c.updated_at_ms) AS atMs, ${firstBytes('m')} AS content
@@ -198,11 +197,6 @@ export function searchStore(db: Db) {
     /** How many of a user's messages are not indexed yet: all, or as many as are quick to count. */
     async waiting(userId: string): Promise<number> {
       return waiting.get(userId)?.messages ?? 0;
-    },
-
-    /** Moves what was written into the file of the database, so that no commit has to. */
-    async checkpoint(): Promise<void> {
-      checkpoint.run();
     },
 
     /**
