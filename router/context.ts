@@ -9,6 +9,7 @@ import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
 import { idleStore } from './agents/idle-store';
 import { ownStore } from './agents/own-store';
+import { logFaults } from './agents/start-check';
 import { agentsStore } from './agents/store';
 import { emptyTrash } from './agents/trash';
 import { wireAgents } from './agents/wire';
@@ -57,7 +58,7 @@ import { wireWeb } from './web/wire';
 const LAST_USES_MS = 10_000;
 /** Milliseconds after which at the latest the streams of an expired key end (law 20). */
 const KEYS_EXPIRE_MS = 1_000;
-/** Milliseconds between two searches for what is no longer kept: answers, single calls, homes of deleted agents. */
+/** Milliseconds between two searches for expired data: answers, single calls, homes of deleted agents. */
 const EXPIRED_MS = 60_000;
 /** Milliseconds between two looks whether a checkpoint of the database is due: at most 8 MB are written meanwhile. */
 const CHECKPOINT_MS = 1_000;
@@ -70,12 +71,12 @@ const SCHEDULES_MS = 2_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
-export interface ContextOptions {
+interface ContextOptions {
   readonly config: Config;
   readonly secrets: Secrets;
   /** The port of the internal listener, and how to make it listen on one more address. */
   readonly internalPort: number;
-  readonly listenOn: (host: string) => void;
+  readonly listenOn: (host: string) => boolean;
   /** Milliseconds since the epoch, for dates. */
   readonly now?: () => number;
   /** Milliseconds of a clock that is never set, for durations; by default that of `now` where it is given. */
@@ -180,6 +181,7 @@ async function begin(
   }
   await parts.generations.endOrphans();
   await Promise.all([parts.adopt(), platforms.check(stopping)]);
+  void logFaults({ homes: parts.homes, seedsRoot: config.seedsRoot, backends });
 
   const watches = owned.use(createWatches({ drivers, runners, signal: stopping }));
   watches.follow();

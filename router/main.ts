@@ -12,6 +12,7 @@ import { storageFault } from './lib/storage-faults';
 import { startTracing } from './lib/tracing';
 import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
+import { ListenError, listenAt } from './web/listening';
 
 /** What ends the router after it has drained: saving, closing. After it the process ends even if something hangs. */
 const SHUTDOWN_MS = 10_000;
@@ -28,7 +29,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       stopped.resolve(signal);
-      // A second one ends the wait for what is under way.
+      // A second signal ends the wait for the work under way.
       process.once(signal, () => hurry.abort());
     });
   }
@@ -40,7 +41,8 @@ async function main(): Promise<void> {
   await using context = await createContext({ config, secrets, internalPort, listenOn: internal.listenOn });
   const open = await publicApp(context, secrets);
   internal.open(() => internalApp(context));
-  open.listen({ hostname: config.public.host, port: config.public.port });
+  const settings = { host: 'FRONTEND_BIND_HOST', port: 'FRONTEND_PORT' };
+  listenAt(open, { hostname: config.public.host, port: config.public.port, settings });
   processLog.info(
     {
       address: `http://${config.public.host}:${config.public.port}`,
@@ -110,11 +112,11 @@ function explain(error: unknown): string {
     DatabaseError,
     DriversError,
     InUseError,
+    ListenError,
     WrongKeyError,
   ].some((one) => error instanceof one);
   if (isOurs) return error.message;
   const fault = storageFault(error);
   if (fault) return `The database cannot be used: ${fault.what}. ${fault.remedy}`;
-  if (!('code' in error && error.code === 'EADDRINUSE')) return Bun.inspect(error);
-  return `${error.message}\nStop the program that listens there, or set FRONTEND_PORT and ROUTER_PORT to free ports.`;
+  return Bun.inspect(error);
 }

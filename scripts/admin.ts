@@ -29,9 +29,11 @@ async function run([command, email]: readonly string[]): Promise<string> {
     const audit = auditService({ store: auditStore(database.db), retentionDays, now: Date.now });
     const onHost = { actor: { email: 'host' }, address: '' };
     if (command === 'reset-password') {
-      const done = await resetPassword(users, email);
+      const done = await resetPassword(users, email, config.passwordSignIn);
       await audit.record({ action: 'password.set', ...onHost, target: done.email });
-      return `The password of ${done.email} is now: ${done.password}\nAll sessions of this user have ended.`;
+      return `The password of ${done.email} is now: ${done.password}\nAll sessions of this user have ended.${
+        done.isDisabled ? '\nThe account is disabled: enable it in Administration → Users.' : ''
+      }`;
     }
     const { from, to } = await handOver(users, email ?? '');
     await audit.record({ action: 'role.handed_over', ...onHost, target: to });

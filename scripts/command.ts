@@ -8,7 +8,7 @@ import { WrongKeyError } from '../router/database/sealing';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** What stands before the name of a command: the executable has them itself. */
+/** The words before the name of a command. The executable has the commands itself. */
 export const PROGRAM = Bun.main.startsWith('/$bunfs/') ? 'agent-stack' : 'bun run';
 
 /** Thrown where there is no data, so that a command does not begin an installation in a wrong place. */

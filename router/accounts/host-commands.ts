@@ -7,7 +7,7 @@ import type { UsersStore } from './users/store';
 /** Random bytes of a password: 24 characters. */
 const PASSWORD_BYTES = 18;
 
-/** Thrown with a sentence for whoever typed the command. */
+/** Thrown with a sentence for the person who typed the command. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
@@ -15,16 +15,22 @@ export class CommandError extends Error {
 /**
  * Gives a user a new random password and ends all sessions of the user. Throws `CommandError`.
  * @param typed the user's address; absent: the administrator's.
+ * @param passwordsOpen whether others than the administrator sign in with passwords.
  */
 export async function resetPassword(
   users: UsersStore,
   typed: string | undefined,
-): Promise<{ email: string; password: string }> {
+  passwordsOpen: boolean,
+): Promise<{ email: string; password: string; isDisabled: boolean }> {
   const user = typed === undefined ? await users.findAdmin() : await users.findByEmail(normaliseEmail(typed));
   if (!user) throw new CommandError(typed === undefined ? 'There is no administrator.' : `There is no user ${typed}.`);
+  if (!passwordsOpen && user.role !== 'admin') {
+    throw new CommandError(`Nobody but the administrator signs in with a password here: PASSWORD_SIGN_IN is false.
+Nothing was changed. ${user.email} signs in through the provider.`);
+  }
   const password = randomBytes(PASSWORD_BYTES).toString('base64url');
   await users.setPassword(user.id, await passwordsService().hash(password), { endsSessions: true });
-  return { email: user.email, password };
+  return { email: user.email, password, isDisabled: user.disabledAtMs !== null };
 }
 
 /** Makes a user the administrator, and the administrator a regular user. Throws `CommandError`. */

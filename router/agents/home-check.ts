@@ -49,6 +49,8 @@ export async function checkHomes(homesRoot: string, owners: readonly Owner[]): P
   }
 }
 
+export type HomesHealth = ReturnType<typeof homesHealth>;
+
 export function homesHealth(deps: { homesRoot: string; backends: { all(): readonly Backend[] } }) {
   const silent = new HomeError([
     'the disk of the homes does not answer',

@@ -4,7 +4,7 @@
  * copy of the database names is there.
  */
 import { existsSync, statSync } from 'node:fs';
-import { chmod, copyFile, mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BACKUP_DATABASE, copyDatabase, damageOf, newBackupFolder } from '../database/backup-folders';
 import { checkDatabase, databaseError } from '../database/checks';
@@ -49,8 +49,9 @@ export async function makeBackup(places: Places, root: string): Promise<string> 
 }
 
 /**
- * Puts the backup at `folder` in place. Throws `BackupError`, before anything is written, when a part of it would replace
- * something, or when the copy of the database is damaged or of a newer version; `InUseError` while a router runs.
+ * Puts the backup at `folder` in place, or nothing of it: what was written is removed again when a part cannot be. Throws
+ * `BackupError`, before anything is written, when a part of it would replace something, or when the copy of the database is
+ * damaged or of a newer version; `InUseError` while a router runs.
  * @returns The paths that were written.
  */
 export async function restoreBackup(folder: string, places: Places): Promise<readonly string[]> {
@@ -69,8 +70,14 @@ export async function restoreBackup(folder: string, places: Places): Promise<rea
   }
   checkCopy(copy);
   using _lock = lockDatabase(databasePath);
-  await putFile(copy, databasePath);
-  for (const [file, to] of parts) await unpack(join(folder, file), to);
+  try {
+    for (const [file, to] of parts) await unpack(join(folder, file), to);
+    // Last, so that no router starts on a part of a backup.
+    await putFile(copy, databasePath);
+  } catch (error) {
+    for (const [, to] of parts) await empty(to);
+    throw notRestored(error, dirname(databasePath));
+  }
   return [databasePath, ...parts.map(([, to]) => to)];
 }
 
@@ -82,6 +89,23 @@ function checkCopy(copy: string): void {
   } catch (error) {
     throw databaseError(copy, error);
   }
+}
+
+/** The folder stays: it may be the root of a disk. */
+async function empty(folder: string): Promise<void> {
+  for (const name of isVacant(folder) ? [] : await readdir(folder)) {
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function notRestored(error: unknown, root: string): BackupError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new BackupError(
+    hasNoRoom(error)
+      ? `Nothing was restored, because there is no room for it in ${root}. Make room first.`
+      : `Nothing was restored: ${why}. If the backup is damaged, restore another one.`,
+    { cause: error },
+  );
 }
 
 /** Copies the file under another name first, so that an interrupted copy is not taken for the database. */

@@ -7,7 +7,7 @@ import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
 import { repositoryRoot } from '../config/root';
 import { processLog } from '../lib/log';
 import { backupBeforeMigration } from './backup-folders';
-import { checkDatabase, databaseError, isEmpty, missingMigrations, newestMigration } from './checks';
+import { checkDatabase, DatabaseError, databaseError, isEmpty, missingMigrations, newestMigration } from './checks';
 import * as schema from './schema';
 
 /** `$client` is for the few statements that every answer runs, which Drizzle would slow down. */
@@ -56,6 +56,17 @@ export class InUseError extends Error {
   override readonly name = 'InUseError';
 }
 
+/** Throws a `DatabaseError` when the folder is not there and cannot be made. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const remedy = "Give the folder above it to the router's user, or set STACK_DATA_ROOT to another folder";
+    throw new DatabaseError(`The data folder ${path} cannot be made: ${why}. ${remedy}.`, { cause });
+  }
+}
+
 /** How long a router waits for the lock of the router that it replaces. */
 const TAKEOVER_MS = 5_000;
 
@@ -64,7 +75,7 @@ const TAKEOVER_MS = 5_000;
  * lock of the operating system, so that a crash releases it. Throws `InUseError` when another router holds the lock.
  */
 export function lockDatabase(path: string): Disposable {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   let lock: Sqlite | undefined;
   try {
     lock = new Sqlite(`${path}.lock`, { create: true });
@@ -87,7 +98,7 @@ export function lockDatabase(path: string): Disposable {
  * @param backupRoot folder of the copy that is made of a database with data before it is migrated.
  */
 export function openDatabase(path: string, backupRoot = join(dirname(path), 'backups')): Database {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  if (path !== ':memory:') makeFolder(dirname(path));
   try {
     checkDatabase(path);
     return open(path, backupRoot);

@@ -22,7 +22,7 @@ import { addKnown, answerHead, type Known, takeRequest } from './headers';
 import type { Plan } from './plan';
 import { attachOutcome, type Outcome, Waiting } from './waiting';
 
-/** So long a streaming client waits for a status of its own; then it gets 200 and comments with progress (law 11). */
+/** Milliseconds that a streaming client waits for the runner's status; then it gets 200 and comments with progress (law 11). */
 const START_PATIENCE_MS = 2_000;
 /** Where no start has to be shown: longer than the broker goes on trying (`TRIES_MS`), so that a refusal keeps its status. */
 const WARM_PATIENCE_MS = 3_500;

@@ -31,7 +31,7 @@ export interface Plan {
 }
 
 /** A request whose body has been read. */
-export interface RequestToPlan {
+interface RequestToPlan {
   readonly method: string;
   readonly url: URL;
   readonly headers: Headers;
@@ -80,7 +80,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
     model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
-  // Only of an answer that is stored, or that is told its id.
+  // Only an answer that is stored, or whose client gets its id, has one.
   const answerId = turn || isTranslated ? newTimeId() : '';
   return {
     path,

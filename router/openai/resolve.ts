@@ -15,7 +15,7 @@ import type { OpenaiDeps } from './deps';
 const USER_CONVERSATION = /^agstack-([0-9a-f]{24})$/;
 const RESPONSE_ID = /^resp_([0-9a-f]{24})$/;
 
-export interface RoutedRequest {
+interface RoutedRequest {
   readonly url: URL;
   readonly headers: Headers;
   /** Below `/v1/`. */

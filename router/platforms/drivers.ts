@@ -7,6 +7,7 @@ import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/d
 import type { Backend } from '../backends/backends';
 import { repositoryRoot } from '../config/root';
 import { AppError } from '../lib/errors';
+import { driversLog } from '../lib/log';
 import { schemaProblems, withDefaults } from '../lib/schema-check';
 import { importDriver, ownDrivers } from './load';
 import { sharePackages } from './shared-packages';
@@ -63,8 +64,9 @@ export class DriverRegistry implements AsyncDisposable {
     }
     const problems = await registry.ensureFor(sources.backends);
     for (const name of Object.keys(sources.options)) {
-      if (!registry.#found.has(name))
-        registry.problems[name] ??= 'DRIVER_OPTIONS names it, but there is no such driver';
+      if (!registry.#found.has(name) && registry.problems[name] === undefined) {
+        registry.#refuse(name, 'DRIVER_OPTIONS names it, but there is no such driver');
+      }
     }
     if (problems.length === 0) return registry;
     await registry[Symbol.asyncDispose]();
@@ -179,8 +181,13 @@ export class DriverRegistry implements AsyncDisposable {
       await act();
       delete this.problems[name];
     } catch (error) {
-      this.problems[name] = error instanceof Error ? error.message : String(error);
+      this.#refuse(name, error instanceof Error ? error.message : String(error));
     }
+  }
+
+  #refuse(name: string, problem: string): void {
+    if (this.problems[name] !== problem) driversLog.warn({ driver: name, problem }, 'driver.refused');
+    this.problems[name] = problem;
   }
 }
 

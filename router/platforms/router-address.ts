@@ -2,7 +2,9 @@
 import type { Driver } from '../../drivers/driver';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import { runnerNetwork } from '../backends/traits';
+import { AppError } from '../lib/errors';
 import { driversLog } from '../lib/log';
+import { ListenError } from '../web/listening';
 import type { DriverRegistry } from './drivers';
 
 const ADDRESS_MS = 10_000;
@@ -13,20 +15,29 @@ export function addressesService(deps: {
   backends: BackendRegistry;
   drivers: DriverRegistry;
   internalPort: number;
-  /** Makes the internal listener listen on this address of the host as well. */
-  listenOn: (host: string) => void;
+  /** Makes the internal listener listen on this address of the host as well. @returns whether it does now. */
+  listenOn: (host: string) => boolean;
 }) {
   const { backends, drivers, internalPort, listenOn } = deps;
   /** Names of the backends whose runners can reach the listener. */
   const reached = new Set<string>();
 
-  /** The router's base URL for runners of this backend. Rejects with the driver's error. */
+  /** The router's base URL for runners of this backend. Rejects with the driver's error, or when the router cannot listen. */
   async function urlFor(driver: Driver, backend: Backend, signal: AbortSignal): Promise<string> {
     const runner = { network: runnerNetwork(backend), options: drivers.optionsFor(backend) };
     const { url, listenHost } = await driver.routerAddress(internalPort, signal, runner);
-    listenOn(listenHost);
-    reached.add(backend.name);
+    if (listen(listenHost)) reached.add(backend.name);
     return url;
+  }
+
+  function listen(host: string): boolean {
+    try {
+      return listenOn(host);
+    } catch (cause) {
+      if (!(cause instanceof ListenError)) throw cause;
+      const message = 'The agent would not reach the router, which cannot listen for it.';
+      throw new AppError('driver_unavailable', { message, hint: cause.message, cause });
+    }
   }
 
   return {

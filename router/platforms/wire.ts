@@ -26,7 +26,7 @@ export async function wirePlatforms(
     backends: BackendRegistry;
     events: Events;
     internalPort: number;
-    listenOn: (host: string) => void;
+    listenOn: (host: string) => boolean;
     steady: () => number;
   },
   owned: AsyncDisposableStack,

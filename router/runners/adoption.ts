@@ -1,5 +1,5 @@
 /**
- * After a restart: reconciles the rows of the database with the runners that the platforms list (law 2). Adopts running
+ * After a restart, and when a runner was left behind: reconciles the rows of the database with the runners that the platforms list (law 2). Adopts running
  * runners with a grace period, stops strays, deletes rows without a runner. Starts may happen at the same time:
  * adoption skips the runners that this process already holds, and adopts a runner in the queue of its agent.
  */
@@ -11,27 +11,28 @@ import { driversLog, runnersLog } from '../lib/log';
 import type { Vault } from '../lib/vault';
 import { isDriverFailure } from '../platforms/driver-error';
 import type { DriverRegistry } from '../platforms/drivers';
-import { listRunners, stopRunner } from './cleanup';
+import { listRunners, type Settled, stopRunner } from './cleanup';
 import type { RunnersService } from './runners';
 import type { Adopted } from './slots/slot';
 import { answersToKey, notReadyBecause } from './start/readiness';
 import type { RunnerRow, RunnersStore } from './store';
 
-export interface AdoptionDeps {
+interface AdoptionDeps {
   readonly runners: RunnersService;
   readonly rows: RunnersStore;
   readonly agents: AgentsStore;
   readonly backends: BackendRegistry;
   readonly drivers: DriverRegistry;
   readonly vault: Vault;
+  readonly settled: Settled;
 }
 
 export function adoptionService(deps: AdoptionDeps) {
-  const { runners, rows, agents, drivers } = deps;
-  /** Names of the drivers whose runners are all adopted or stopped. */
-  const settled = new Set<string>();
+  const { runners, rows, agents, drivers, settled } = deps;
 
   async function adoptFrom(name: string, driver: Driver): Promise<void> {
+    // First: a runner that is left behind meanwhile needs another look.
+    settled.add(name);
     // Read before the platform is asked: a row that is written later belongs to a start that is under way.
     const known = (await rows.list()).filter((row) => row.driver === name);
     let owned: readonly Owned[];
@@ -40,6 +41,7 @@ export function adoptionService(deps: AdoptionDeps) {
     } catch (error) {
       // An unanswered question does not prove that the runners are gone. The platform's health check logs the silence
       // once.
+      settled.delete(name);
       const isSilent = isDriverFailure(error) && error.fault === 'unavailable';
       driversLog[isSilent ? 'debug' : 'warn']({ driver: name, err: error }, 'adoption.delayed');
       await Promise.all(known.map((row) => adoptUnseen(driver, row)));
@@ -52,8 +54,9 @@ export function adoptionService(deps: AdoptionDeps) {
       settleMissing(known.filter(({ id }) => !foundIds.has(id))),
     ]);
     const failed = done.find((one) => one.status === 'rejected');
-    if (failed) driversLog.warn({ driver: name, err: failed.reason }, 'adoption.delayed');
-    else settled.add(name);
+    if (!failed) return;
+    settled.delete(name);
+    driversLog.warn({ driver: name, err: failed.reason }, 'adoption.delayed');
   }
 
   /** The platform does not answer, but the router can still reach a runner that had been ready. */
@@ -147,7 +150,7 @@ export function adoptionService(deps: AdoptionDeps) {
   return {
     /**
      * Adopts from every driver that has not answered yet: all of them at boot, later those that were silent or that a
-     * new `backends.json` added. Call it repeatedly, but never twice at once; does nothing when all drivers have
+     * new `backends.json` added, or on which a runner was left behind. Call it repeatedly, but never twice at once; does nothing when all drivers have
      * answered.
      */
     async run(): Promise<void> {

@@ -19,6 +19,15 @@ const STRAY_GRACE_MS = 10_000;
 interface CleanupDeps {
   readonly runners: RunnersStore;
   readonly drivers: DriverRegistry;
+  readonly settled: Settled;
+}
+
+/** Names of the drivers that host no runner beside those that this process holds. Adoption asks the others. */
+export type Settled = Set<string>;
+
+/** A runner of this driver could not be stopped: adoption looks for it when the platform answers. */
+export function runnerLeft({ drivers, settled }: Pick<CleanupDeps, 'drivers' | 'settled'>, driver: Driver): void {
+  for (const name of drivers.names()) if (drivers.find(name) === driver) settled.delete(name);
 }
 
 /**
@@ -36,7 +45,7 @@ export function stopRunner(driver: Driver, handle: Handle, graceMs = STRAY_GRACE
 
 /**
  * Reads the last lines of a failed start, then removes its runner and row. Never throws: when the platform does not
- * answer, the row stays, and the next start or boot finds the runner by its label (law 2).
+ * answer, the row stays, and the next start or adoption finds the runner by its label (law 2).
  * @returns the runner's last output.
  */
 export async function cleanUp(
@@ -54,6 +63,7 @@ export async function cleanUp(
     }
     await deps.runners.delete(runnerId);
   } catch (cause) {
+    runnerLeft(deps, driver);
     runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
   }
   return tail;

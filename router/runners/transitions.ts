@@ -7,7 +7,7 @@ import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
 import type { MetricsService } from '../metrics/metrics';
 import type { CapacityService } from './capacity';
-import { stopRunner } from './cleanup';
+import { runnerLeft, stopRunner } from './cleanup';
 import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './health/failure';
 import { runnerReach } from './health/reach';
 import { logTail } from './output';
@@ -161,6 +161,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     const isCleanedUp = await stopRunner(runner.driver, runner.handle, 0).then(
       () => true,
       (cause: unknown) => {
+        runnerLeft(deps, runner.driver);
         runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
         return false;
       },
@@ -173,7 +174,7 @@ export function runnerTransitions(deps: TransitionDeps) {
 
   /**
    * Clears the slot first: the next start deletes a row that cannot be deleted now.
-   * @param isGone otherwise the row stays, and the next start stops the runner before it uses its home.
+   * @param isGone otherwise the row stays, and adoption or the next start stops the runner.
    */
   async function forget(slot: RunnerSlot, runner: LiveRunner, show: () => void, isGone = true): Promise<void> {
     slot.runner = undefined;
@@ -182,7 +183,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     if (isGone) await deps.runners.delete(runner.id);
   }
 
-  /** What made the last start fail is gone: the next one does not wait. */
+  /** The cause of the last failure is mended: the next start does not wait. */
   function forgetFailure(slot: RunnerSlot): void {
     slot.failure = undefined;
     if (slot.state === 'failed') change(slot, 'stopped', STOPPED);

@@ -17,6 +17,7 @@ import type { HostPaths } from '../platforms/host-paths';
 import type { ImagesService } from '../platforms/images';
 import type { AddressesService } from '../platforms/router-address';
 import { adoptionService } from './adoption';
+import type { Settled } from './cleanup';
 import { loadsService } from './loads';
 import { sweep } from './reaper';
 import { runnersService } from './runners';
@@ -44,6 +45,7 @@ export function wireRunners(uses: {
 }) {
   const { config, stores, installationId, host, backends, drivers, platforms, images, addresses } = uses;
   const { credentials, idle, own, vault, events, metrics, now, steady, userLimits } = uses;
+  const settled: Settled = new Set();
   const runners = runnersService({
     installationId,
     homesRoot: config.homesRoot,
@@ -63,12 +65,21 @@ export function wireRunners(uses: {
     vault,
     events,
     metrics,
+    settled,
     now,
     steady,
   });
   // A running runner keeps its environment: changed values need a new runner.
   credentials.onChange(runners.valuesChanged);
-  const adoption = adoptionService({ runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault });
+  const adoption = adoptionService({
+    runners,
+    rows: stores.runners,
+    agents: stores.agents,
+    backends,
+    drivers,
+    vault,
+    settled,
+  });
   return {
     runners,
     loads: loadsService({ runners, now }),

@@ -1,10 +1,18 @@
 /** The internal listener: one port, on loopback and on the host's addresses at which the drivers' runners reach it. */
 import type { AnyElysia as App } from 'elysia';
+import { processLog } from '../lib/log';
+import { listenAt } from './listening';
 
 export interface InternalListener {
-  /** Listens on one more address of this host: at once, or when `open` is called. Idempotent. */
-  listenOn(host: string): void;
-  /** Begins to serve. @param make creates an app for one address. */
+  /**
+   * Listens on one more address of this host: at once, or when `open` is called. Idempotent. Throws a `ListenError`.
+   * @returns whether it listens there now.
+   */
+  listenOn(host: string): boolean;
+  /**
+   * Begins to serve. Throws a `ListenError` for the listener's own address; the log names others at which it cannot listen.
+   * @param make creates an app for one address.
+   */
   open(make: () => App): void;
   /** Accepts no new connections; open ones end by themselves. */
   close(): void;
@@ -12,22 +20,34 @@ export interface InternalListener {
 
 /** @param internal.host set by the operator: then it listens only there. */
 export function createInternalListener(internal: { readonly host?: string; readonly port: number }): InternalListener {
-  const listening = new Map<string, App | undefined>([[internal.host ?? '127.0.0.1', undefined]]);
+  const own = internal.host ?? '127.0.0.1';
+  const listening = new Map<string, App | undefined>([[own, undefined]]);
   let make: (() => App) | undefined;
 
   function serve(host: string): void {
-    if (make && !listening.get(host)) listening.set(host, make().listen({ hostname: host, port: internal.port }));
+    if (!make || listening.get(host)) return;
+    const settings = { host: host === own ? 'ROUTER_BIND_HOST' : 'listenHost in DRIVER_OPTIONS', port: 'ROUTER_PORT' };
+    listening.set(host, listenAt(make(), { hostname: host, port: internal.port, settings }));
   }
 
   return {
     listenOn(host) {
-      if (internal.host !== undefined) return;
+      if (internal.host !== undefined) return make !== undefined;
       if (!listening.has(host)) listening.set(host, undefined);
       serve(host);
+      return listening.get(host) !== undefined;
     },
     open(app) {
       make = app;
-      for (const host of listening.keys()) serve(host);
+      serve(own);
+      for (const host of listening.keys()) {
+        try {
+          serve(host);
+        } catch (error) {
+          // The address of one driver must not keep the others' agents from being served.
+          processLog.warn({ host, err: error }, 'listener.refused');
+        }
+      }
     },
     close() {
       for (const app of listening.values()) void app?.stop();

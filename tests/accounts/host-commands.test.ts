@@ -12,9 +12,14 @@ setDefaultTimeout(60_000);
 const { alice, bob } = PEOPLE;
 
 /** What the command says, and whether it succeeded. */
-async function admin(dataRoot: string, ...command: string[]) {
+const admin = (dataRoot: string, ...command: string[]) => adminWith({}, dataRoot, ...command);
+
+async function adminWith(more: Record<string, string>, dataRoot: string, ...command: string[]) {
   const child = Bun.spawn([process.execPath, join(repositoryRoot, 'scripts/admin.ts'), ...command], {
-    env: { ...SETTINGS, STACK_DATA_ROOT: dataRoot, BACKENDS_CONFIG_PATH: join(dataRoot, 'backends.json'), PATH: '' },
+    env: {
+      ...{ ...SETTINGS, STACK_DATA_ROOT: dataRoot, BACKENDS_CONFIG_PATH: join(dataRoot, 'backends.json'), PATH: '' },
+      ...more,
+    },
     stdout: 'pipe',
     stderr: 'pipe',
   });
@@ -33,6 +38,24 @@ test('where there is no data, it says so and begins none', async () => {
     expect([said, isDone]).toEqual([expect.stringContaining('There is no database'), false]);
   }
   expect(existsSync(dataRoot)).toBe(false);
+});
+
+test('a password that would let nobody in is not made, and of a disabled account it is said', async () => {
+  const router = await startRouter();
+  const { id } = await router.person(alice);
+  await router.context.removal.disable(id);
+  await router.stop();
+  const oidc = { OIDC_ISSUER: 'https://login.example.org', OIDC_CLIENT_ID: 'agent-stack', ALLOW_SIGNUP: 'false' };
+  const only = { ...oidc, PASSWORD_SIGN_IN: 'false' };
+  expect(await adminWith(only, router.dataRoot, 'reset-password', alice.email)).toEqual({
+    said: expect.stringContaining('PASSWORD_SIGN_IN is false.\nNothing was changed'),
+    isDone: false,
+  });
+  expect(await adminWith(only, router.dataRoot, 'reset-password')).toMatchObject({ isDone: true });
+  expect(await admin(router.dataRoot, 'reset-password', alice.email)).toEqual({
+    said: expect.stringContaining('The account is disabled'),
+    isDone: true,
+  });
 });
 
 test('resets the password of the administrator, or of anybody, and ends their sessions', async () => {

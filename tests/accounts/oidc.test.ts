@@ -503,6 +503,31 @@ test('a provider that does not answer is said on a page, and the router starts a
   }
 });
 
+test('an answer that is not that of the provider in the settings sends people to the administrator, not to another try', async () => {
+  const answers = {
+    another: (issuer: string) => Response.json({ issuer: `${issuer}/other`, jwks_uri: issuer }),
+    none: () => new Response('There is no such page', { status: 404 }),
+    page: () => new Response('<html>Sign in</html>', { headers: { 'content-type': 'text/html' } }),
+    broken: () => new Response('Out of order', { status: 503 }),
+  };
+  const told: unknown[] = [];
+  for (const answer of Object.values(answers)) {
+    await using provider = Bun.serve({
+      ...{ port: 0, hostname: '127.0.0.1' },
+      fetch: ({ url }) => answer(new URL(url).origin),
+    });
+    const env = { OIDC_ISSUER: `http://127.0.0.1:${provider.port}`, OIDC_CLIENT_ID: 'agent-stack' };
+    await using router = await startRouter({ env });
+    told.push(await refusalOf(await router.request('/sign-in/oidc', { headers: html })));
+  }
+  const wrong = [502, 'The sign-in service is not set up right. Ask the administrator.'];
+  const later = [
+    502,
+    'The sign-in service does not answer right now. Try again in a moment, or ask the administrator.',
+  ];
+  expect(told).toEqual([wrong, wrong, wrong, later]);
+});
+
 test('a provider that hangs keeps nobody from signing in with a password, and only so many wait for it', async () => {
   const asked = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<void>();

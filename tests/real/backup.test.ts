@@ -1,7 +1,7 @@
 /** Backups of a router that runs, as its commands make and restore them. */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRouterProcess } from '../support/process';
@@ -93,6 +93,27 @@ test('a folder that is no backup, and a damaged one, are refused before anything
   expect(existsSync(target)).toBe(false);
   expect((await command('restore', target)).errors).toContain('Usage');
   expect((await command('backup', target)).errors).toContain('There is no database');
+});
+
+test('of a backup with a damaged part nothing is restored, and another can be', async () => {
+  await using router = await startRouterProcess();
+  await mkdir(join(router.dataRoot, 'homes/an-agent'), { recursive: true });
+  await writeFile(join(router.dataRoot, 'homes/an-agent/notes.txt'), 'kept '.repeat(100_000));
+  const made = await command('backup', router.dataRoot);
+  const whole = made.out.split('\n')[0] ?? '';
+  const cut = join(folder, 'cut');
+  await cp(whole, cut, { recursive: true });
+  await truncate(join(cut, 'homes.tar'), 100_000);
+  const target = join(folder, 'after-a-cut');
+  await mkdir(join(target, 'homes'), { recursive: true });
+  const refused = await command('restore', target, cut);
+  expect(refused).toMatchObject({ code: 1, out: '' });
+  expect(refused.errors).toStartWith('Nothing was restored: ');
+  expect(refused.errors).toContain('restore another one');
+  expect(readdirSync(join(target, 'homes'))).toEqual([]);
+  expect(existsSync(join(target, 'router.db'))).toBe(false);
+  expect(await command('restore', target, whole)).toMatchObject({ code: 0, errors: '' });
+  expect(readdirSync(join(target, 'homes/an-agent'))).toEqual(['notes.txt']);
 });
 
 test('the router makes backups by itself, removes the oldest, and says on /healthz why one could not be made', async () => {

@@ -1,11 +1,14 @@
 /** A disk that is full or read-only, and a damaged database: each is said in words, and nothing that was accepted is lost. */
 import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
+import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { $ } from 'bun';
+import { makeBackup, restoreBackup } from '../../router/backup/backup';
+import { openDatabase } from '../../router/database/database';
 import { startRouterProcess } from '../support/process';
 import { until } from '../support/router';
 import { newestAnswer, sendMessage, startConversation, watchAnswer } from './chat';
@@ -100,6 +103,26 @@ if (!canMount && process.env.CI !== 'true') {
       await until(async () => (await newestAnswer(alice, earlier)).text === 'and on', 'it is answered');
       expect(router.pid).toBe(pid);
       await alice.request('/api/runners/demo', { method: 'DELETE' });
+    });
+
+    test('a backup for which there is no room, and a restore, say so and leave nothing behind', async () => {
+      await using folder = await tempFolder();
+      const at = (root: string) => ({
+        ...{ databasePath: join(root, 'router.db'), homesRoot: join(root, 'homes') },
+        attachmentsRoot: join(root, 'attachments'),
+      });
+      const places = at(folder.path);
+      openDatabase(places.databasePath).close();
+      await mkdir(places.homesRoot);
+      await writeFile(join(places.homesRoot, 'large'), randomBytes(30_000_000));
+      const [here, there] = [join(folder.path, 'backups'), join(disk, 'backups')];
+      await expect(makeBackup(places, there)).rejects.toThrow(`There is no room for a backup in ${there}.`);
+      expect(await readdir(there)).toEqual([]);
+      const target = at(join(disk, 'restored'));
+      const restored = restoreBackup(await makeBackup(places, here), target);
+      await expect(restored).rejects.toThrow('Nothing was restored, because there is no room for it in');
+      expect(existsSync(target.databasePath)).toBe(false);
+      expect(await readdir(target.homesRoot)).toEqual([]);
     });
 
     test('a router that ends on a full disk has what was accepted when it starts again with room', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { list, start, stop, switchable, theRunner } from '../support/runners';
+import { list, start, statusOf, stop, switchable, theRunner } from '../support/runners';
 
 const brief = { timeouts: { ready_seconds: 0.2 } };
 
@@ -46,6 +46,38 @@ test('law 2: a runner that a failed start could not remove is removed by the nex
   expect((await start(alice)).status).toBe(200);
   expect(theRunner(router).spec.id).not.toBe(left);
   expect(await router.context.stores.runners.list()).toMatchObject([{ id: theRunner(router).spec.id }]);
+});
+
+test('law 2: a runner that a failed start could not remove is removed when its platform answers, without another start', async () => {
+  const script = switchable('left-alone', { ready: false });
+  await using router = await startRouter({ backends: [memoryBackend('echo', brief, script.name)] });
+  const { platform } = router;
+  const alice = await router.person(PEOPLE.alice);
+  const failing = start(alice);
+  await until(() => script.probes > 0, 'the runner is there');
+  platform.available = false;
+  expect((await failing).status).toBe(504);
+  expect(platform.runners.size).toBe(1);
+  platform.available = true;
+  await router.context.adopt();
+  expect(await router.context.stores.runners.list()).toEqual([]);
+  expect(platform.runners.size).toBe(0);
+  expect(platform.calls('start')).toBe(1);
+});
+
+test('law 5: a crashed runner that could not be removed is removed when its platform answers', async () => {
+  await using router = await startRouter();
+  const { platform } = router;
+  const alice = await router.person(PEOPLE.alice);
+  await start(alice);
+  const heal = platform.fail('stop', 'unavailable');
+  platform.crash(theRunner(router).spec.id, { exitCode: 1 });
+  await until(async () => (await statusOf(router, alice)).state === 'failed', 'the crash is known');
+  expect(platform.runners.size).toBe(1);
+  heal();
+  await router.context.adopt();
+  expect(await router.context.stores.runners.list()).toEqual([]);
+  expect(platform.runners.size).toBe(0);
 });
 
 test('law 6: a runner is named by ids, and carries the labels that prove it ours', async () => {

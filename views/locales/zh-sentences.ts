@@ -108,6 +108,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   // The OpenID Connect provider
   'The sign-in service does not answer right now. Try again in a moment, or ask the administrator.':
     '登录服务目前没有响应。请稍后再试，或联系管理员。',
+  'The sign-in service is not set up right. Ask the administrator.': '登录服务的配置有误，请联系管理员。',
   'The sign-in service did not confirm an e-mail address of yours. Ask the administrator.':
     '登录服务没有确认你的电子邮箱，请联系管理员。',
   'The sign-in service could not finish the sign-in. Begin again, or ask the administrator.':

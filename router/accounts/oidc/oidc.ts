@@ -56,8 +56,13 @@ export function oidcService(deps: {
       });
     }
     return known.provider.catch((error: unknown) => {
-      accountsLog.error({ issuer: settings.issuer, err: error }, 'oidc.unreachable');
-      throw unreachable(error);
+      const { issuer } = settings;
+      if (isUnreachable(error)) {
+        accountsLog.error({ issuer, err: error }, 'oidc.unreachable');
+        throw unreachable(error);
+      }
+      accountsLog.error({ issuer, err: error, hint: ISSUER_HINT }, 'oidc.misconfigured');
+      throw misconfigured(error);
     });
   }
 
@@ -170,6 +175,18 @@ function unreachable(cause: unknown): AppError {
   });
 }
 
+const ISSUER_HINT =
+  'OIDC_ISSUER with /.well-known/openid-configuration behind it must be the address of a JSON document, in which "issuer" is OIDC_ISSUER to the letter.';
+const CLIENT_HINT = 'The provider does not know this OIDC_CLIENT_ID with this OIDC_CLIENT_SECRET.';
+
+/** Something answers, and not as the provider of the settings would: waiting does not help. */
+function misconfigured(cause: unknown): AppError {
+  return new AppError('upstream_unreachable', {
+    message: 'The sign-in service is not set up right. Ask the administrator.',
+    cause,
+  });
+}
+
 /** What the provider, or a check of its answer, refused. Details are in the log only. */
 function refusal(library: Library, error: unknown): AppError {
   if (error instanceof AppError) return error;
@@ -181,18 +198,21 @@ function refusal(library: Library, error: unknown): AppError {
       cause: error,
     });
   }
-  accountsLog.error({ err: error }, 'oidc.failed');
+  const isClient = error instanceof library.ResponseBodyError && error.error === 'invalid_client';
+  accountsLog.error({ err: error, ...(isClient && { hint: CLIENT_HINT }) }, 'oidc.failed');
+  if (isClient) return misconfigured(error);
   // A code that was used already, as after a reload, or that is too old.
   if (error instanceof library.ResponseBodyError && error.error === 'invalid_grant') return expiredFlow(error);
   return isUnreachable(error) ? unreachable(error) : new AppError('forbidden', { message: NOT_DONE, cause: error });
 }
 
-/** The library wraps what its `fetch` throws. */
+/** The library wraps what its `fetch` throws, and has an answer that it did not expect as a cause. */
 function isUnreachable(error: unknown): boolean {
-  for (let one = error; one instanceof Error; one = one.cause) {
+  let one = error;
+  for (; one instanceof Error; one = one.cause) {
     if (one instanceof UnreachableError || one.name === 'TimeoutError') return true;
   }
-  return false;
+  return one instanceof Response && one.status >= 500;
 }
 
 const NOT_DONE = 'The sign-in service could not finish the sign-in. Begin again, or ask the administrator.';

@@ -15,15 +15,15 @@ import type { Shelf } from '../store/shelves';
 const ENTRIES_MAX = 2 ** 32;
 /** Entries that one statement looks at: few where the words were in several of the newer ones, else four times as many each time. */
 const SPAN = { least: 50, most: 16_000, growth: 4 } as const;
-/** Milliseconds of one step of indexing. */
-const STEP_MS = 8;
+/** Milliseconds of one step of indexing, in which nothing else is done. */
+const STEP_MS = 3;
 /**
  * Pages of the index that are merged with each step. The index does not merge by itself (migration 0029): it would do it
  * for 50 ms at once.
  */
-const MERGED_PAGES = 64;
+const MERGED_PAGES = 32;
 
-/** Behind a conversation, in the order in which they are indexed: by user, and last changed last. */
+/** A place in the order in which conversations are indexed: by user, the last changed one last. */
 export interface IndexPlace {
   readonly userId: string;
   readonly updatedAtMs: number;
@@ -39,7 +39,7 @@ export interface Found {
   readonly shelf: Shelf;
   readonly messageId: string | null;
   readonly role: 'user' | 'assistant' | 'notice' | null;
-  /** Of the message, or when the conversation last changed. */
+  /** When the message was written, or the conversation last changed. */
   readonly atMs: number;
   /** The beginning of the message; empty for a title. */
   readonly content: string;

@@ -13,7 +13,7 @@ import { onClock, TimedOut } from '../../lib/time';
 import type { Vault } from '../../lib/vault';
 import type { PlatformsService } from '../../platforms/health';
 import type { ImagesService } from '../../platforms/images';
-import { cleanUp, clearEarlier, stopRunner } from '../cleanup';
+import { cleanUp, clearEarlier, runnerLeft, type Settled, stopRunner } from '../cleanup';
 import { startError } from '../health/failure';
 import type { LiveRunner, Progress, RunnerSlot } from '../slots/slot';
 import type { RunnersStore } from '../store';
@@ -33,6 +33,7 @@ export interface StartDeps extends SpecDeps {
   readonly credentials: CredentialsService;
   readonly own: OwnService;
   readonly vault: Vault;
+  readonly settled: Settled;
   /** Milliseconds since the epoch, for dates. */
   readonly now: () => number;
 }
@@ -133,7 +134,9 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
   const late = `${backend.displayName} took too long to start: the platform was not done`;
   const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
     const progress = ({ message }: StartProgress) => report({ stage: 'starting', percent: 50, message });
-    const runner = await driver.start(spec, { signal: clock, progress });
+    // An aborted start may leave a runner after the clean-up has looked for it.
+    const left = () => clock.aborted && runnerLeft(deps, driver);
+    const runner = await driver.start(spec, { signal: clock, progress }).finally(left);
     if (!clock.aborted) return runner;
     // The start was aborted, and the next start may already use the home.
     await stopRunner(driver, runner.handle, 0);

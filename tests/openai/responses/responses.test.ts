@@ -18,7 +18,7 @@ beforeAll(async () => {
     ],
   });
   const alice = await router.person(PEOPLE.alice);
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
+  client = await alice.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 

@@ -1,6 +1,6 @@
 /** Stored answers: `store`, `previous_response_id`, and the conversations that they create, at both endpoints. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import OpenAI, { ConflictError, NotFoundError } from 'openai';
+import { ConflictError, NotFoundError, type OpenAI } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
 import { chunk, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
 
@@ -20,8 +20,8 @@ beforeAll(async () => {
   });
   alice = await router.person(PEOPLE.alice);
   mallory = await router.person(PEOPLE.mallory);
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
-  stranger = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await mallory.createKey(), maxRetries: 0 });
+  client = await alice.openai();
+  stranger = await mallory.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 beforeEach(() => {
