@@ -114,7 +114,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const app = new Elysia({ serve: serveOptions(config) });
   const parts = partsOf(context, (request) => config.publicUrl ?? clients.origin(request, app.server));
   const { shell, startPage } = parts;
-  // Where the sidebar cannot be read either, the error is said without it.
+  // If the sidebar cannot be read either, the error page has none.
   const shellOfSender = async (request: Request) => {
     const who = knownSender(request);
     return who?.session && shell(who).catch(() => undefined);
@@ -141,7 +141,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(agentApiRoutes(parts, session))
       .use(conversationsRoutes(parts, session))
       .use(schedulesApiRoutes(parts, session))
-      // Of the routes behind it, which are pages and their parts.
+      // Compresses the answers of the routes below, which are pages and their parts.
       .use(compression)
       .use(await assets())
       .use(referenceRoutes({ routes: () => app.routes, cookieName: config.session.cookieName }))
@@ -182,7 +182,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
 /** Runners: the broker and callbacks. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
   const { config } = context;
-  // Runners reach the host under names that only their platform knows; their key is what they prove.
+  // No check of `Host`: runners reach the host under names that only their platform knows, and prove their key.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))

@@ -58,7 +58,7 @@ import { wireWeb } from './web/wire';
 const LAST_USES_MS = 10_000;
 /** Milliseconds after which at the latest the streams of an expired key end (law 20). */
 const KEYS_EXPIRE_MS = 1_000;
-/** Milliseconds between two searches for what is no longer kept: answers, single calls, homes of deleted agents. */
+/** Milliseconds between two searches for expired data: answers, single calls, homes of deleted agents. */
 const EXPIRED_MS = 60_000;
 /** Milliseconds between two looks whether a checkpoint of the database is due: at most 8 MB are written meanwhile. */
 const CHECKPOINT_MS = 1_000;
@@ -71,7 +71,7 @@ const SCHEDULES_MS = 2_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
-export interface ContextOptions {
+interface ContextOptions {
   readonly config: Config;
   readonly secrets: Secrets;
   /** The port of the internal listener, and how to make it listen on one more address. */

@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       stopped.resolve(signal);
-      // A second one ends the wait for what is under way.
+      // A second signal ends the wait for the work under way.
       process.once(signal, () => hurry.abort());
     });
   }

@@ -82,7 +82,7 @@ function apart(fileOf: (name: string) => string, found: Map<string, string>): Bu
       void onResolve({ filter: /^[a-z][a-z-]*$/ }, ({ path: name, kind, importer }) => {
         if (kind !== 'dynamic-import') return undefined;
         const entry = Bun.resolveSync(name, dirname(importer));
-        // Of two versions of a package, the second stays where it is imported.
+        // If a package has two versions, only the first is collected; the second stays where it is imported.
         if ((found.get(name) ?? entry) !== entry) return undefined;
         found.set(name, entry);
         return { path: fileOf(name), external: true };

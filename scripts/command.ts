@@ -9,7 +9,7 @@ import { storageFault } from '../router/lib/storage-faults';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** What stands before the name of a command: the executable has them itself. */
+/** The words before the name of a command. The executable has the commands itself. */
 export const PROGRAM = Bun.main.startsWith('/$bunfs/') ? 'agent-stack' : 'bun run';
 
 /** Thrown where there is no data, so that a command does not begin an installation in a wrong place. */

@@ -11,12 +11,12 @@ import { SignUpPage } from '../views/accounts/sign-up-page';
 import { ErrorPage } from '../views/error';
 import { renderPage } from '../views/render';
 import { SettingsPage } from '../views/settings/page';
-import { adminPages } from './gallery-admin';
-import { agentPages } from './gallery-agents';
-import { chat, chatPages } from './gallery-chat';
-import { live, post } from './gallery-live';
-import { referencePages } from './gallery-reference';
-import { usagePages } from './gallery-usage';
+import { adminPages } from './gallery/admin';
+import { agentPages } from './gallery/agents';
+import { chat, chatPages } from './gallery/chat';
+import { live, post } from './gallery/live';
+import { referencePages } from './gallery/reference';
+import { usagePages } from './gallery/usage';
 
 const root = join(import.meta.dir, '..');
 const csp =

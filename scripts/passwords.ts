@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { PASSWORD_LENGTH_MIN } from '../router/accounts/passwords/passwords';
 
-/** Of the package's list, the most common first. The longer the list, the more passwords that nobody guesses it refuses. */
+/** Passwords taken from the package's list, the most common first. A longer list refuses more passwords that nobody guesses. */
 const RANKS_MAX = 10_000;
 
 const root = join(import.meta.dir, '..');

@@ -7,7 +7,7 @@ import { addBreaks, addDirections, addTasks } from './markdown-rules';
 import { type Growing, type Html, type MarkdownLabels, noHtml } from './markup';
 import { addMath, addMathBlocks } from './math';
 
-export interface RenderEnv extends Env {
+interface RenderEnv extends Env {
   readonly labels: MarkdownLabels | undefined;
   readonly isTail?: boolean;
   /** Makes the ids of footnotes unique on a page. */
@@ -179,7 +179,7 @@ function createMarkdown(): MarkdownIt {
   return md;
 }
 
-/** What stands for a picture elsewhere: its words and the host that one goes to, or its address in short. */
+/** The label in place of a picture on another site: its text and the host that the link leads to, or its short address. */
 function elsewhere(words: string, source: string): string {
   const { host = '', pathname = '' } = URL.parse(source) ?? {};
   if (host === '') return words || source;

@@ -12,7 +12,7 @@ export interface Growing {
   /** How much of the text later text cannot change any more: `settledLength`. */
   readonly settled: number;
   readonly html: Html;
-  /** The whole text is shown as it is. */
+  /** The whole text is shown as plain text. */
   readonly isPlain?: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface MarkdownLabels {
   copyCode: string;
 }
 
-/** A text as it is, where rendering it takes too long or makes too much. At most six times as long. */
+/** A plain text, if rendering it takes too long or makes too much markup. At most six times as long as the text. */
 export function renderPlain(text: string): Html {
   return (text === '' ? '' : `<p class="plain">${Bun.escapeHTML(text)}</p>`) as Html;
 }

@@ -4,11 +4,11 @@
  */
 import type { MarkdownIt, StateBlock, StateInline } from 'markdown-it';
 
-/** In UTF-16 units. A longer formula is shown as it is written. Such a one takes up to 20 ms. */
+/** In UTF-16 units. A formula of this length takes up to 20 ms; a longer one is shown as its source. */
 const FORMULA_LENGTH_MAX = 2_000;
 /** Expansions of macros in one formula: TeX's own abbreviations take a few each. */
 const EXPANSIONS_MAX = 500;
-/** Of spaces and rules: in em, and as a share of what is around them. */
+/** The largest spaces and rules: in em, and as a percentage of the surrounding element. */
 const SIZE_MAX: [number, number] = [20, 50];
 /** Definitions would multiply a formula's length. */
 const DEFINES = /\\(?:[gex]?def|g?let|futurelet|(?:re)?newcommand|providecommand|edef)\b/;
@@ -56,7 +56,7 @@ function mathml(tex: string, displayMode: boolean): string | undefined {
   return made || undefined;
 }
 
-/** Returns nothing for what is no TeX, or nests deeper than the stack allows. */
+/** Returns '' for a text that is no TeX, or that nests deeper than the stack allows. */
 function render(tex: string, displayMode: boolean): string {
   try {
     return temml()

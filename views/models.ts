@@ -25,16 +25,16 @@ export interface RunnerView {
 
 /**
  * Why an agent cannot start: its platform does not answer. `platform` is what people call it, where it has a name.
- * `message` and `hint` are for whoever can do something about it, and absent for everybody else.
+ * `message` and `hint` are for people who can mend it, and absent for everybody else.
  */
-export interface UnavailableView {
+interface UnavailableView {
   platform?: string;
   message?: string;
   hint?: string;
 }
 
-/** The image that an agent starts from, while it is not there. `message` and `hint` as above. */
-export interface ImageView {
+/** The image that an agent starts from, while it is missing. `message` and `hint` as above. */
+interface ImageView {
   state: 'pulling' | 'failed';
   message?: string;
   hint?: string;
@@ -68,7 +68,7 @@ export interface OptionsView {
 /** Conversations of all agents on one shelf, last changed first. */
 export interface ConversationList {
   shelf: Shelf;
-  /** Those above the first page of the list. */
+  /** Pinned conversations, above the first page of the list. */
   pinned: readonly ConversationLink[];
   links: readonly ConversationLink[];
   /** Where those before them are, if there are any. */
@@ -104,7 +104,7 @@ export interface AttachmentView {
   name: string;
   bytes: number;
   isPicture: boolean;
-  /** Of a picture elsewhere: its address is its name, and this is the host in it. */
+  /** The host of a picture on another site, whose address is its name. */
   host?: string;
   width?: number;
   height?: number;
@@ -136,7 +136,7 @@ export interface MessageView {
   text: string;
   /** The text of an answer that has ended; empty where the page has it. */
   html?: Html;
-  /** The text of one that is being written. */
+  /** The text of an answer that is being written. */
   growing?: Growing;
   /** Where the whole text is, when `text` is only its beginning. */
   wholeHref?: string;
@@ -145,11 +145,11 @@ export interface MessageView {
   agentName: string;
   /** The steps before the text. Absent in an update for a page that shows them. */
   steps?: readonly StepView[];
-  /** Of a user's message. */
+  /** Files of a user's message. */
   files?: readonly AttachmentView[];
   /** Its calls of the client's tools. */
   calls?: readonly StepView[];
-  /** Of an answer that is done. */
+  /** Facts of an answer that is done. */
   facts?: FactsView;
   /** While the runner starts: a progress bar in the answer's place. No percent means unknown. */
   progress?: { percent?: number; message: string };
@@ -157,7 +157,7 @@ export interface MessageView {
   /** Missing credentials that the message offers a form for. */
   missing?: MissingView;
   interrupted: boolean;
-  /** It is the newest, and did not end well. */
+  /** Whether it is the newest message and did not end well. */
   retryable: boolean;
   variants?: VariantsView;
 }

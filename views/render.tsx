@@ -5,7 +5,7 @@ import { renderToString } from 'preact-render-to-string';
 import { type Locale, locales, type Text } from './locales';
 
 /** Gives the public URL of an asset by its plain name, e.g. `app.js`. */
-export type Assets = (name: string) => string;
+type Assets = (name: string) => string;
 
 interface ViewContext {
   locale: Locale;

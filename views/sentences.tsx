@@ -5,7 +5,7 @@ import { useLocale } from './render';
 
 /** The values of an English sentence in their order, and the words of a language around them. */
 interface Pattern {
-  /** What stands between the values. */
+  /** The words between the values. */
   readonly parts: readonly string[];
   readonly translation: string;
 }

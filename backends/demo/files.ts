@@ -1,7 +1,7 @@
 /** Says what came with a message: the router tells each file after a line with its name, type and size. */
 import type { Content } from '../shared/openai';
 
-export interface GotFile {
+interface GotFile {
   readonly name: string;
   readonly type: string;
   readonly bytes: number;

@@ -56,7 +56,7 @@ export function createImages(docker: Engine, authFile: string) {
 
   return async (image: string, { signal, progress, isAnew = false }: PrepareContext): Promise<void> => {
     const build = buildCommand(image);
-    // What is built here cannot be fetched anew.
+    // An image that was built on this machine cannot be fetched.
     if ((!isAnew || build !== undefined) && (await isPresent(docker, image, signal))) return;
     refuseAborted(signal);
     // Never fetched: anybody could register that name on a public registry, and their image would run here.

@@ -214,7 +214,7 @@ export async function removeContainer({ docker, known }: DriverParts, id: string
         await find(signal, async (abortSignal) => (await container()).wait({ condition: 'removed', abortSignal }));
         break;
       }
-      // Between the end of a container and its start by a restart policy, the engine cannot kill what it says is running.
+      // Between the end of a container and its start by a restart policy, the engine reports it as running but cannot kill it.
       if (triesLeft === 0 || !/is not running/.test(String(error))) throw error;
       await delay(REMOVE_GAP_MS, undefined, { signal });
     }

@@ -10,7 +10,7 @@ import type { SessionsService } from './sessions/sessions';
 import { makeUser } from './users/new-user';
 import type { User, UserName, UsersStore } from './users/store';
 
-export interface SignUp {
+interface SignUp {
   readonly email: string;
   readonly password: string;
   readonly name?: string;
@@ -26,12 +26,12 @@ const ONLY_ADMIN = 'The e-mail address or the password is wrong. Only the admini
 
 export type AccountsService = ReturnType<typeof accountsService>;
 
-export interface AccountsDeps {
+interface AccountsDeps {
   readonly users: UsersStore;
   readonly passwords: PasswordsService;
   readonly sessions: SessionsService;
   readonly signup: { readonly open: boolean; readonly inviteCode?: string };
-  /** Called when what is stored of a user has changed. */
+  /** Called when a user's row has changed. */
   readonly changed: (userId: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -93,7 +93,7 @@ export function accountsService(deps: AccountsDeps) {
       const isRight = await passwords.matches(password, user?.passwordHash);
       const isAllowed = passwords.isOpen || user?.role === 'admin';
       if (!user || !isRight || !isAllowed) {
-        // The same for everybody, so that it does not tell who the administrator is.
+        // The error is the same for everybody, so that it does not tell who the administrator is.
         throw new AppError('wrong_credentials', passwords.isOpen ? {} : { message: ONLY_ADMIN });
       }
       if (user.disabledAtMs !== null) {

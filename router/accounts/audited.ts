@@ -3,7 +3,7 @@ import type { AuditAction, AuditService } from '../audit/audit';
 import type { Clients } from '../web/clients';
 import type { Who } from './identify';
 
-export interface AuditedDeps {
+interface AuditedDeps {
   readonly audit: Pick<AuditService, 'record'>;
   readonly clients: Pick<Clients, 'address'>;
   readonly nameOf: (id: string) => Promise<string | undefined>;
@@ -18,7 +18,7 @@ export interface Handled {
   readonly body: unknown;
 }
 
-/** Members of a path or a body that name what is changed, the most telling first. */
+/** Members of a path or a body that name the changed object, the most specific one first. */
 const TARGETS = ['id', 'subject', '*', 'backend', 'model', 'email', 'scope', 'group', 'name'];
 /** Members of a body whose values are no secrets. Of others only the name is recorded. */
 const SHOWN = new Set([

@@ -7,7 +7,7 @@ import type { UsersStore } from './users/store';
 /** Random bytes of a password: 24 characters. */
 const PASSWORD_BYTES = 18;
 
-/** Thrown with a sentence for whoever typed the command. */
+/** Thrown with a sentence for the person who typed the command. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }

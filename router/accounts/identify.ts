@@ -30,7 +30,7 @@ export interface Caller {
 /** The user of pages and of `/api`, with their language. */
 export type Who = Caller & Reader;
 
-export interface SessionDeps {
+interface SessionDeps {
   readonly sessions: SessionsService;
   readonly keys: KeysService;
   readonly clients: Clients;

@@ -21,7 +21,7 @@ interface Removal {
   delete(userId: string): Promise<void>;
 }
 
-export interface OwnRoutesDeps {
+interface OwnRoutesDeps {
   readonly accounts: AccountsService;
   readonly attempts: AttemptLimits;
   readonly clients: Clients;

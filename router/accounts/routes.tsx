@@ -21,7 +21,7 @@ import type { AttemptLimits } from './sign-in-limits';
 import { asPredecessor, userJson } from './users/present';
 import type { User } from './users/store';
 
-export interface AuthRoutesDeps {
+interface AuthRoutesDeps {
   /** Where a sign-in leads that was not on the way to a page. */
   readonly landing: (user: User) => Promise<string>;
   readonly accounts: AccountsService;
@@ -159,7 +159,7 @@ async function signIn(
   } catch (error) {
     const { code } = toAppError(error);
     deps.metrics.signInTried(code);
-    // Not when there were too many: whoever is refused so must not fill the audit.
+    // A refusal for too many attempts is not recorded: attackers must not fill the audit.
     if (code === 'wrong_credentials' || code === 'forbidden') {
       // People type their password into the wrong field: only what looks like an address is kept.
       const actor = { email: emailProblem(email) === undefined ? email : '' };

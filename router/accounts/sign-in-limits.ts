@@ -24,7 +24,7 @@ const COUNTED_MAX = 20_000;
 
 /** Attempts of one network at once. Fewer than passwords are hashed at once, so that one slot stays free for others. */
 const NETWORK_AT_ONCE = 2;
-/** Of sign-ins through the provider, which may take ten seconds to answer: they wait there, and must not hold up passwords. */
+/** Parallel sign-ins through the provider: it may take ten seconds to answer, and passwords must not wait for that. */
 const PROVIDER_AT_ONCE = 20;
 const ACCOUNT_QUEUED_MAX = 20;
 const NETWORK_QUEUED_MAX = 100;

@@ -52,7 +52,7 @@ export function wireAccounts(uses: {
   });
   const users = usersService({ users: rows, links, passwords, sessions, events, changed, now });
   const rateLimits = rateLimitsService({ now: steady });
-  events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
+  events.subscribeToAll(['revoked'], (_, event) => rateLimits.forget(event.credentialId));
   const invitations = invitationsService({ users: rows, links, passwords, changed, now });
   const identities = identitiesService({
     ...{ users: rows, invitations, keys, sessions, changed, now },
@@ -69,14 +69,14 @@ export function wireAccounts(uses: {
   };
 }
 
-/** For the log: people are told that the provider does not answer. */
+/** Sentences for the log. People only read that the provider does not answer. */
 const ISSUER_WORDS: PolicyWords = {
   unknown: (host) => `OIDC_ISSUER: no address is known for "${host}".`,
   refused: (problem) => `OIDC_ISSUER: ${problem}.`,
   ours: 'That is the router itself',
   platform: 'That is what runs the agents',
 };
-/** Of an answer of the provider: its metadata, its keys, a token, the claims of a person. */
+/** Bytes of one answer of the provider: its metadata, its keys, a token, the claims of a person. */
 const PROVIDER_BYTES_MAX = 1_048_576;
 const PROVIDER_MS = 10_000;
 

@@ -26,7 +26,7 @@ const query = t.Object({
 });
 type Query = typeof query.static;
 
-export interface AuditRoutesDeps {
+interface AuditRoutesDeps {
   readonly audit: AuditService;
   readonly shell: ShellOf;
   readonly streams: OpenStreams;

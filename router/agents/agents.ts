@@ -12,11 +12,11 @@ const MODEL_LENGTH_MAX = 200;
 const CACHED_MAX = 10_000;
 
 /** An agent with its slug: its name in a model id, unique among the user's agents. */
-export type NamedAgent = Agent & { readonly slug: string };
+type NamedAgent = Agent & { readonly slug: string };
 
 export type AgentsService = ReturnType<typeof agentsService>;
 
-export interface AgentsDeps {
+interface AgentsDeps {
   readonly agents: AgentsStore;
   readonly backends: BackendRegistry;
   /** How many agents a user may have of one backend, and which backends. */

@@ -3,7 +3,7 @@ import type { BackendRegistry } from '../backends/backends';
 import type { IdleStore } from './idle-store';
 import type { Agent } from './store';
 
-export interface IdleLimits {
+interface IdleLimits {
   readonly defaultSeconds: number;
   readonly minSeconds: number;
   readonly maxSeconds: number;
@@ -26,9 +26,9 @@ export function idleService(deps: { idle: IdleStore; backends: BackendRegistry; 
   }
 
   return {
-    /** Of the user's agents of a backend that have no idle time of their own. */
+    /** The idle time of the user's agents of a backend that have none of their own. */
     secondsOf,
-    /** Of an agent: its own, else that of the user's agents of its backend. */
+    /** The idle time of an agent: its own, or else that of the user's agents of its backend. */
     secondsFor: async ({ idleSeconds, userId, backend }: Pick<Agent, 'idleSeconds' | 'userId' | 'backend'>) =>
       idleSeconds ?? secondsOf(userId, backend),
     clamp,

@@ -10,7 +10,7 @@ export function ownStore(db: Db) {
     async instructionsOf(agentId: string): Promise<string | undefined> {
       return db.select().from(agentInstructions).where(eq(agentInstructions.agentId, agentId)).get()?.text;
     },
-    /** Without `text`, removes what there is. */
+    /** Without `text`, removes the stored instructions. */
     async putInstructions(agentId: string, text: string | undefined): Promise<void> {
       if (text === undefined) db.delete(agentInstructions).where(eq(agentInstructions.agentId, agentId)).run();
       else {

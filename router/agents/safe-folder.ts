@@ -40,7 +40,7 @@ export interface FolderEntry {
   readonly changedAtMs: number;
 }
 
-/** A file that is open for reading; whoever opened it closes the handle. */
+/** A file that is open for reading. The caller closes the handle. */
 export interface OpenFile {
   readonly handle: FileHandle;
   readonly bytes: number;

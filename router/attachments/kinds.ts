@@ -11,9 +11,9 @@ export const LINK_TYPE = 'text/uri-list';
 /** Characters of an address. */
 const ADDRESS_LENGTH_MAX = 2_000;
 
-export interface AttachableKind {
+interface AttachableKind {
   readonly type: string;
-  /** Of a picture, where they are known: pages keep its place while it loads. */
+  /** Pixels of a picture, where they are known: pages keep its place while it loads. */
   readonly width: number | null;
   readonly height: number | null;
 }
@@ -39,7 +39,7 @@ export function pictureAddress(text: string): string | undefined {
   return url && /^https?:$/.test(url.protocol) && url.href.length <= ADDRESS_LENGTH_MAX ? url.href : undefined;
 }
 
-/** As it is shown: photographs of phones lie on their side, and say so. */
+/** The size after rotation: photographs of phones are stored sideways, with a mark that says so. */
 function sizeOf(bytes: Uint8Array): Pick<AttachableKind, 'width' | 'height'> {
   try {
     // Loaded by the first picture. By `require`, because answers are read without a wait.

@@ -24,9 +24,9 @@ export const AUDIT_ACTIONS = [
 ] as const satisfies readonly string[];
 export type AuditAction = string & (typeof AUDIT_ACTIONS)[number];
 
-export interface Recorded {
+interface Recorded {
   readonly action: AuditAction;
-  /** The user who did it; for a stranger only what was typed as an address. */
+  /** The user who did it; for a stranger, the address that was typed. */
   readonly actor: { readonly id?: string; readonly email: string };
   readonly target?: string;
   readonly detail?: string;
@@ -60,7 +60,7 @@ export function auditService(deps: {
       await store.append(event).catch((error: unknown) => accountsLog.error({ ...event, err: error }, 'audit.lost'));
     },
 
-    /** A page of events, newest first. Throws `not_found` when the event `after` is not there any more. */
+    /** A page of events, newest first. Throws `not_found` when the event `after` has been deleted. */
     async page(filter: AuditFilter, { after, limit }: { after?: number | undefined; limit: number }) {
       const last = after === undefined ? undefined : await store.find(after);
       if (after !== undefined && !last)

@@ -5,12 +5,12 @@ import type { Db } from '../database/database';
 import { auditEvents } from '../database/schema/audit';
 
 export type AuditEvent = typeof auditEvents.$inferSelect;
-export type NewAuditEvent = Omit<AuditEvent, 'id'>;
+type NewAuditEvent = Omit<AuditEvent, 'id'>;
 
-/** What is asked of the audit; an absent member matches everything. */
+/** The filter of a search in the audit. An absent member matches everything. */
 export interface AuditFilter {
   readonly action?: string | undefined;
-  /** The address of an account: what its user did, and what was done to the user. */
+  /** The address of an account. Finds the acts of its user and the acts on its user. */
   readonly person?: string | undefined;
   /** From this moment on, and before that one. */
   readonly fromMs?: number | undefined;
@@ -45,7 +45,7 @@ export function auditStore(db: Db) {
     async page(filter: AuditFilter, last: AuditEvent | undefined, limit: number): Promise<readonly AuditEvent[]> {
       const { person } = filter;
       if (person === undefined) return matching(filter, last).orderBy(desc(atMs), desc(id)).limit(limit).all();
-      // What one did and what was done to one are each in the order of an index; none is in both.
+      // The acts of a user and the acts on a user each come in the order of an index; no event is in both.
       const done = matching(filter, last, eq(actor, person));
       const suffered = matching(filter, last, and(eq(target, person), ne(actor, person)));
       return unionAll(done, suffered).orderBy(desc(atMs), desc(id)).limit(limit).all();

@@ -8,7 +8,7 @@ import { isJsonObject, parseJson } from '../lib/json';
 /** Members that say how requests are shaped for a runtime. Without them an agent answers, but wrongly. */
 const SHAPING = ['headers', 'session_body', 'omit_body', 'history', 'stream_lacks_role', 'model', 'paths'] as const;
 
-export interface MissingMembers {
+interface MissingMembers {
   /** Name of the entry. */
   readonly entry: string;
   /** Lines of JSON to add to the entry. */

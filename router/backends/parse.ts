@@ -14,7 +14,7 @@ const fileSchema = Type.Array(entrySchema, { minItems: 1 });
 const RESERVED =
   /^(AGENT_.*|PATH|HOME|HOST|PORT|USER|SHELL|IFS|ENV|BASH_ENV|LD_.*|DYLD_.*|GCONV_PATH|BUN_.*|NODE_(OPTIONS|PATH)|PYTHON(PATH|HOME|STARTUP)|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS)$/;
 
-/** Those of the broker, which only `user_overridable_env` may list. */
+/** The variables of the broker, which only `user_overridable_env` may list. */
 const UPSTREAM = /^LLM_(BASE_URL|API_KEY|MODEL)$/;
 
 /** The variables that a value may contain as `${name}`, by member. */

@@ -32,7 +32,7 @@ export class BrokerCall extends Lifecycle {
   #path = '';
   /** Undefined until the request has been read. */
   #use: CallUse | undefined;
-  /** Of the upstream's answer. */
+  /** Milliseconds until the first byte of the upstream's answer. */
   #firstByteMs: number | undefined;
 
   /** Holds the lease `held` from here on, unless it throws: when too many calls are open. */

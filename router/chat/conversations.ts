@@ -90,7 +90,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     /** Tells the runtime of an agent at the next turn of each conversation what was said before: it has forgotten it. */
     renewSessions: (agentId: string): Promise<void> => conversations.renewSessions(agentId),
 
-    /** Deletes what was kept unasked and whose time is over. */
+    /** Deletes expired conversations that were kept without the client's asking. */
     deleteExpired: (): Promise<void> => conversations.deleteExpired(now()),
 
     async rename(userId: string, id: string, title: string): Promise<void> {
@@ -101,7 +101,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       events.publish(userId, { kind: 'conversation', conversationId: id });
     },
 
-    /** Also ends nothing: stop the answer first (`generations.stopAll`). */
+    /** Does not stop an answer that is being written: call `generations.stopIn` first. */
     async delete(userId: string, id: string): Promise<void> {
       const conversation = await get(userId, id);
       await conversations.delete(conversation.id);

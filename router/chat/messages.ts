@@ -48,7 +48,7 @@ export function conversationMessages(deps: {
       return head?.position !== position;
     },
 
-    /** Those of the messages of a page that have variants, by position. */
+    /** Returns the variants of a page's messages that have any, by position. */
     async variants(shown: readonly MessageHead[]): Promise<ReadonlyMap<number, Variants>> {
       const [first] = shown;
       return conversations.variants(

@@ -20,7 +20,7 @@ export function conversationShelves(deps: {
   const { conversations, events, now, get } = deps;
 
   return {
-    /** Those of a shelf, last changed first, a page of them; without those that a program's answers are kept in unasked. */
+    /** Returns a page of a shelf, last changed first, without the conversations that keep a program's answers unasked. */
     list: (
       userId: string,
       { before, limit = LIST_LIMIT, shelf }: { before?: ListPlace | undefined; limit?: number; shelf?: Shelf } = {},
@@ -30,7 +30,7 @@ export function conversationShelves(deps: {
     pinned: (userId: string): Promise<readonly ListedConversation[]> =>
       conversations.list(userId, PINNED_MAX, undefined, 'pinned'),
 
-    /** One of those on the shelves. */
+    /** Finds a conversation on one of the shelves. */
     findListed: (userId: string, id: string): Promise<ListedConversation | undefined> =>
       conversations.findListed(userId, id),
 

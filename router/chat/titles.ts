@@ -11,7 +11,7 @@ import { titleFrom } from './conversations';
 import { withoutThought } from './generations/leading-thought';
 import type { Conversation, ConversationsStore } from './store/conversations';
 
-/** Characters of the first message, and of the answer, that the model is told. */
+/** Characters of the first message, and of the answer, that are sent to the model. */
 const TOLD_LENGTH = 2_000;
 /** Characters of its answer that are read: a title in tags of a thought needs some more than a title. */
 const READ_LENGTH_MAX = 4_000;
@@ -41,7 +41,7 @@ export function titlesService(deps: {
     if (!backend || !usesUpstream(backend) || backend.disabled) return;
     const [message, answer] = await conversations.page(id, { limit: 2 });
     if (message?.role !== 'user' || answer?.status !== 'done' || answer.content === '') return;
-    // One that begins with a file only has the file's name, and one may have been renamed while it was answered.
+    // A conversation that begins with a file only has the file's name, and its owner may have renamed it meanwhile.
     const firstWords = titleFrom(message.content);
     if (firstWords === '' || (await conversations.find(id))?.title !== firstWords) return;
     // A title at somebody else's expense is nobody's wish.

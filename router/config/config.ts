@@ -26,7 +26,7 @@ export interface Config {
     /** Files of one message. */
     readonly countMax: number;
     readonly userBytesMax: number;
-    /** The newest messages whose files an agent is told again. */
+    /** How many of the newest messages an agent is sent with their files again. */
     readonly toldMessages: number;
   };
   readonly backups: {
@@ -66,7 +66,7 @@ export interface Config {
   /** Schedules that a user may have, and the shortest time between two runs of one. */
   readonly schedules: { readonly perUser: number; readonly gapMs: number };
   readonly reaperIntervalMs: number;
-  /** After so long without work a runner is paused; `Infinity`: never. */
+  /** Milliseconds without work after which a runner is paused; `Infinity`: never. */
   readonly pauseIdleMs: number;
   /** `Infinity` means no limit. */
   readonly capacity: {
@@ -104,7 +104,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** The environment of the process. No other module of the router reads `Bun.env`. */
 export const environment: Env = Bun.env;
 
-export interface ConfigProblem {
+interface ConfigProblem {
   readonly variable: string;
   /** The rule that the value breaks, for example `must be a port`. */
   readonly rule: string;

@@ -8,7 +8,7 @@ export interface OidcConfig {
   readonly scopes: string;
   /** What pages call the provider. */
   readonly name: string;
-  /** Of e-mail addresses that may sign in, in lower case. Absent: any. */
+  /** Domains of e-mail addresses that may sign in, in lower case. Absent: any. */
   readonly domains?: readonly string[];
   /** The claim with the e-mail address of the account. */
   readonly linkClaim: string;

@@ -5,7 +5,7 @@ import type { BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import type { CredentialsService } from './credentials';
 
-export interface CredentialsApiRoutesDeps {
+interface CredentialsApiRoutesDeps {
   readonly backends: BackendRegistry;
   readonly credentials: CredentialsService;
 }

@@ -16,7 +16,7 @@ const USERS_MAX = 1000;
 /** Scope ('' for all backends) → variable → plain value. */
 export type Scopes = ReadonlyMap<string, Values>;
 
-export interface CacheDeps {
+interface CacheDeps {
   readonly settings: SettingsStore;
   readonly users: Pick<UsersStore, 'findAdmin'>;
   readonly vault: Vault;

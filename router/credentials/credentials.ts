@@ -50,7 +50,7 @@ export interface ShownValue {
  * Called after the values of a user have changed; without `userId`, those of any user. The change waits for the
  * returned promise.
  */
-export type ChangeListener = (userId?: string) => Promise<void>;
+type ChangeListener = (userId?: string) => Promise<void>;
 
 export type CredentialsService = ReturnType<typeof credentialsService>;
 

@@ -29,7 +29,7 @@ const isUpstream = (name: string) => UPSTREAM_VARIABLES.some((one) => one === na
 const isShort = (model: string) => model.length <= 200;
 const isOfUser = ({ source }: ShownValue) => source === 'backend' || source === 'global';
 
-export interface CredentialsViewDeps {
+interface CredentialsViewDeps {
   readonly backends: BackendRegistry;
   readonly credentials: CredentialsService;
 }

@@ -14,7 +14,7 @@ import { isSecret } from './values';
 /** A scope and whatever variables there are: an object schema would refuse those it does not name. */
 export const fields = t.Record(t.String(), t.String(), { additionalProperties: false });
 
-export interface CredentialsRoutesDeps extends TrialDeps {
+interface CredentialsRoutesDeps extends TrialDeps {
   readonly backends: BackendRegistry;
   readonly settings: SettingsPages;
 }
@@ -78,7 +78,7 @@ async function typedPage(
   { typed, status }: Refused,
 ): Promise<Response> {
   const groups = await credentialGroups(deps, who, typed);
-  // A scope or a variable that is not there has no form to say so.
+  // An unknown scope or variable has no form in which to show the error.
   const isShown = groups.some(({ scopes }) => scopes.some(({ scope, error }) => scope === typed.scope && error));
   const lost = typed.error !== undefined &&
     !isShown && { said: { card: 'credentials', flash: { kind: 'bad', message: typed.error } as const } };

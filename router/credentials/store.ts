@@ -3,7 +3,7 @@ import { and, eq, inArray } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { credentials, sharedVariables } from '../database/schema/credentials';
 
-export type CredentialRow = typeof credentials.$inferSelect;
+type CredentialRow = typeof credentials.$inferSelect;
 
 export type SettingsStore = ReturnType<typeof settingsStore>;
 

@@ -14,7 +14,7 @@ const UNFINISHED = '.new-';
 const UNFINISHED_MS = 86_400_000;
 const NAME = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)-(\d{3})Z(-before-.+)?$/;
 
-export interface BackupFolder {
+interface BackupFolder {
   readonly path: string;
   /** Milliseconds since the epoch. */
   readonly madeAtMs: number;

@@ -15,7 +15,7 @@ const DEADLINE_MS = 60_000;
 /** A thread takes 5 MB, and ends when nothing has been written for so long. */
 const IDLE_MS = 60_000;
 
-export interface Checkpoints extends Disposable {
+interface Checkpoints extends Disposable {
   /** Makes a checkpoint if enough is in the log. Resolves when it is made or has failed. Never rejects. */
   whenDue(): Promise<void>;
 }

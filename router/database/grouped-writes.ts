@@ -8,13 +8,13 @@ import { type Db, transaction } from './database';
 export type Write = <T>(work: (tx: Db) => T extends PromiseLike<unknown> ? never : T) => Promise<T>;
 
 /** Maximum time of one transaction. The remaining writes follow in the next turn of the event loop. */
-const GROUP_MS = 10;
+const GROUP_MS = 4;
 
 interface Waiting {
   work(tx: Db): unknown;
   resolve(result: never): void;
   reject(thrown: unknown): void;
-  /** It threw in a group, and gets a transaction of its own. */
+  /** The work threw in a group, and gets a transaction of its own. */
   isAlone: boolean;
 }
 

@@ -8,5 +8,5 @@ import { type SQL, sql } from 'drizzle-orm';
  */
 export const TEXT_PARAMETER = 'CAST(? AS text)';
 
-/** The same for a statement of Drizzle's, by its name. */
+/** The same parameter in a statement of Drizzle's, by its name. */
 export const textParameter = (name: string): SQL => sql`CAST(${sql.placeholder(name)} AS text)`;

@@ -62,7 +62,7 @@ async function addFile(tar: Pack, folder: Folder, name: string, path: string, si
       signal.throwIfAborted();
       const buffer = Buffer.alloc(Math.min(READ_BYTES, left));
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, bytes - left);
-      // The archive has announced the size that the file had: what is missing since then is zeros.
+      // The archive has announced the file's earlier size: if the file has shrunk since, the rest is zeros.
       const chunk = bytesRead === 0 ? buffer : buffer.subarray(0, bytesRead);
       left -= chunk.length;
       if (!sink.write(chunk)) {

@@ -44,7 +44,7 @@ export function homeFiles({ homesRoot }: { homesRoot: string }) {
     work: (folder: Folder) => Promise<T>,
     owner?: { readonly of: Owner | undefined },
   ): Promise<T> {
-    // Also refuses ids that are no plain names.
+    // `homePath` also refuses ids that are no plain names.
     homePath(homesRoot, agent.id);
     try {
       if (owner) await mkdir(homesRoot, { recursive: true, mode: 0o700 });

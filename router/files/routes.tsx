@@ -17,7 +17,7 @@ import { pathFrom } from './home-files';
 /** Files in one upload. */
 const FILES_MAX = 100;
 
-export interface FilesPagesDeps extends FilesDeps {
+interface FilesPagesDeps extends FilesDeps {
   readonly shell: ShellOf;
 }
 

@@ -129,7 +129,7 @@ export function isLastingRefusal({ status, type, code }: Refusal): boolean {
   return status >= 400 && status < 500 && !RETRIED_STATUSES.has(status);
 }
 
-export interface AppErrorOptions {
+interface AppErrorOptions {
   readonly message?: string;
   /** What the administrator can do. */
   readonly hint?: string | undefined;
@@ -220,8 +220,8 @@ function followedBy(before: string, more: string): string {
 }
 
 /** An error in a stream, with the values that a response would have in its status and headers. */
-export interface StreamedError extends OpenAiError {
-  /** Of a refusal that is passed on. */
+interface StreamedError extends OpenAiError {
+  /** The status of a refusal that is passed on. */
   readonly status?: number;
   /** Seconds, as in `Retry-After`. */
   readonly retry_after?: number;

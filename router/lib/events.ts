@@ -25,7 +25,7 @@ export type RouterEvent =
   | { readonly kind: 'platforms' }
   /** A schedule of the agent has changed, or its time has come. */
   | { readonly kind: 'schedule'; readonly agentId: string }
-  /** What is stored of the user has changed, or the user is new. */
+  /** The user's row has changed, or the user is new. */
   | { readonly kind: 'user' }
   /** A session or key was revoked; its live streams end. */
   | { readonly kind: 'revoked'; readonly credentialId: string }
@@ -33,6 +33,10 @@ export type RouterEvent =
   | { readonly kind: 'shut-out' };
 
 export type Listener = (event: RouterEvent) => void;
+export type ListenerToAll<Kind extends RouterEvent['kind']> = (
+  userId: string,
+  event: Extract<RouterEvent, { readonly kind: Kind }>,
+) => void;
 
 export interface Events {
   publish(userId: string, event: RouterEvent): void;
@@ -43,21 +47,23 @@ export interface Events {
   /** Whether somebody is subscribed to the events of this user. */
   isHeard(userId: string): boolean;
   /**
-   * Subscribes to the events of all users. The user of an event for everybody is empty.
+   * Subscribes to the events of all users, of some kinds only, so that the many others cost nothing. The user of an event
+   * for everybody is empty.
    * @returns Function that ends the subscription.
    */
-  subscribeToAll(listener: (userId: string, event: RouterEvent) => void): () => void;
+  subscribeToAll<Kind extends RouterEvent['kind']>(kinds: readonly Kind[], listener: ListenerToAll<Kind>): () => void;
 }
 
 export function createEvents(): Events {
   const byUser = new Map<string, Set<Listener>>();
-  const ofAll = new Set<(userId: string, event: RouterEvent) => void>();
+  const ofAll = new Map<RouterEvent['kind'], Set<(userId: string, event: never) => void>>();
   // Iterates over a copy, because a listener may end its own subscription during the call.
   const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
     for (const listener of [...listeners]) safely('listener', { kind: event.kind }, () => listener(event));
   };
   const tellAll = (userId: string, event: RouterEvent) => {
-    for (const listener of ofAll) safely('listener', { kind: event.kind }, () => listener(userId, event));
+    for (const listener of ofAll.get(event.kind) ?? [])
+      safely('listener', { kind: event.kind }, () => listener(userId, event as never));
   };
   return {
     publish(userId, event) {
@@ -73,9 +79,13 @@ export function createEvents(): Events {
       tellAll('', event);
     },
     isHeard: (userId) => byUser.has(userId),
-    subscribeToAll(listener) {
-      ofAll.add(listener);
-      return () => void ofAll.delete(listener);
+    subscribeToAll(kinds, listener) {
+      // It is called with events of its kinds only.
+      const one = listener as (userId: string, event: never) => void;
+      for (const kind of kinds) ofAll.set(kind, (ofAll.get(kind) ?? new Set()).add(one));
+      return () => {
+        for (const kind of kinds) ofAll.get(kind)?.delete(one);
+      };
     },
     subscribe(userId, listener) {
       const listeners = byUser.get(userId) ?? new Set();

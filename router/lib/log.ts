@@ -57,7 +57,7 @@ export function setLogLevel(level: string): void {
   for (const logger of areas) logger.level = level;
 }
 
-/** Bytes of lines that wait while the file cannot be written; what comes then is dropped. */
+/** Bytes of lines that wait while the file cannot be written; further lines are dropped. */
 const WAITING_BYTES_MAX = 16_777_216;
 
 export interface LogFile {

@@ -2,10 +2,10 @@
 import { AppError } from './errors';
 import { Recent } from './lru';
 
-export interface Rate {
+interface Rate {
   /** How often at once. */
   readonly max: number;
-  /** Milliseconds in which so many more become free. */
+  /** Milliseconds in which this many more become free. */
   readonly perMs: number;
 }
 

@@ -1,7 +1,7 @@
 /** Describes errors of the database's file: for who starts the router, for a user whose request failed, and for `/readyz`. */
 
 /** What is wrong, as a part of a sentence, and a sentence that says what to do. */
-export interface StorageFault {
+interface StorageFault {
   readonly what: string;
   readonly remedy: string;
 }

@@ -4,7 +4,7 @@
  */
 
 /** What a span is about; no text of messages, no keys, no names of people. */
-export type SpanFacts = Readonly<Record<string, string | number | boolean | undefined>>;
+type SpanFacts = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface Span {
   /** W3C Trace Context, for the server that is called: `traceparent`, and `tracestate` where there is one. */
@@ -58,7 +58,7 @@ export interface TracingOptions {
   readonly ratio: number;
 }
 
-/** Turns tracing on. @returns what turns it off, and sends what is left. */
+/** Turns tracing on. @returns a function that sends the remaining spans and turns it off. */
 export async function startTracing(options: TracingOptions | undefined): Promise<AsyncDisposable | undefined> {
   if (!options) return undefined;
   const { createTracer } = await import('./tracing-sdk');

@@ -1,6 +1,6 @@
 /** Limits parallel work per key. Work beyond the limit waits in a bounded queue, first in, first out. */
 
-export interface TurnsOptions {
+interface TurnsOptions {
   /** How much work of one key runs at once. */
   readonly atOnce: number;
   /** How much work of one key may wait in its queue. */

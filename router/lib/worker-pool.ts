@@ -8,7 +8,7 @@ import { processLog } from './log';
 /** Time limit for loading a worker's script. That takes about 0.1 s; on a busy machine it takes seconds. */
 const START_MS = 10_000;
 
-export interface WorkerPoolOptions {
+interface WorkerPoolOptions {
   /**
    * Path of the worker's script. The script posts one message when it is ready, and then one message for each message that
    * it receives; `undefined` means that it could not do the piece.
@@ -20,7 +20,7 @@ export interface WorkerPoolOptions {
   readonly deadlineMs: number;
   /** How many pieces of one user may wait in the queue. */
   readonly waitingMax: number;
-  /** A thread without work for so long is ended. By default it is kept. */
+  /** Milliseconds without work after which a thread is ended. By default it is kept. */
   readonly idleMs?: number;
 }
 

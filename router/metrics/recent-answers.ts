@@ -3,7 +3,7 @@ const SPAN_MS = 300_000;
 const HOUR_SPANS = 12;
 const DAY_SPANS = 288;
 
-export interface AnswerCount {
+interface AnswerCount {
   readonly ended: number;
   readonly failed: number;
 }

@@ -9,7 +9,7 @@ import type { Live } from './prometheus';
 const LOOPBACK = /^(::ffff:)?127(\.\d{1,3}){3}$|^::1$/;
 
 /** The counters, and the live values that are read when the collector asks. */
-export type MetricsRoutesDeps = Live & { readonly metrics: MetricsService };
+type MetricsRoutesDeps = Live & { readonly metrics: MetricsService };
 
 /** @param guard no page may come here by a name of its own that it points at this machine. */
 export function metricsRoutes(deps: MetricsRoutesDeps, guard: Guard) {

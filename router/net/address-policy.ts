@@ -38,7 +38,7 @@ const LLM_WORDS: PolicyWords = {
   platform: 'That is what runs the agents. Set the address of an LLM API',
 };
 
-export interface UpstreamPolicy {
+interface UpstreamPolicy {
   /** Whether loopback and private addresses may be called. */
   readonly allowPrivate: boolean;
   /** Ports of the router's own listeners on this machine, and the origin under which people reach them. */
@@ -138,7 +138,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
       return allowed(new URL(baseUrl));
     },
 
-    /** The same for a whole URL, which may have a query. */
+    /** Like `of`, for a whole URL, which may have a query. */
     async ofUrl(url: URL): Promise<readonly string[]> {
       refuse(baseUrlProblem(url.origin));
       return allowed(url);

@@ -4,7 +4,7 @@ import { parse, parseCIDR } from 'ipaddr.js';
 import { AppError } from '../lib/errors';
 import { canonical, hostOf, isLoopback, portOf } from './addresses';
 
-export interface ProxySettings {
+interface ProxySettings {
   /** URLs of proxies, by the scheme of the URL that is called. */
   readonly http?: string;
   readonly https?: string;

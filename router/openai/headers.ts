@@ -47,7 +47,7 @@ export interface Known {
   readonly conversationId?: string | undefined;
 }
 
-/** Adds headers with what is known of an answer. */
+/** Adds headers with the known facts about an answer. */
 export function addKnown<Headers extends Record<string, string | number>>(headers: Headers, known: Known): Headers {
   return Object.assign(headers, knownHeaders(known));
 }
@@ -65,7 +65,7 @@ function knownHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: 
   return headers;
 }
 
-/** Completes the headers of an answer in `head`: with what is known of it, then with its own. */
+/** Completes the headers of an answer in `head`: with the known facts about it, then with its own. */
 export function answerHead(
   head: Record<string, string>,
   known: Known,

@@ -11,7 +11,7 @@ export interface HistoryMatch {
   readonly isKnown: boolean;
   /** Whether the user message of the newest turn is stored already, so that the answer continues the turn. */
   readonly isBegun: boolean;
-  /** The runner is told no runtime session. */
+  /** The request to the runner names no runtime session. */
   readonly hasNoSession?: true;
 }
 

@@ -155,7 +155,7 @@ interface OnceDeps {
 /** @param bytes Body of the request, which has been read by then. */
 type Answering = (bytes: Uint8Array<ArrayBuffer>) => Promise<Response>;
 
-/** Answers a post that came with an `Idempotency-Key`; one that is to be streamed as if it had none. */
+/** Answers a post with an `Idempotency-Key`. A request for a stream is answered as if it had none. */
 export async function answerOnce(
   { config, held, idempotency, streams }: OnceDeps,
   { user, credentialId }: Caller,
@@ -176,7 +176,7 @@ export async function answerOnce(
   try {
     const read = readBody(request, { maxBytes: config.maxBodyBytes, share });
     const bytes = await Promise.race([read, revoked.promise]);
-    // The turn of one that has waited may come when its credential is gone.
+    // The credential of a request that has waited may have been revoked when its turn comes.
     const work = () => (isRevoked ? revoked.promise : answer(bytes));
     if (jsonObject(bytes)?.stream === true) return await work();
     const named = { holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) };

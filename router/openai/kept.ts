@@ -9,18 +9,18 @@ import type { OpenaiDeps } from './deps';
 import type { Routed } from './resolve';
 
 /** A turn whose answer did not end well and that is asked for again: clients send a request that failed once more. */
-export interface FailedTurn {
+interface FailedTurn {
   readonly conversation: Conversation;
   readonly answer: Message;
-  /** Position of what was said before the turn. */
+  /** Position of the newest message before the turn. */
   readonly before: number;
 }
 
-/** Bytes that a request may have stored of itself. Everybody waits for the database, which takes 25 ms for so much. */
+/** Bytes of one request that are stored. The database takes 25 ms for this much, and everybody waits for it. */
 const STORED_BYTES_MAX = 2_097_152;
 
 /** Whether an answer is kept: on the client's word, or unasked, as OpenAI keeps every response. */
-export type Keeping = 'asked' | 'unasked' | undefined;
+type Keeping = 'asked' | 'unasked' | undefined;
 
 /** @param isTranslated a runtime that serves responses itself keeps its own. */
 export function keepingOf(deps: OpenaiDeps, body: JsonBody, how: { detach: boolean; isTranslated: boolean }): Keeping {
@@ -62,7 +62,7 @@ export async function turnThere(
 ): Promise<{ failed?: FailedTurn | undefined; posted?: Message | undefined }> {
   const { conversation, goesOnFrom, path, agent } = routed;
   if (!conversation) return keeping ? { failed: await failedFirstTurn(deps, agent, said) } : {};
-  // What follows a variant that is not shown is a fork.
+  // A turn that follows a hidden variant is a fork.
   if (path) return {};
   const newest = 'newest' in routed ? routed.newest : await deps.conversations.newest(conversation.id);
   const place = { conversation, goesOnFrom, newest };
@@ -123,7 +123,7 @@ async function failedIn(
     ? Bun.deepEquals(answer.results ?? [], newestResults(said))
     : user?.role === 'user' && user.content === newestUserText(said);
   const before = (goesOn ? answer.position : (user?.position ?? 0)) - 1;
-  // A turn that goes on is the answer alone.
+  // A continued turn consists of the answer alone.
   const isAlone = isNewest || tail.length === (goesOn ? 1 : 2);
   return isSame && isAlone ? { conversation, answer, before } : undefined;
 }

@@ -23,7 +23,7 @@ import { chatOf } from './responses/request';
 interface Place {
   /** Returns the body for a chat of the runner, without the members that only the router reads. */
   readonly chat: JsonBody | undefined;
-  /** Those of the stored messages in it. */
+  /** The files of the stored messages in the body. */
   readonly files: ToldFiles | undefined;
   readonly conversation: Conversation | undefined;
   readonly match: HistoryMatch | undefined;

@@ -24,14 +24,18 @@ export interface Plan {
   /** Below `/v1/`. */
   readonly path: string;
   readonly wantsStream: boolean;
+  /** Whether a stream of the chat reports its usage at its end. */
+  readonly wantsUsage: boolean;
   /** Where the answer is recorded, and the message that it answers. */
   readonly turn: RecordedTurn | undefined;
+  /** Whether the request goes on from an answer that it names, after which there may be several branches. */
+  readonly goesOn: boolean;
   /** Translates the runner's answer for the client, if the two APIs differ. */
   readonly translation: Translation | undefined;
 }
 
 /** A request whose body has been read. */
-export interface RequestToPlan {
+interface RequestToPlan {
   readonly method: string;
   readonly url: URL;
   readonly headers: Headers;
@@ -80,12 +84,14 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
     model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
-  // Only of an answer that is stored, or that is told its id.
+  // Only an answer that is stored, or whose client gets its id, has one.
   const answerId = turn || isTranslated ? newTimeId() : '';
   return {
     path,
     wantsStream: body?.stream === true,
+    wantsUsage: wantsUsage(chat),
     turn: turn && { ...turn, answerId },
+    goesOn: isTranslated && body?.previous_response_id != null,
     translation:
       isTranslated && body
         ? responsesTranslation(
@@ -108,6 +114,12 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
       body: bytes.length === 0 ? undefined : sent === body ? bytes : await written(sent, files, asked.share),
     },
   };
+}
+
+/** OpenAI ends a stream with a chunk without choices only for clients that ask for it; others read the first choice. */
+function wantsUsage(chat: JsonBody | undefined): boolean {
+  const { include_usage: usage } = (chat?.stream_options ?? {}) as { readonly include_usage?: unknown };
+  return usage === true;
 }
 
 /** The body for the runner, with the files of stored messages. */

@@ -48,7 +48,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
     }
   }
 
-  /** A platform that answers but does not say what it is works all the same. */
+  /** A platform that answers but does not report its version still works. */
   async function learnVersion(driver: Driver, signal: AbortSignal): Promise<void> {
     try {
       const version = await driver.version?.(signal);
@@ -61,7 +61,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
   function fellSilent(name: string, problem: PlatformProblem): void {
     const before = silent.get(name);
     silent.set(name, problem);
-    // It may come back as another one.
+    // The platform may come back as another version.
     versions.delete(name);
     if (before?.message === problem.message) return;
     driversLog.warn({ driver: name, reason: problem.message }, 'platform.silent');

@@ -9,7 +9,7 @@ import type { DriverRegistry } from './drivers';
 import { type PlatformsService, problemFrom } from './health';
 import { type ImageState, imageStates, type Pull } from './image-states';
 
-export interface ImagesDeps {
+interface ImagesDeps {
   readonly backends: BackendRegistry;
   readonly drivers: DriverRegistry;
   readonly platforms: PlatformsService;

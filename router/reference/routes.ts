@@ -11,10 +11,10 @@ import { acceptsGzip } from '../web/streams/gzip';
 import type { OpenApiDocument } from './document';
 import type { Route } from './present-document';
 
-export interface ReferenceDeps {
+interface ReferenceDeps {
   /** All routes of the listener. */
   readonly routes: () => readonly Route[];
-  /** Of the session. */
+  /** Name of the session's cookie. */
   readonly cookieName: string;
 }
 

@@ -17,7 +17,7 @@ import type { Adopted } from './slots/slot';
 import { answersToKey, notReadyBecause } from './start/readiness';
 import type { RunnerRow, RunnersStore } from './store';
 
-export interface AdoptionDeps {
+interface AdoptionDeps {
   readonly runners: RunnersService;
   readonly rows: RunnersStore;
   readonly agents: AgentsStore;

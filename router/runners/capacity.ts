@@ -27,7 +27,7 @@ export interface CapacityLimits {
 }
 
 /** A runner that exists. Only an `idle` runner, which has no lease, may be stopped to make room. */
-export interface Occupant {
+interface Occupant {
   readonly agentId: string;
   readonly userId: string;
   readonly state: 'working' | 'idle' | 'ending';
@@ -48,7 +48,7 @@ export interface Fleet {
   stopIdle(agentId: string): Promise<unknown>;
 }
 
-export interface StartRequest {
+interface StartRequest {
   readonly agentId: string;
   readonly userId: string;
   /** Aborting it ends the wait at once. */

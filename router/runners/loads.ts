@@ -31,7 +31,7 @@ export function loadsService({ runners, now }: { runners: Pick<RunnersService, '
   const byAgent = new Recent<string, readonly Load[]>(AGENTS_MAX);
   let sum = { cpuPercent: 0, memoryBytes: 0 };
 
-  /** Those of the last hour. */
+  /** Returns the loads of the last hour. */
   function recent(loads: readonly Load[] = []): readonly Load[] {
     const fromMs = now() - KEPT_MS;
     return loads.filter(({ atMs }) => atMs > fromMs);

@@ -35,7 +35,7 @@ export function runnerPausing({ change, running, unknown }: States) {
     try {
       await onClock(PAUSE_MS, undefined, async (clock) => runner.driver.pause?.(runner.handle, clock));
     } catch (cause) {
-      // It may be paused or not: the next look says it.
+      // The runner may be paused or not: the next inspection says it.
       unknown(slot);
       throw new AppError('driver_unavailable', { cause });
     }

@@ -13,11 +13,11 @@ const PARALLEL = 8;
  */
 const STALE_IDLE_SECONDS = 60;
 
-export interface ReaperDeps {
+interface ReaperDeps {
   readonly runners: RunnersService;
   readonly idle: IdleService;
   readonly backends: BackendRegistry;
-  /** After so long without work a runner is paused; `Infinity`: never. */
+  /** Milliseconds without work after which a runner is paused; `Infinity`: never. */
   readonly pauseIdleMs: number;
 }
 

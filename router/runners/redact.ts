@@ -49,13 +49,13 @@ export function withoutInsides(text: string, runnerUrl: string, shown: ReadonlyS
       .replaceAll(`http://${host}`, '[agent]')
       .replaceAll(host, '[agent]')
       .replace(LOOPBACK, (address) => (shown.has(address.replace(SCHEME, '')) ? address : '[address]'))
-      // One of this machine is hidden above, where it is to be.
+      // A loopback name is already replaced above, unless it is to be shown.
       .replaceAll(hostname.search(LOOPBACK) === -1 ? hostname : host, '[agent]')
       .replace(WORDS, withoutNames)
   );
 }
 
-/** A driver may put something of its own before a name, with a hyphen: that goes as well. */
+/** A driver may put a prefix and a hyphen before a name: the prefix is removed as well. */
 function withoutNames(word: string): string {
   if (!word.includes('ar-') && !word.includes('agent-')) return word;
   const plain = word.replace(NAME, '[agent]');

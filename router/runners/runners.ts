@@ -32,7 +32,7 @@ export interface Lease extends Hold {
 
 export type RunnersService = ReturnType<typeof runnersService>;
 
-export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
+interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
   readonly limits: CapacityLimits;
 }
 

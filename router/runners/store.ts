@@ -6,7 +6,7 @@ import { runners } from '../database/schema/runners';
 import { AppError } from '../lib/errors';
 
 export type RunnerRow = typeof runners.$inferSelect;
-export type NewRunnerRow = typeof runners.$inferInsert;
+type NewRunnerRow = typeof runners.$inferInsert;
 
 export type RunnersStore = ReturnType<typeof runnersStore>;
 

@@ -183,7 +183,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     if (isGone) await deps.runners.delete(runner.id);
   }
 
-  /** What made the last start fail is gone: the next one does not wait. */
+  /** The cause of the last failure is mended: the next start does not wait. */
   function forgetFailure(slot: RunnerSlot): void {
     slot.failure = undefined;
     if (slot.state === 'failed') change(slot, 'stopped', STOPPED);

@@ -5,7 +5,7 @@ import type { AgentsService } from '../agents/agents';
 import { scheduleJson } from './present';
 import type { SchedulesService } from './schedules';
 
-export interface SchedulesApiDeps {
+interface SchedulesApiDeps {
   readonly agents: Pick<AgentsService, 'get'>;
   readonly schedules: SchedulesService;
 }

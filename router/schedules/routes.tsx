@@ -21,7 +21,7 @@ const form = t.Object({
 });
 type Typed = typeof form.static;
 
-export interface SchedulesRoutesDeps {
+interface SchedulesRoutesDeps {
   readonly agents: Pick<AgentsService, 'get'>;
   readonly conversations: ConversationsService;
   readonly schedules: SchedulesService;

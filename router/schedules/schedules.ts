@@ -32,7 +32,7 @@ export interface ScheduleFields {
   readonly conversationId: string | null;
 }
 
-/** What was asked, and where. */
+/** The conversation and the message of a schedule that was asked. */
 export interface Asked {
   readonly conversationId: string;
   readonly messageId: string;
@@ -40,14 +40,14 @@ export interface Asked {
 
 export type SchedulesService = ReturnType<typeof schedulesService>;
 
-export interface SchedulesDeps {
+interface SchedulesDeps {
   readonly schedules: SchedulesStore;
   readonly agents: Pick<AgentsService, 'get'>;
   readonly conversations: Pick<ConversationsService, 'find' | 'get' | 'begin'>;
   readonly generations: Pick<GenerationsService, 'start'>;
   readonly events: Pick<Events, 'publish'>;
   readonly limits: { readonly perUser: number; readonly gapMs: number };
-  /** Whether the router ends: what is due then is asked by the next one. */
+  /** Whether the router is ending: the next one then asks what is due. */
   readonly isDraining: () => boolean;
   readonly now: () => number;
 }

@@ -52,7 +52,7 @@ export function schedulesStore(db: Db) {
         .all();
       return rows.length > 0;
     },
-    /** Those whose time has come, longest ago first; without those of disabled users, whose times wait. */
+    /** Returns the schedules whose time has come, longest ago first, without those of disabled users, whose times wait. */
     async due(nowMs: number, limit: number): Promise<readonly Schedule[]> {
       const rows = db
         .select({ schedule: schedules })

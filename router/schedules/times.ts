@@ -18,14 +18,14 @@ const TYPED_LENGTH_MAX = 1_000;
  * Croner would search 8,000 years, for 50 ms, for the 30th of February.
  */
 const YEARS = 28;
-/** So many times in a row are looked at for the shortest time between two. */
+/** How many times in a row are compared to find the shortest time between two. */
 const TIMES_CHECKED = 25;
 
 const NO_TIMES =
   'Not understood. Say for example "every weekday at 8", "every hour" or "every monday and friday at 17:30", or a cron expression such as "0 8 * * 1-5"';
 
 /** A schedule in the words of a form. */
-export interface SimpleTimes {
+interface SimpleTimes {
   /** `hour`, `day`, `weekday`, or the English name of a day of the week in lower case. */
   readonly every: string;
   /** Such as `08:30`; for every hour its minute, such as `00:30`. */
@@ -106,7 +106,7 @@ export function requireTimes(cron: string, timeZone: string, { afterMs, gapMs }:
   }
 }
 
-/** The shortest time between two, where no clock is changed: a day of 23 hours must not refuse what comes once a day. */
+/** The shortest time between two runs on days without a change of the clock: a day of 23 hours must not refuse a daily schedule. */
 function shortestGapMs(cron: string, afterMs: number): number {
   const times = timesOf(cron, 'UTC', afterMs)
     .nextRuns(TIMES_CHECKED, new Date(afterMs))

@@ -6,7 +6,7 @@ import { type RemovalDeps, resetHome } from '../chat/removal';
 import { type DetailsDeps, runnerFacts, runnerLog } from '../runners/pages/present';
 import { type AgentViewDeps, agentSettings } from './present-agent';
 
-export interface AgentApiDeps extends AgentViewDeps, Omit<DetailsDeps, 'backends' | 'idle'> {
+interface AgentApiDeps extends AgentViewDeps, Omit<DetailsDeps, 'backends' | 'idle'> {
   readonly conversations: Parameters<typeof resetHome>[0]['conversations'];
   readonly generations: RemovalDeps['generations'];
 }

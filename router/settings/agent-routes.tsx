@@ -33,7 +33,7 @@ function saidOf(who: Who): Readonly<Record<string, string>> {
   };
 }
 
-export interface AgentRoutesDeps extends AgentViewDeps, Omit<RemovalDeps, 'config' | 'agents'> {
+interface AgentRoutesDeps extends AgentViewDeps, Omit<RemovalDeps, 'config' | 'agents'> {
   readonly conversations: ConversationsService;
   readonly shell: ShellOf;
 }
@@ -100,7 +100,7 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
         const { agent, backend } = await about(deps, who, params);
         const { name, value, remove } = body;
         try {
-          // An empty field keeps what is there: a secret is never in its field.
+          // An empty field keeps the stored value: a secret is never in its field.
           if (remove !== undefined || value.trim() !== '') {
             await own.setVariable(agent, backend, name, remove === undefined ? value : '');
           }

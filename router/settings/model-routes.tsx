@@ -16,7 +16,7 @@ import type { AgentViewDeps } from './present-agent';
 /** A reseller of all models has some hundreds. */
 const LISTED_MAX = 500;
 
-export interface ModelRoutesDeps extends Pick<AgentViewDeps, 'agents' | 'backends' | 'credentials'> {
+interface ModelRoutesDeps extends Pick<AgentViewDeps, 'agents' | 'backends' | 'credentials'> {
   readonly runners: RunnersService;
   readonly upstreams: Pick<UpstreamsService, 'listModels'>;
 }
@@ -68,7 +68,7 @@ async function listOf(
   signal: AbortSignal,
 ): Promise<{ models: readonly string[]; error?: string }> {
   try {
-    // With any model: which one is what is asked for.
+    // Any model will do: the list of models is what is asked for.
     const upstream = await credentials.upstreamOf({ ...agent, model: agent.model || '-' }, backend);
     return { models: (await upstreams.listModels(upstream, signal)).slice(0, LISTED_MAX) };
   } catch (error) {

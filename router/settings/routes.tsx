@@ -29,7 +29,7 @@ import { flashOf } from '../web/answers/flash';
 import { isPartRequest, page, part, seeOther } from '../web/answers/respond';
 import { type Reader, textOf } from '../web/reader';
 
-export interface SettingsPagesDeps {
+interface SettingsPagesDeps {
   readonly accounts: Pick<AccountsService, 'hasPassword'>;
   readonly agents: AgentsService;
   readonly backends: BackendRegistry;
@@ -45,7 +45,7 @@ export interface SettingsPagesDeps {
   readonly vault: Vault;
 }
 
-export interface SettingsRoutesDeps extends Pick<SettingsPagesDeps, 'backends' | 'idle'> {
+interface SettingsRoutesDeps extends Pick<SettingsPagesDeps, 'backends' | 'idle'> {
   readonly settings: SettingsPages;
 }
 

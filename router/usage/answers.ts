@@ -6,7 +6,7 @@ import type { UsageStore } from './store/calls';
 const AFTER_MS = 500;
 
 /** The conversation of an answer, and the time in which it was written, in milliseconds since the epoch. */
-export interface AnswerSpan {
+interface AnswerSpan {
   readonly userId: string;
   readonly conversationId: string;
   readonly fromMs: number;
@@ -15,7 +15,7 @@ export interface AnswerSpan {
   readonly nextMs?: number | undefined;
 }
 
-export interface AnswerUse {
+interface AnswerUse {
   readonly models: readonly string[];
   readonly tokens: number;
   /** Absent where a call has no price. */

@@ -46,7 +46,7 @@ export interface Limiter {
 }
 
 /** A call that asks for permission. */
-export interface AskedCall extends Counted {
+interface AskedCall extends Counted {
   /** The path below `/v1/`. */
   readonly path: string;
   readonly model: string;

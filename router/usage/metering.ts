@@ -54,7 +54,7 @@ export function meteringService(deps: {
   async function write(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    // Those that come meanwhile are written a second later.
+    // Calls that are counted meanwhile are written a second later.
     for (let left = pending.length; left > 0; ) {
       const rows = pending.splice(0, Math.min(left, ROWS_AT_ONCE));
       left -= rows.length;

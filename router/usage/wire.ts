@@ -28,7 +28,7 @@ export async function wireUsage(uses: {
   const { usage: rows, budgets: budgetRows, users, agents, keys } = uses.stores;
   const prices = pricesService({ usage: rows });
   const budgets = budgetsService({ budgets: budgetRows, usage: rows, unwritten: () => metering.unwritten(), now });
-  events.subscribeToAll((_, event) => event.kind === 'revoked' && budgets.forget(event.credentialId));
+  events.subscribeToAll(['revoked'], (_, event) => budgets.forget(event.credentialId));
   const limiters = [budgets, rateLimits];
   const limits = limitsService({ limiters, prices });
   const metering = meteringService({ usage: rows, prices, counters: limiters, metrics, now });

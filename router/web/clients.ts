@@ -16,7 +16,7 @@ export type Clients = ReturnType<typeof createClients>;
 export function createClients(trusted: readonly string[]) {
   const isTrusted = trusted.length === 0 ? undefined : proxyAddr.compile([...trusted]);
 
-  /** The address of the connection, whoever it belongs to; empty for a request that is made inside this process. */
+  /** The address of the connection, be it a client's or a proxy's; empty for a request that is made inside this process. */
   const peerOf = (request: Request, server: Server | null) => server?.requestIP(request)?.address ?? '';
 
   /**

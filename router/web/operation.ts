@@ -26,7 +26,7 @@ export interface Answer {
 export interface Operation {
   readonly summary: string;
   readonly more?: string;
-  /** That of the group if absent. */
+  /** Who may call it; the group's `access` if absent. */
   readonly access?: Access;
   /** Name of a parameter or of a member of the body → what it means; before the words of the group. */
   readonly about?: Readonly<Record<string, string>>;
@@ -80,8 +80,8 @@ export const problem = named('Problem', {
   fields: t.Optional(t.Record(t.String(), text, { description: 'Member of the request → what is wrong with it' })),
   request_id: t.String({ description: 'The id of the request in the log' }),
 });
-/** Those of `/v1`. */
+/** The error object of `/v1`. */
 export const openaiError = named('OpenAiError', {
   error: t.Object({ message: text, type: text, param: nullable(text), code: nullable(text) }),
-  detail: text,
+  detail: t.Optional(t.String({ description: 'The message again; absent in a refusal of the agent itself' })),
 });

@@ -9,7 +9,7 @@ import type { Place } from '../../drivers/docker/networks';
 import type { RunnerSpec } from '../../drivers/driver';
 
 /** `router` and `other`: whether a connection was made. `home`: the content of the file `mark` in it. */
-export interface ProbeResult {
+interface ProbeResult {
   readonly router: boolean;
   readonly other: boolean;
   readonly home: string;

@@ -5,7 +5,7 @@ import { unpack } from './unpack';
 
 export const repositoryRoot = unpack();
 
-/** Relative paths start at the working folder. What is not there may be among the files that the executable brings along. */
+/** Relative paths start at the working folder. A file that is missing there may be among those in the executable. */
 export function settingPath(text: string): string {
   const [own, brought] = [resolve(text), resolve(repositoryRoot, text)];
   return !existsSync(own) && existsSync(brought) ? brought : own;

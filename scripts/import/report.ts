@@ -5,7 +5,7 @@ export class ImportError extends Error {
   override readonly name = 'ImportError';
 }
 
-/** Lines of one kind that are printed. Of more, only the number is told. */
+/** Lines of one kind that are printed. Of further ones, only the number is printed. */
 const LINES_MAX = 20;
 
 export class Report {

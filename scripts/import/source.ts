@@ -50,7 +50,7 @@ export interface OldMessage {
 }
 
 /** A user's value of a variable. */
-export interface OldValue {
+interface OldValue {
   readonly user_id: string;
   /** Empty: for all backends. */
   readonly backend_name: string;

@@ -109,7 +109,7 @@ function watchOutput(child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>) {
   };
 }
 
-export interface Chunk {
+interface Chunk {
   readonly object?: string;
   readonly model?: string;
   readonly choices?: readonly {

@@ -14,7 +14,7 @@ const MAIN = join(DIRECTORY, 'bin/litellm');
 const INSTALL_MS = 300_000;
 const KEY = 'sk-bench';
 
-export const LITELLM = `LiteLLM ${VERSION}`;
+const LITELLM = `LiteLLM ${VERSION}`;
 
 /** What a request to it needs. */
 export const LITELLM_HEADERS: Readonly<Record<string, string>> = { authorization: `Bearer ${KEY}` };

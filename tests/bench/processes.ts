@@ -13,7 +13,7 @@ export const PROXY_CPU = 1;
 export const OTHER_CPU = 0;
 export const isPinned = availableParallelism() > 1 && Bun.which('taskset') !== null;
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly name: string;
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;

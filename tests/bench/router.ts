@@ -35,7 +35,7 @@ export interface RouterUnderTest extends AsyncDisposable {
 /** The scripted runner as a command, on the CPU of everything that is not measured. */
 export const RUNNER_COMMAND = onCpu(OTHER_CPU, [process.execPath, join(import.meta.dir, 'runner.ts')]);
 
-export interface RouterExtras {
+interface RouterExtras {
   /** The router writes a CPU profile there when it ends. */
   readonly profileDir?: string | undefined;
   /** A runner in place of the scripted one. */

@@ -11,7 +11,7 @@ const TAIL_MS = 3_000;
 const END_BYTES = 24;
 const END = /\[DONE\]\s*\r\n0\r\n\r\n$/;
 
-export interface StreamLoad {
+interface StreamLoad {
   readonly streams: number;
   readonly script: Script;
   /** Before anything is counted. */
@@ -21,7 +21,7 @@ export interface StreamLoad {
   onWindow?(isOpen: boolean): void;
 }
 
-export interface StreamResult {
+interface StreamResult {
   /** Times from a request to its first chunk, and from a chunk's sending to its arrival. Milliseconds. */
   readonly firstByteP50Ms: number;
   readonly firstByteP99Ms: number;

@@ -22,7 +22,7 @@ interface Target {
   isMet(value: number): boolean;
 }
 
-export interface Verdict {
+interface Verdict {
   readonly text: string;
   readonly goal: string;
   readonly value: string;

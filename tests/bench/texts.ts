@@ -1,7 +1,7 @@
 /** Answers as people get them, for the page's stream: what a growing one costs depends on what it is made of. */
 
 /** Characters of one chunk: three or four tokens. */
-export const PIECE_LENGTH = 16;
+const PIECE_LENGTH = 16;
 /** Characters; a long answer, of some two pages. */
 const TEXT_LENGTH = 4_096;
 

@@ -9,7 +9,7 @@ const SCRIPT = join(import.meta.dir, 'wrk.lua');
 /** So many for each connection that the turn of one comes long after its answer has been stored. */
 const CONVERSATIONS_PER_CONNECTION = 4;
 
-export interface WrkResult {
+interface WrkResult {
   readonly requests: number;
   readonly durationUs: number;
   readonly p50Us: number;

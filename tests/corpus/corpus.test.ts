@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import OpenAI, { APIError } from 'openai';
+import { APIError, type OpenAI } from 'openai';
 import { ChatCompletionStream } from 'openai/lib/ChatCompletionStream';
 import { setValues } from '../support/broker';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
@@ -35,7 +35,7 @@ beforeAll(async () => {
   router = await startRouter({ backends: [...direct, memoryBackend('verbatim', {}, runner.program)] });
   const alice = await router.person(PEOPLE.alice);
   await setValues(alice, { LLM_BASE_URL: `${upstream.url.href}v1`, LLM_API_KEY: 'sk-of-the-corpus', LLM_MODEL: 'm' });
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
+  client = await alice.openai();
   runner.reply = ({ text }) => responseOf(asked(JSON.parse(text).messages).reply, false);
 });
 afterAll(async () => {
@@ -76,7 +76,11 @@ async function storedIn(head: Response) {
 }
 
 const said = ({ text = '', calls = [] }: Expected) => ({ text, calls });
-const done = (expected: Expected) => ({ ...said(expected), status: 'done', failure: null });
+/** Stored is what was said, also where it is a refusal. */
+const done = ({ text = '', message, ...expected }: Expected) => ({
+  ...said({ ...expected, text: `${text}${message?.refusal ?? ''}` }),
+  ...{ status: 'done', failure: null },
+});
 
 async function whole(exchange: CorpusExchange, model: string) {
   const { data, response: head } = await client.chat.completions.create(chat(exchange, model)).withResponse();

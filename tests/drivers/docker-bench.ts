@@ -26,8 +26,6 @@ export async function dockerTarget(options: Readonly<Record<string, Json>> = {})
   return { target, removeAll };
 }
 
-export type DockerBench = Awaited<ReturnType<typeof createDockerBench>>;
-
 /** Only where there is an engine. Dispose of it in `afterAll`. */
 export async function createDockerBench(options: Readonly<Record<string, Json>> = {}) {
   const { target, removeAll } = await dockerTarget(options);

@@ -14,7 +14,7 @@ const CI_INPUTS_MAX = 20_000;
 const isContinuousIntegration = process.env.CI === 'true';
 const SEED = Number(process.env.FUZZ_SEED ?? (isContinuousIntegration ? CI_SEED : Math.floor(Math.random() * 2 ** 31)));
 
-export interface Fuzzer<T> {
+interface Fuzzer<T> {
   readonly inputs: fc.Arbitrary<T>;
   /** Throws if the rule is broken. */
   rule(input: T): Promise<void> | void;
@@ -84,7 +84,7 @@ export const anyText: fc.Arbitrary<string> = fc.oneof(
 );
 
 /** JSON values of every shape, also deep and wide ones. */
-export const anyJson: fc.Arbitrary<unknown> = fc.oneof(
+const anyJson: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 4 }),
   fc.nat(2_000).map((depth) => nested(depth, (inner) => [inner])),
   fc.nat(2_000).map((depth) => nested(depth, (inner) => ({ a: inner }))),

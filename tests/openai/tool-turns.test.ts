@@ -1,6 +1,6 @@
 /** Turns in which a client's own tools are called: several requests, and one user message in the conversation. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 
@@ -14,7 +14,7 @@ let client: OpenAI;
 beforeAll(async () => {
   router = await startRouter({ backends: plainAndKeeper(runner.program) });
   alice = await router.person(PEOPLE.alice);
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
+  client = await alice.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 beforeEach(() => {

@@ -3,7 +3,7 @@ import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { Grown } from '../support/grown';
 import type { Browser } from '../support/process';
 
-export interface ShownAnswer {
+interface ShownAnswer {
   readonly id: string;
   readonly status: string;
   /** The Markdown of an answer that has ended; undefined while it grows, and if it has no text. */

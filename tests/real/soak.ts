@@ -21,7 +21,7 @@ const CLIENTS = 4;
 const MINUTES = 30;
 const ROOT = join(import.meta.dir, '../..');
 
-export interface SoakOptions {
+interface SoakOptions {
   readonly seconds: number;
   /** Names of `ATTACKS`. */
   readonly attacks: readonly string[];

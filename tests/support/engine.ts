@@ -76,7 +76,7 @@ export async function runInside(container: Docker.Container, command: readonly s
   return Bun.stripANSI(await new Response(stream as unknown as ReadableStream).text()).replaceAll('\r', '');
 }
 
-export interface EngineSocket extends AsyncDisposable {
+interface EngineSocket extends AsyncDisposable {
   readonly path: string;
   /** Breaks the open connections, and refuses new ones. */
   cut(): void;

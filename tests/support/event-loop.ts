@@ -140,7 +140,7 @@ export function says(message: object): void {
 }
 
 /** What is sent, and the status with which it is answered. */
-export type Inputs = Readonly<Record<string, readonly [status: number, send: () => Promise<number>]>>;
+type Inputs = Readonly<Record<string, readonly [status: number, send: () => Promise<number>]>>;
 
 /** A test for each input: nobody else waits for it. */
 export function nobodyWaits(inputs: Inputs): void {

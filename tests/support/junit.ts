@@ -1,6 +1,6 @@
 /** Test reports in JUnit's format, as `bun test` and Playwright write them. */
 
-export interface TestResult {
+interface TestResult {
   /** Path as the runner gives it: relative to the working directory, or to the folder of the browser tests. */
   readonly file: string;
   readonly name: string;

@@ -9,7 +9,7 @@ import { type TestRouter, until } from './router';
 
 type Labels = Readonly<Record<string, string>>;
 
-export interface MetricFamily {
+interface MetricFamily {
   readonly name: string;
   readonly help: string;
   readonly type: string;
@@ -91,7 +91,7 @@ function checkHistogram({ name, series }: MetricFamily): void {
   }
 }
 
-export interface Scrape {
+interface Scrape {
   readonly text: string;
   readonly families: readonly MetricFamily[];
   /** The value of the one series with exactly these labels. Throws if there is none. */

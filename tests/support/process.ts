@@ -24,7 +24,7 @@ const ROOT = join(import.meta.dir, '../..');
 /** A value for `DOCKER_HOST` where no Docker engine answers. */
 export const NO_ENGINE = 'unix:///nowhere/docker.sock';
 
-export interface RouterProcessOptions {
+interface RouterProcessOptions {
   /** A given folder is kept. By default a new folder, which is removed with the router. */
   readonly dataRoot?: string;
   /** Overrides the settings of the tests. Of the tests' own environment the router gets only PATH. */
@@ -80,7 +80,7 @@ export interface Browser {
   createKey(): Promise<string>;
 }
 
-export type BrowserInit = Omit<RequestInit, 'body'> & { body?: object | string };
+type BrowserInit = Omit<RequestInit, 'body'> & { body?: object | string };
 
 /** Rejects with the router's output when it ends before it serves. */
 export async function startRouterProcess(options: RouterProcessOptions = {}): Promise<RouterProcess> {

@@ -6,6 +6,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type OpenAI from 'openai';
 import { type MemoryPlatform, memoryPlatform, type Program, registerProgram } from '../../drivers/memory';
 import { internalApp, publicApp } from '../../router/app';
 import { loadConfig } from '../../router/config/config';
@@ -50,6 +51,8 @@ export interface Person {
   request(path: string, init?: TestInit): Promise<Response>;
   /** Creates an API key through the settings page. */
   createKey(name?: string): Promise<string>;
+  /** OpenAI's client with a new key of this person. It does not try again by itself. */
+  openai(): Promise<OpenAI>;
 }
 
 export type TestInit = Omit<RequestInit, 'body'> & { body?: RequestInit['body'] | object };
@@ -147,9 +150,10 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
   const request = async (path: string, init: TestInit = {}) =>
     app.handle(new Request(`http://localhost${path}`, withBody(init)));
 
+  const url = `http://127.0.0.1:${app.server?.port}`;
   return {
     context,
-    url: `http://127.0.0.1:${app.server?.port}`,
+    url,
     internalUrl: `http://127.0.0.1:${internalPort}`,
     dataRoot,
     platform: memoryPlatform(context.installationId),
@@ -157,7 +161,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
     request,
     writeBackends,
     stop,
-    person: (who) => signIn(request, who),
+    person: (who) => signIn(request, url, who),
     async [Symbol.asyncDispose]() {
       for (const { agent } of context.runners.running()) await context.runners.stop(agent.id, 'test ended');
       await stop();
@@ -173,7 +177,11 @@ function routesOf(app: { readonly routes: readonly { readonly method: string; re
 type Send = (path: string, init?: TestInit) => Promise<Response>;
 
 /** Signs in, after a sign-up if the account does not exist (the admin does). */
-async function signIn(request: Send, who: { email: string; name: string; password: string }): Promise<Person> {
+async function signIn(
+  request: Send,
+  url: string,
+  who: { email: string; name: string; password: string },
+): Promise<Person> {
   const body = { email: who.email, password: who.password, name: who.name };
   let response = await request('/auth/login', { method: 'POST', body });
   if (!response.ok) response = await request('/auth/signup', { method: 'POST', body });
@@ -181,16 +189,22 @@ async function signIn(request: Send, who: { email: string; name: string; passwor
   const cookie = response.headers.get('set-cookie')?.split(';')[0] ?? '';
   const { user } = (await response.json()) as { user: { id: string } };
   const own: Send = (path, init = {}) => request(path, { ...init, headers: { ...(init.headers as object), cookie } });
+  const createKey = async (name = 'test') => {
+    await own('/settings/keys', { method: 'POST', body: new URLSearchParams({ name }) });
+    const page = await own('/settings');
+    const key = /sk-as-[\w-]+/.exec(await page.text())?.[0];
+    if (!key) throw new Error('The settings page shows no key');
+    return key;
+  };
   return {
     id: user.id,
     cookie,
     request: own,
-    async createKey(name = 'test') {
-      await own('/settings/keys', { method: 'POST', body: new URLSearchParams({ name }) });
-      const page = await own('/settings');
-      const key = /sk-as-[\w-]+/.exec(await page.text())?.[0];
-      if (!key) throw new Error('The settings page shows no key');
-      return key;
+    createKey,
+    async openai() {
+      // Most tests do without it, and it takes a while to load.
+      const { OpenAI } = await import('openai');
+      return new OpenAI({ baseURL: `${url}/v1`, apiKey: await createKey(), maxRetries: 0 });
     },
   };
 }

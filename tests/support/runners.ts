@@ -4,7 +4,7 @@ import type { ProgramRuntime } from '../../drivers/memory';
 import { type Person, program, type TestRouter } from './router';
 
 /** A runner as `GET /api/runners` lists it. */
-export interface ListedRunner {
+interface ListedRunner {
   readonly agent_id: string;
   readonly backend: string;
   readonly container_name: string;

@@ -38,7 +38,7 @@ export interface ErrorScript {
 }
 
 /** Neither headers nor a byte. */
-export interface SilentScript {
+interface SilentScript {
   readonly silent: true;
 }
 

@@ -43,7 +43,7 @@ export interface UserView {
   isAdmin: boolean;
   isYou: boolean;
   isDisabled: boolean;
-  /** Of a deleted user: when they are purged. */
+  /** When a deleted user is purged. */
   purgeAtMs?: number;
   /** The user has not chosen one yet, and signs in by no other means. */
   hasNoPassword: boolean;
@@ -69,11 +69,11 @@ export interface ProviderView {
   href: string;
 }
 
-/** The account of whoever is signed in. */
+/** The account of the user who is signed in. */
 export interface YouView {
   name: string;
   email: string;
-  /** Of pages; null: the browser's. */
+  /** Language of pages; null: the browser's. */
   language: string | null;
   /** Whether the user's own model names conversations. */
   hasModelTitles: boolean;

@@ -20,7 +20,7 @@ interface AuditProps {
   events: AuditEventView[];
   /** Everything that is recorded. */
   actions: string[];
-  /** What is asked for; empty texts ask for nothing. */
+  /** The filter of the page; an empty text filters nothing. */
   filter: { action: string; person: string; from: string; to: string };
   csvHref: string;
   moreHref?: string | undefined;
@@ -80,7 +80,7 @@ export function AdminAuditPage({ shell, events, actions, filter, csvHref, moreHr
   );
 }
 
-/** A code in words; what else is recorded as it is, the router's own sentences in the reader's language. */
+/** Shows a recorded detail: a code in words, one of the router's sentences in the reader's language, anything else unchanged. */
 function Detail({ of }: { of: string }) {
   const { codes } = useText().audit;
   return codes[of as keyof typeof codes] ?? <Sentence of={of} />;

@@ -6,7 +6,7 @@ import { useText } from '../render';
 interface HandedLinkProps {
   id: string;
   title: string;
-  /** What it is for, and until when: the moment follows. */
+  /** The purpose of the link; the moment at which it expires follows. */
   help: string;
   link: { url: string; expiresAtMs: number };
 }

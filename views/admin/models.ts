@@ -7,7 +7,7 @@ export interface AnswersView {
   readonly failed: number;
 }
 
-/** How many runners there are by state, what they take, and what the router runs on. */
+/** How many runners there are by state, their CPU and memory, and the router's disk and versions. */
 export interface OverviewView {
   readonly running: number;
   readonly starting: number;
@@ -21,10 +21,10 @@ export interface OverviewView {
   readonly lastDay: AnswersView;
   /** When the router started, in milliseconds since the epoch: answers before are not counted. */
   readonly startedAtMs: number;
-  /** Of the disk with the data. */
+  /** Free bytes of the disk with the data. */
   readonly freeBytes: number;
   readonly diskBytes: number;
-  /** With what is not yet in its main file. */
+  /** Including the part that is not yet in its main file. */
   readonly databaseBytes: number;
   /** Absent until they have been added up. */
   readonly disk?: {
@@ -37,7 +37,7 @@ export interface OverviewView {
     readonly router: string;
     readonly bun: string;
     readonly schema: string;
-    /** Of the platforms of drivers that say it. */
+    /** Versions of the platforms whose drivers say it. */
     readonly platforms: readonly string[];
   };
   /** Platforms that do not answer, and why. */

@@ -8,7 +8,7 @@ import { Figure } from '../usage/figures';
 import type { AnswersView, OverviewView } from './models';
 import { AdminPage } from './page';
 
-/** What goes on, what it takes, what fails, and what runs it. */
+/** The overview: runners and their load, failures, disk, versions. */
 export function AdminOverviewPage({
   shell,
   overview,

@@ -95,7 +95,7 @@ function StateBadge({ runner }: { runner: AdminRunnerView }) {
   );
 }
 
-/** What a runner is of, since when it is up, what holds it, and what it takes. */
+/** The agent of a runner, how long it is up, what keeps it up, and its CPU and memory. */
 function Does({ runner }: { runner: AdminRunnerView }) {
   const t = useText();
   const n = useNumbers();

@@ -17,7 +17,7 @@ type StepName = 'model' | 'share' | 'invite' | 'answer';
 
 interface StartProps {
   shell: Shell;
-  /** Those that this installation has, in their order. */
+  /** The steps that this installation has, in their order. */
   steps: { name: StepName; isDone: boolean }[];
   open: StepName | undefined;
   /** The LLM; absent where no agent calls one. */

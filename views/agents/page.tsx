@@ -3,7 +3,7 @@ import { AppLayout, SidebarButton } from '../layout';
 import type { AgentView, Shell } from '../models';
 import { useText } from '../render';
 
-export type AgentTab = 'chat' | 'settings' | 'schedules' | 'files' | 'runner';
+type AgentTab = 'chat' | 'settings' | 'schedules' | 'files' | 'runner';
 
 interface AgentPageProps {
   shell: Shell;

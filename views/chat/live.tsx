@@ -116,7 +116,7 @@ interface GoneProps {
   undoTo: Shelf | undefined;
 }
 
-/** The page's own conversation was deleted elsewhere: what is on the page stays to be read and copied. */
+/** The page's own conversation was deleted in another page: its messages stay, to be read and copied. */
 export function LiveConversationGone({ agentId, agentName, conversationId, undoTo }: GoneProps) {
   const t = useText();
   return (

@@ -1,4 +1,4 @@
-/** View models of what is around the text of an answer, and of the search. Times are in milliseconds. */
+/** View models of the steps and the facts of an answer, and of the search. Times are in milliseconds. */
 import type { Growing, Html } from '../markup';
 
 /** A step of an answer. `id` is its element's; `goesOn` while it is not over; `tookMs` where the time is known. */
@@ -15,7 +15,7 @@ export interface FactsView {
   cost?: number;
 }
 
-/** A part of a text, and whether it is what was searched for. */
+/** A part of a text, and whether it matches the search. */
 export interface TextPiece {
   readonly text: string;
   readonly isHit: boolean;
@@ -28,7 +28,7 @@ export interface SearchHit {
   atMs: number;
   isArchived: boolean;
   title: readonly TextPiece[];
-  /** Of the message; empty for a title. */
+  /** The found part of the message; empty for a title. */
   excerpt: readonly TextPiece[];
 }
 

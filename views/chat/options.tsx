@@ -30,7 +30,7 @@ export function OptionsButton({ id, title }: { id: string; title?: string }) {
   );
 }
 
-/** Where the menu appears, and what it did last with the way back. */
+/** The place of the menu, and of the notice of its last action with _Undo_. */
 export function OptionsPlaces() {
   const t = useText();
   return (

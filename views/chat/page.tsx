@@ -34,7 +34,7 @@ interface ChatProps {
   usedUpUntilMs?: number | undefined;
 }
 
-/** What was deleted, and the way back. */
+/** Says what was deleted, with _Undo_. */
 function Deleted({ id, shelf }: { id: string; shelf: Shelf }) {
   const t = useText().conversation;
   return (

@@ -117,7 +117,7 @@ function Scope({ group, scope }: { group: string; scope: CredentialScope }) {
 interface ScopeFormProps {
   group: string;
   scope: CredentialScope;
-  /** Of the paths that are posted to, for a page that is answered to in place of the settings. */
+  /** Query of the paths that are posted to: it names the page that is answered with, if that is not the settings. */
   query?: string;
 }
 

@@ -12,12 +12,12 @@ interface CredentialFormProps {
   form: CredentialFormView;
   /** The path that keeps the values. With `/try` behind it, it tests them. */
   path: string;
-  /** Of both paths, for a page that is answered to in place of the settings. */
+  /** Query of both paths: it names the page that is answered with, if that is not the settings. */
   query?: string;
   /** The element that the answer of saving replaces; absent where it is another page. */
   replaces?: string;
   save: string;
-  /** The name of the button, where its words alone do not say what is saved. */
+  /** The accessible name of the button, if its words alone do not say what is saved. */
   saveName?: string;
   /** The scope that the values are for: a hidden field, or a choice. */
   scope: ComponentChildren;

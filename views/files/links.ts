@@ -1,6 +1,6 @@
 /** The addresses of an agent's files. */
 
-export interface FilePlace {
+interface FilePlace {
   readonly agentId: string;
   readonly path: readonly string[];
 }

@@ -15,12 +15,12 @@ interface PageProps {
 
 interface FolderProps extends PageProps {
   folder: FolderView;
-  /** Of the home, where it was asked for. */
+  /** The size of the home, if it was asked for. */
   size?: SizeView | undefined;
   flash?: Flash | undefined;
 }
 
-/** A folder of the agent's home: what is in it, what it weighs, and a place to drop files. */
+/** A folder of the agent's home: its files, its size, and a place to drop files. */
 export function FolderPage({ shell, agent, folder, size, flash }: FolderProps) {
   const t = useText().files;
   const { agentId } = agent;

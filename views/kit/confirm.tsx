@@ -14,7 +14,7 @@ interface ConfirmProps {
   action: string;
   label: string;
   fields?: Record<string, string>;
-  /** Whether what it does can be taken back. */
+  /** Whether the action can be undone. */
   isHarmless?: boolean;
 }
 

@@ -5,9 +5,9 @@ import { FormNotice } from './notice';
 
 interface DangerFormProps {
   action: string;
-  /** Of the button. */
+  /** The words of the button. */
   label: string;
-  /** What has to be typed first: a name or a password. */
+  /** The text that has to be typed first: a name or a password. */
   proof: FieldProps;
   form: FormState | undefined;
   /** Said above the field. */

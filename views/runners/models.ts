@@ -25,7 +25,7 @@ export interface RunnerFactsView {
 
 export interface RunnerDetailsView {
   readonly facts: RunnerFactsView;
-  /** Of the last hour, oldest first. */
+  /** The loads of the last hour, oldest first. */
   readonly loads: readonly LoadView[];
   readonly nowMs: number;
   readonly limits: { readonly memoryBytes?: number; readonly cpus?: number };

@@ -15,7 +15,7 @@ interface RunnerPageProps {
   details: RunnerDetailsView;
 }
 
-/** The runner of an agent: what it does, its CPU and memory over the last hour, and its output as it comes. */
+/** The runner of an agent: its state, its CPU and memory over the last hour, and its output, live. */
 export function RunnerPage({ shell, agent, details }: RunnerPageProps) {
   return (
     <AgentPage shell={shell} agent={agent} tab="runner">

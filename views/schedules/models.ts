@@ -4,7 +4,7 @@ import type { FormState } from '../models';
 export interface ScheduleView {
   readonly id: string;
   readonly cron: string;
-  /** The same in the words of the form; absent where they do not suffice. */
+  /** The times in the fields of the form; absent if these cannot express them. */
   readonly simple?: { readonly every: string; readonly time: string };
   readonly timeZone: string;
   /** Its beginning. */

@@ -79,7 +79,7 @@ export function SchedulesPage({ shell, agent, schedules, conversations, left, zo
 
 interface RowProps extends Pick<SchedulesProps, 'conversations'> {
   schedule: ScheduleView;
-  /** Of the page. */
+  /** Path of the page. */
   path: string;
 }
 

@@ -7,7 +7,7 @@ export interface UsageFigures {
   completionTokens: number;
   cachedTokens: number;
   reasoningTokens: number;
-  /** Of calls whose model had a price. */
+  /** Cost of the calls whose model had a price. */
   cost: number;
   /** Calls whose tokens are a guess. */
   estimatedCalls: number;
@@ -50,7 +50,7 @@ export interface UsageView {
 
 /** The budget of a user or a key for a period, and the amount used. */
 export interface BudgetView {
-  /** Of the user or the key. */
+  /** Id of the user or the key. */
   subjectId: string;
   /** The key's name, or the user's address. */
   label: string;

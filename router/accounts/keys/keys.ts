@@ -32,7 +32,7 @@ export type KeyGrant = Partial<
   >
 >;
 
-export interface KeyHolder {
+interface KeyHolder {
   readonly user: User;
   readonly key: Key;
 }

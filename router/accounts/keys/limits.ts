@@ -22,7 +22,7 @@ export interface LimitState {
   readonly resetMs: number;
 }
 
-export interface LimitStates {
+interface LimitStates {
   readonly requests?: LimitState;
   readonly tokens?: LimitState;
 }

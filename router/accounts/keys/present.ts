@@ -7,7 +7,7 @@ import type { Key } from './store';
 const DAY_MS = 86_400_000;
 
 /** The fields of the form on the settings page. */
-export interface KeyFields {
+interface KeyFields {
   readonly name: string;
   readonly scopes?: string | undefined;
   readonly backends?: string | string[] | undefined;

@@ -50,7 +50,7 @@ const pageQuery = t.Object({
   after: t.Optional(t.String()),
 });
 
-export interface KeysRoutesDeps extends GrantDeps, KeyViewDeps {
+interface KeysRoutesDeps extends GrantDeps, KeyViewDeps {
   readonly accounts: AccountsService;
   readonly keys: KeysService;
   readonly backends: GrantDeps['backends'] & KeyViewDeps['backends'];
@@ -144,7 +144,7 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
     );
 }
 
-/** A key cannot make another one: whoever has found it would keep what it opens when it is revoked or expires. */
+/** A key cannot make another one: a thief would keep access after the key is revoked or has expired. */
 async function create(deps: KeysRoutesDeps, who: Who, requested: NewKey): Promise<{ key: Key; secret: string }> {
   if (who.key) throw new AppError('forbidden', { message: 'A key cannot create keys. Sign in to create one.' });
   return deps.keys.create(who.user.id, requested.name, await grantOf(deps, who.user.id, requested));

@@ -13,7 +13,7 @@ import type { AttemptLimits } from '../sign-in-limits';
 import { asPredecessor, userJson } from '../users/present';
 import type { InvitationsService } from './invitations';
 
-export interface InvitationRoutesDeps {
+interface InvitationRoutesDeps {
   readonly attempts: AttemptLimits;
   readonly clients: Clients;
   readonly invitations: InvitationsService;

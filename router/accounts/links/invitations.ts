@@ -16,7 +16,7 @@ const DAY_MS = 86_400_000;
 const LISTED_DAYS = 30;
 const INVITATIONS_MAX = 500;
 
-export interface NewInvitation {
+interface NewInvitation {
   /** Absent: for anybody. */
   readonly email?: string | undefined;
   /** Absent: one. */
@@ -31,7 +31,7 @@ export function invitationsService(deps: {
   users: UsersStore;
   links: LinksStore;
   passwords: PasswordsService;
-  /** Called when what is stored of a user has changed. */
+  /** Called when a user's row has changed. */
   changed: (userId: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   now: () => number;
@@ -116,7 +116,7 @@ export function invitationsService(deps: {
     },
 
     /**
-     * The same for somebody whom the OpenID Connect provider has named, without a password. Throws `not_found`, `forbidden`
+     * Accepts for somebody whom the OpenID Connect provider has named, without a password. Throws `not_found`, `forbidden`
      * or `conflict`.
      */
     async acceptAs(token: string, fields: Omit<NewUserFields, 'role'>): Promise<User> {

@@ -10,7 +10,7 @@ import type { AttemptLimits } from '../sign-in-limits';
 import { userJson } from '../users/present';
 import type { UsersService } from '../users/users';
 
-export interface ResetRoutesDeps {
+interface ResetRoutesDeps {
   readonly attempts: AttemptLimits;
   readonly clients: Clients;
   readonly users: UsersService;

@@ -5,7 +5,7 @@ import { invitations, passwordResets, sessions, users } from '../../database/sch
 import type { NewUser, User } from '../users/store';
 
 export type Invitation = typeof invitations.$inferSelect;
-export type PasswordReset = typeof passwordResets.$inferSelect;
+type PasswordReset = typeof passwordResets.$inferSelect;
 
 export type LinksStore = ReturnType<typeof linksStore>;
 
@@ -58,7 +58,7 @@ export function linksStore(db: Db) {
         .limit(limit)
         .all();
     },
-    /** Deletes first what has expired before `expiredBeforeMs`. */
+    /** First deletes the rows that expired before `expiredBeforeMs`. */
     async insertInvitation(invitation: Invitation, expiredBeforeMs: number): Promise<void> {
       transaction(db, (tx) => {
         tx.delete(invitations).where(lt(invitations.expiresAtMs, expiredBeforeMs)).run();

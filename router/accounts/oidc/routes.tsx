@@ -28,7 +28,7 @@ const text = t.Optional(t.String({ maxLength: 10_000 }));
 /** Characters of the path that is kept: a browser drops a cookie of more than 4,096 bytes. */
 const NEXT_LENGTH_MAX = 1_000;
 
-export interface OidcRoutesDeps {
+interface OidcRoutesDeps {
   readonly attempts: AttemptLimits;
   readonly audit: Pick<AuditService, 'record'>;
   readonly clients: Clients;
@@ -116,7 +116,7 @@ export function oidcRoutes(deps: OidcRoutesDeps, session: SessionPlugin) {
         } catch (error) {
           const code = error instanceof AppError ? error.code : 'internal';
           metrics.signInTried(code);
-          // Not when there were too many: whoever is refused so must not fill the audit.
+          // A refusal for too many attempts is not recorded: attackers must not fill the audit.
           if (error instanceof AppError && error.status < 500 && code !== 'too_many_requests') {
             const actor = { email: claims?.email ?? '' };
             await audit.record({ action: 'sign-in.failed', actor, detail: error.message, address });

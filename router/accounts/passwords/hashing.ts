@@ -12,7 +12,7 @@ import type { HashJob } from './hashing-worker';
 export const HASHING_AT_ONCE = Math.max(1, Math.min(3, availableParallelism() - 1));
 /** Time limit for one hash, which takes 25 ms: a machine that is this busy has other troubles. */
 const DEADLINE_MS = 30_000;
-/** A thread takes 5 MB, and ends when nobody has signed in for so long. */
+/** Milliseconds without a sign-in after which a thread, which takes 5 MB, ends. */
 const IDLE_MS = 60_000;
 
 export interface Hashing {

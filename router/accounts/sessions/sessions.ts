@@ -61,7 +61,7 @@ export function sessionsService(deps: {
       return found;
     },
 
-    /** Those of a user that have not expired, the one that was used last first. */
+    /** Returns a user's sessions that have not expired, the last used one first. */
     async list(userId: string): Promise<readonly Session[]> {
       const sessions = (await store.list(userId, now())).map((session) => {
         return { ...session, seenAtMs: seenAtMs.get(session.id) ?? session.seenAtMs };

@@ -19,7 +19,7 @@ export type UserLimitsService = ReturnType<typeof userLimitsService>;
 
 export function userLimitsService(deps: {
   store: LimitsStore;
-  /** Of the settings; `Infinity` where there is no limit. */
+  /** The limits in the settings; `Infinity` where there is none. */
   defaults: { readonly runners: number; readonly agents: number };
 }) {
   const { store, defaults } = deps;
@@ -35,7 +35,7 @@ export function userLimitsService(deps: {
       for (const { subjectId, ...limits } of await store.list()) rows.set(subjectId, limits);
     },
 
-    /** What was set for a user, or for `EVERYBODY`. */
+    /** Returns the limits that were set for a user, or for `EVERYBODY`. */
     setFor: (subjectId: string): AskedLimits => rows.get(subjectId) ?? NONE,
 
     runnersOf: (userId: string): number => of(userId, 'runners'),

@@ -2,7 +2,7 @@
 import { AppError } from '../../lib/errors';
 import type { User } from './store';
 
-/** A user, without what is secret. */
+/** A user, without secret members. */
 export function userJson({ id, email, name, slug, role }: User) {
   return { id, email, name: name || null, slug, role };
 }

@@ -16,7 +16,7 @@ const HOUR_MS = 3_600_000;
 const SEARCH_LENGTH_MAX = 254;
 
 /** A query of the list: a part of an address or a name, and the id of the last user of the page before. */
-export interface UsersPage {
+interface UsersPage {
   readonly search?: string | undefined;
   readonly after?: string | undefined;
   readonly limit: number;
@@ -38,7 +38,7 @@ export function usersService(deps: {
   passwords: PasswordsService;
   sessions: SessionsService;
   events: Events;
-  /** Called when what is stored of a user has changed. */
+  /** Called when a user's row has changed. */
   changed: (userId: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   now: () => number;
@@ -58,7 +58,7 @@ export function usersService(deps: {
     /** Throws `not_found`. */
     get,
 
-    /** A page of the users, newest first. Throws `not_found` when the user `after` is not there any more. */
+    /** A page of the users, newest first. Throws `not_found` when the user `after` has been deleted. */
     async page({
       search = '',
       after,

@@ -13,7 +13,7 @@ import { page, seeOther } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
 import { type BackendsDeps, backendViews } from './present';
 
-export interface BackendsRoutesDeps extends BackendsDeps {
+interface BackendsRoutesDeps extends BackendsDeps {
   readonly shell: ShellOf;
 }
 

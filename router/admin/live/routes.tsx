@@ -46,7 +46,7 @@ const HEARD_MS = 60_000;
 const LOG_MS = 2_000;
 const PULL_MS = 1_000;
 
-export interface LiveRoutesDeps extends AdminLiveDeps, FleetDeps, BackendsDeps {
+interface LiveRoutesDeps extends AdminLiveDeps, FleetDeps, BackendsDeps {
   readonly runners: FleetDeps['runners'];
   readonly backends: FleetDeps['backends'];
   readonly overview: () => Promise<OverviewView>;
@@ -79,7 +79,7 @@ export function liveRoutes(deps: LiveRoutesDeps, session: SessionPlugin) {
 
 function overviewLive({ overview }: LiveRoutesDeps): LivePage {
   return {
-    isAbout: ({ kind }) => kind === 'runner' || kind === 'platforms',
+    kinds: ['runner', 'platforms'],
     async look() {
       const view = await overview();
       const parts = [
@@ -96,7 +96,7 @@ function overviewLive({ overview }: LiveRoutesDeps): LivePage {
 
 function runnersLive(deps: LiveRoutesDeps, who: Who, after: string): LivePage {
   return {
-    isAbout: ({ kind }) => kind === 'runner',
+    kinds: ['runner'],
     async look() {
       const { views } = await runnersPage(deps, who, after);
       const rows = views.map((runner) => ({ id: runnerRowId(runner), view: <AdminRunnerRow runner={runner} /> }));
@@ -110,7 +110,8 @@ function runnersLive(deps: LiveRoutesDeps, who: Who, after: string): LivePage {
 
 function runnerLive(deps: LiveRoutesDeps, who: Who, agentId: string): LivePage {
   return {
-    isAbout: (event) => event.kind === 'runner' && event.agentId === agentId,
+    kinds: ['runner'],
+    agentId,
     async look() {
       const found = deps.runners.findRunning(agentId);
       const [runner] = found ? await runnerViews(deps, who, [found]) : [];
@@ -127,7 +128,7 @@ function runnerLive(deps: LiveRoutesDeps, who: Who, agentId: string): LivePage {
 
 function backendsLive(deps: LiveRoutesDeps): LivePage {
   return {
-    isAbout: ({ kind }) => kind === 'runner' || kind === 'platforms',
+    kinds: ['runner', 'platforms'],
     async look() {
       const views = backendViews(deps);
       const rows = views.map((backend) => ({ id: backendRowId(backend), view: <BackendRow backend={backend} /> }));
@@ -143,9 +144,9 @@ function backendsLive(deps: LiveRoutesDeps): LivePage {
 
 function usersLive({ users }: LiveRoutesDeps, who: Who, search: string, after: string | undefined): LivePage {
   return {
-    isAbout: ({ kind }) => kind === 'user',
+    kinds: ['user'],
     async look() {
-      // The user before this page may be deleted meanwhile: the page stays as it is.
+      // The user at whom this page begins may have been deleted: the page then stays unchanged.
       const found = await usersPage(users, who, search, after).catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'not_found') return undefined;
         throw error;

@@ -36,8 +36,10 @@ export interface Part {
 export interface LivePage {
   /** The page as it is now, and the milliseconds after which it is looked at again although nothing was heard. */
   look(): Promise<{ readonly parts: readonly Part[]; readonly againMs: number }>;
-  /** Whether an event may change it. Called for every event of every user. */
-  isAbout(event: RouterEvent): boolean;
+  /** Events of these kinds may change it. */
+  readonly kinds: readonly RouterEvent['kind'][];
+  /** Of them only those about this agent. */
+  readonly agentId?: string;
 }
 
 export interface AdminLiveDeps {
@@ -50,8 +52,8 @@ export function adminLive(deps: AdminLiveDeps, request: Request, who: Who, page:
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     const live = new Live(who, page, writer);
-    const unsubscribe = deps.events.subscribeToAll((_, event) => {
-      if (page.isAbout(event)) live.changed();
+    const unsubscribe = deps.events.subscribeToAll(page.kinds, (_, event) => {
+      if (page.agentId === undefined || ('agentId' in event && event.agentId === page.agentId)) live.changed();
     });
     live.run().catch((error: unknown) => {
       httpLog.error({ err: error }, 'live.broke');

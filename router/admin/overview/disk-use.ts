@@ -7,13 +7,13 @@ import { processLog } from '../../lib/log';
 
 /** Files of one walk. Beyond it the sums are the least that there is. */
 const FILES_MAX = 2_000_000;
-/** After so many files the walk rests, so that it takes a part of one core only. */
+/** Files after which the walk rests, so that it takes only a part of one core. */
 const FILES_AT_ONCE = 200;
 const REST_MS = 10;
 /** How long sums are shown before they are made anew. */
 const KEPT_MS = 900_000;
 
-export interface DiskUse {
+interface DiskUse {
   readonly homesBytes: number;
   /** Everything below the folder of the data, with the homes that are there. */
   readonly dataBytes: number;

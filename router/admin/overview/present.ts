@@ -13,7 +13,7 @@ import type { DiskUseService } from './disk-use';
 /** How long an overview serves every page that shows it. */
 const KEPT_MS = 1_000;
 
-export interface OverviewDeps {
+interface OverviewDeps {
   readonly config: Pick<Config, 'dataRoot' | 'databasePath'>;
   readonly database: Pick<Database, 'migration'>;
   readonly diskUse: Pick<DiskUseService, 'look'>;

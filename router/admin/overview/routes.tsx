@@ -7,7 +7,7 @@ import type { ShellOf } from '../../accounts/present-pages';
 import { page, seeOther } from '../../web/answers/respond';
 import { overviewJson } from './present';
 
-export interface OverviewRoutesDeps {
+interface OverviewRoutesDeps {
   readonly overview: () => Promise<OverviewView>;
   readonly shell: ShellOf;
 }

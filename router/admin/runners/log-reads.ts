@@ -6,7 +6,7 @@ import type { Clients } from '../../web/clients';
 
 type Server = Parameters<Clients['address']>[1];
 
-export interface AuditedRunner {
+interface AuditedRunner {
   /** The address of its owner. */
   readonly owner: string;
   readonly name: string;

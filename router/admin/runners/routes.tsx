@@ -15,7 +15,7 @@ import { type FleetDeps, runnerJson, runnersPage, runnerViews } from './present'
 const LISTED_MAX = 1_000;
 const after = t.Optional(t.String({ maxLength: 100 }));
 
-export interface AdminRunnersDeps extends FleetDeps {
+interface AdminRunnersDeps extends FleetDeps {
   readonly agents: AgentsService;
   readonly logReads: LogReads;
   readonly shell: ShellOf;

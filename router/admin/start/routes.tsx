@@ -14,7 +14,7 @@ import { textOf } from '../../web/reader';
 import type { NewLink } from '../users/invitations-routes';
 import { START_PATH, START_STEPS, type StartService, type StartStep } from './start';
 
-export interface StartRoutesDeps {
+interface StartRoutesDeps {
   readonly backends: BackendRegistry;
   readonly credentials: CredentialsService;
   readonly newLinks: Once<NewLink>;
@@ -22,7 +22,7 @@ export interface StartRoutesDeps {
   readonly start: StartService;
 }
 
-export interface StartShown {
+interface StartShown {
   readonly said?: string | undefined;
   /** The step that is open; by default the first that is not done. */
   readonly step?: StartStep | undefined;

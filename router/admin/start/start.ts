@@ -1,4 +1,4 @@
-/** The administrator's first ten minutes: what of them is done, as it is in the database, and whether they are still shown. */
+/** The administrator's first steps: which are done, read from the database, and whether the page still leads to them. */
 import type { InvitationsService } from '../../accounts/links/invitations';
 import type { User } from '../../accounts/users/store';
 import type { UsersService } from '../../accounts/users/users';
@@ -15,7 +15,7 @@ export const START_PATH = '/admin/start';
 const DISMISSED = 'start_dismissed';
 
 /** The steps that this installation has, in their order, each with whether it is done. */
-export type StartState = ReadonlyMap<StartStep, boolean>;
+type StartState = ReadonlyMap<StartStep, boolean>;
 
 export type StartService = ReturnType<typeof startService>;
 

@@ -24,7 +24,7 @@ export interface NewLink {
   readonly expiresAtMs: number;
 }
 
-export interface InvitationsRoutesDeps {
+interface InvitationsRoutesDeps {
   readonly invitations: InvitationsService;
   /** Links that were just made, each for the session that made it. */
   readonly newLinks: Once<NewLink>;

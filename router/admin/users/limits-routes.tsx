@@ -27,7 +27,7 @@ const body = t.Object({
   backends: t.Optional(t.Union([t.Array(t.String()), t.Null()])),
 });
 
-export interface LimitsRoutesDeps {
+interface LimitsRoutesDeps {
   readonly backends: BackendRegistry;
   readonly runners: Pick<RunnersService, 'running' | 'stop'>;
   readonly shell: ShellOf;

@@ -9,7 +9,7 @@ const SHOWN_MAX = 50;
 
 type Listing = Pick<UsersService, 'page' | 'passwordsOpen'>;
 
-/** A page of users, newest first. Throws `not_found` when the user `after` is not there any more. */
+/** A page of users, newest first. Throws `not_found` when the user `after` has been deleted. */
 export async function usersPage(users: Listing, who: Who, search: string, after?: string) {
   const { users: found, hasMore } = await users.page({ search, after, limit: SHOWN_MAX, withDeleted: true });
   return { views: found.map((user) => userView(users, user, who)), hasMore };

@@ -31,7 +31,7 @@ const listQuery = t.Object({
   said: t.Optional(t.String()),
 });
 
-export interface UsersRoutesDeps extends UsersApiDeps {
+interface UsersRoutesDeps extends UsersApiDeps {
   /** Reset links that were just made, each for the session that made it and its user. */
   readonly newLinks: Once<NewLink>;
   readonly identities: Pick<IdentitiesService, 'unlink'>;

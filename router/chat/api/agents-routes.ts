@@ -6,7 +6,7 @@ import type { BackendRegistry } from '../../backends/backends';
 import { runnerAddress } from '../../runners/api/present';
 import { type RemovalDeps, removeAgent } from '../removal';
 
-export interface AgentsRoutesDeps extends RemovalDeps {
+interface AgentsRoutesDeps extends RemovalDeps {
   readonly backends: BackendRegistry;
   readonly installationId: string;
 }

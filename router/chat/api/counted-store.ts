@@ -3,7 +3,7 @@ import type { Db } from '../../database/database';
 import { TEXT_PARAMETER } from '../../database/parameters';
 import type { Conversation } from '../store/conversations';
 
-/** A conversation with what it is told with. */
+/** A conversation as the API returns it. */
 export interface CountedConversation
   extends Pick<Conversation, 'id' | 'agentId' | 'title' | 'createdAtMs' | 'updatedAtMs' | 'shelf'> {
   readonly backend: string;
@@ -15,7 +15,7 @@ export interface CountedConversation
 }
 
 /** Which conversations of a user. */
-export type Wanted =
+type Wanted =
   | { readonly id: string }
   | { readonly backend: string; readonly seq: number }
   | { readonly limit: number; readonly before: Pick<Conversation, 'id' | 'updatedAtMs'> | undefined };

@@ -106,7 +106,7 @@ class ConversationStream {
     this.#work()
       .catch((error: unknown) => {
         httpLog.error({ err: error }, 'conversation_stream.broke');
-        // The client comes back with the id of what it has.
+        // The client reconnects with the id of the last event that it has.
         this.writer.close();
       })
       .finally(() => {

@@ -17,17 +17,17 @@ const INSERT_AT_ONCE = 100;
 const CUT_OFF_MS = 3_600_000;
 
 /** A message that a client stores. */
-export interface PostedMessage {
+interface PostedMessage {
   readonly id: string;
   readonly conversationId: string;
   readonly role: 'user' | 'assistant';
   readonly content: string;
-  /** Of an answer that failed. */
+  /** Why an answer failed. */
   readonly failure?: MessageFailure;
   /** Title to take when the conversation has none. */
   readonly title: string;
   readonly nowMs: number;
-  /** Of files that wait for it. */
+  /** Ids of uploaded files that become the message's. */
   readonly attachmentIds?: readonly string[];
 }
 

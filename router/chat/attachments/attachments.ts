@@ -17,7 +17,7 @@ import type { Attachment, AttachmentPlace, AttachmentsStore, KeptFile } from './
 const NAME_LENGTH_MAX = 200;
 /** A text is a part of the message, so it cannot be as long as a picture. */
 const TEXT_BYTES_MAX = 1_048_576;
-/** Of the bytes of a request, those of its files: base64 makes four bytes of three. */
+/** The share of a request's bytes that its files may be: base64 makes four bytes of three. */
 const SHARE_OF_BODY = 0.7;
 /** How long a content without a row stays: longer than a backup takes, which copies the rows first. */
 const LOOSE_MS = 3_600_000;
@@ -27,7 +27,7 @@ const WAITING_MS = 86_400_000;
 const REMOVE_MS = 10;
 
 /** A file as it was sent. */
-export interface GivenFile {
+interface GivenFile {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
@@ -73,7 +73,7 @@ export function attachmentsService(deps: {
     return { hash: await put(bytes), name: address, bytes: bytes.length, type: LINK_TYPE, width: null, height: null };
   }
 
-  /** Throws `too_large` where a user has no room for so many more bytes. */
+  /** Throws `too_large` if the user's files may not grow by this many bytes. */
   async function checkRoom(userId: string, bytes: number): Promise<void> {
     if ((await store.bytesOf(userId)) + bytes <= userBytesMax) return;
     const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
@@ -131,7 +131,7 @@ export function attachmentsService(deps: {
 
   return {
     limits: { bytesMax, countMax, messageBytesMax },
-    /** Messages back to which files are told to a runtime again. */
+    /** How many of the newest messages a runtime is sent with their files again. */
     toldMessages,
     blobs,
 
@@ -178,7 +178,7 @@ export function attachmentsService(deps: {
       return this.get(userId, id);
     },
 
-    /** Those of the files that wait in a conversation. Throws `not_found` when one does not. */
+    /** Returns the named files that wait in a conversation. Throws `not_found` when one does not wait there. */
     async waiting(conversationId: string, ids: readonly string[]): Promise<readonly Attachment[]> {
       if (ids.length === 0) return [];
       const there = await store.waitingIn(conversationId);

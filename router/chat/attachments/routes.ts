@@ -14,7 +14,7 @@ import type { AttachmentsService } from './attachments';
 /** A file never changes under its id. Only its owner's browser keeps it. */
 const KEPT = 'private, max-age=31536000, immutable';
 
-export interface AttachmentsRoutesDeps {
+interface AttachmentsRoutesDeps {
   readonly attachments: AttachmentsService;
   readonly config: Pick<Config, 'maxBodyBytes'>;
   readonly conversations: ConversationsService;

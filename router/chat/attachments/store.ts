@@ -10,7 +10,7 @@ import { newTimeId } from '../../lib/ids';
 export type Attachment = typeof attachments.$inferSelect;
 /** A file whose content is stored, before a row says whose it is. */
 export type KeptFile = Pick<Attachment, 'hash' | 'name' | 'type' | 'bytes' | 'width' | 'height'> & {
-  /** Where it is told before it is stored. */
+  /** The id, if the caller has already passed it on. */
   readonly id?: string;
 };
 /** Whose a file is. */
@@ -99,7 +99,7 @@ export function attachmentsStore(db: Db) {
       return db.select({ sum }).from(attachments).where(eq(attachments.userId, userId)).get()?.sum ?? 0;
     },
 
-    /** Stores files of a message that is stored, or of one that is not yet. */
+    /** Stores files of a message, which may itself not be stored yet. */
     async insert(place: AttachmentPlace, files: readonly KeptFile[], nowMs: number, from?: number): Promise<void> {
       await write(() => attach(place, files, nowMs, from));
     },

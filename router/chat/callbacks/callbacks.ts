@@ -17,7 +17,7 @@ import type { CallbacksStore } from './store';
 const CONTENT_LENGTH_MAX = 32_000;
 /** Characters of its data as JSON. */
 const PAYLOAD_LENGTH_MAX = 16_384;
-/** The kind of what is said in the conversation. The router's own kinds have no dot, so an agent's cannot be taken for one. */
+/** The kind of a message in the conversation. The router's own kinds have no dot, so an agent's is never taken for one. */
 const MESSAGE = 'message';
 const OWN_KIND = /^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+$/;
 const KIND_LENGTH_MAX = 64;
@@ -39,7 +39,7 @@ export interface CallbackEvent {
   readonly event_id?: unknown;
 }
 
-export interface TakenCallback {
+interface TakenCallback {
   /** Null for an event that is not stored. */
   readonly message_id: string | null;
   readonly conversation_id: string;
@@ -47,7 +47,7 @@ export interface TakenCallback {
   readonly created_at: number;
 }
 
-/** What was done with an event; `repeated`: it is stored since it was sent before. */
+/** The result of an event. `repeated`: it was sent before, and is already stored. */
 type Accepted = 'stored' | 'passed_on' | 'repeated';
 
 /** Who sends it, and the requests that its runner may be working on. */
@@ -99,7 +99,7 @@ export function callbacksService(deps: {
     });
   }
 
-  /** Stores the event, or passes it on. @returns also what was done with it, for the metrics. */
+  /** Stores the event, or passes it on. @returns also the result, for the metrics. */
   async function accept(sender: Sender, event: CallbackEvent): Promise<readonly [Accepted, TakenCallback]> {
     const { agent } = sender;
     const { role, kind, content, payload, isStored, named, eventId } = checked(event);

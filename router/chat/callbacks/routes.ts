@@ -8,10 +8,10 @@ import type { HeldRunner } from '../../runners/slots/slot';
 import { readBody } from '../../web/bodies/read';
 import type { CallbacksService } from './callbacks';
 
-/** Bytes. A body of at most so much does not count against the memory for bodies. */
+/** Bytes. A shorter body does not count against the memory for bodies. */
 const EVENT_BYTES_MAX = 65_536;
 
-export interface CallbackRoutesDeps {
+interface CallbackRoutesDeps {
   readonly callbacks: CallbacksService;
   readonly runners: Pick<RunnersService, 'hasRunner' | 'holdByToken'>;
 }

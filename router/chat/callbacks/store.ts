@@ -5,7 +5,7 @@ import { groupedWrites } from '../../database/grouped-writes';
 import { conversations, messages } from '../../database/schema/chat';
 import type { Conversation, WholeMessage } from '../store/conversations';
 
-export interface NewCallback
+interface NewCallback
   extends Pick<WholeMessage, 'id' | 'conversationId' | 'role' | 'content' | 'extra' | 'createdAtMs'> {
   readonly callbackId: string;
   /** Whether its owner sees it at once. Otherwise the conversation is unread. */
@@ -13,7 +13,7 @@ export interface NewCallback
 }
 
 /** Where a callback is stored. */
-export type StoredCallback = Pick<WholeMessage, 'id' | 'conversationId' | 'createdAtMs'>;
+type StoredCallback = Pick<WholeMessage, 'id' | 'conversationId' | 'createdAtMs'>;
 
 export type CallbacksStore = ReturnType<typeof callbacksStore>;
 
@@ -67,7 +67,7 @@ export function callbacksStore(db: Db) {
         tx.update(conversations)
           .set({
             ...{ lastPosition: position, goesOnFrom: null, updatedAtMs: row.createdAtMs },
-            // What goes on is not archived any more.
+            // A conversation that goes on leaves the archive.
             ...(conversation.shelf === 'archived' && { shelf: 'list' as const }),
             // One that expires is in no list.
             ...(!isSeen && conversation.expiresAtMs === null && { isUnread: true }),

@@ -19,7 +19,7 @@ const PARTIAL = /!(?:\[(?:[^\]\n!]|!(?!\[)){0,500}(?:\](?:\(\s{0,20}<?[a-z0-9:/.
 const PARTIAL_LENGTH_MAX = ALT_LENGTH_MAX + 150;
 /** The first character behind the data. */
 const END = /[^A-Za-z0-9+/=\s]/g;
-/** What stands behind the data: `)`, `> "title")` and the like. */
+/** The end of a picture's Markdown after its data: `)`, `> "title")` and the like. */
 const TAIL = /^>?\s{0,20}(?:"[^"\n]{0,200}"\s{0,20})?\)/;
 const PARTIAL_TAIL = /^>?\s{0,20}(?:"[^"\n]{0,200}(?:"\s{0,20})?)?$/;
 const TAIL_LENGTH_MAX = 250;
@@ -98,7 +98,7 @@ export class AnswerPictures {
     return urls.map((url) => this.#take(url, 'image')).join('');
   }
 
-  /** What is still held, at the end of the answer. */
+  /** Returns the text that is still held back, at the end of the answer. */
   end(): string {
     const held = this.#held;
     this.#held = '';
@@ -107,7 +107,7 @@ export class AnswerPictures {
 
   #collect(piece: string): void {
     this.#dataLength += piece.length;
-    // What is too large is not kept to the end.
+    // Data that is too large is dropped before its end.
     if (this.#dataLength <= this.bytesMax * 2) this.#data?.pieces.push(piece);
   }
 

@@ -85,29 +85,23 @@ export class AnswerSaving {
   async #saveTurn(end?: AnswerEnd): Promise<void> {
     const { waiting } = this;
     this.waiting = undefined;
-    if (waiting) await this.#untilSaved(() => this.#insert(waiting, end));
-  }
-
-  async #insert({ turn, written }: WaitingTurn, end: AnswerEnd | undefined): Promise<void> {
-    const stored = await this.conversations.insertTurn(turn, end);
-    // The conversation was deleted meanwhile.
-    if (stored) written(stored);
+    if (!waiting) return;
+    const stored = await this.#untilSaved(() => this.conversations.insertTurn(waiting.turn, end));
+    // The conversation may have been deleted meanwhile.
+    if (stored) waiting.written(stored);
   }
 
   /** An ending that is not in the database would leave the answer growing for ever: it is tried until it is (law 19). */
-  async #untilSaved(save: () => Promise<unknown>): Promise<void> {
-    while (!(await this.#attempt(save))) await delay(RETRY_MS);
-  }
-
-  /** @returns whether it was written. Somebody else's lock on the database is no reason to lose an answer. */
-  async #attempt(save: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await save();
-      return true;
-    } catch (error) {
-      generationsLog.error({ message: this.messageId, err: error }, 'answer.save_failed');
-      this.onRefused();
-      return false;
+  async #untilSaved<T>(save: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await save();
+      } catch (error) {
+        // Somebody else's lock on the database is no reason to lose an answer.
+        generationsLog.error({ message: this.messageId, err: error }, 'answer.save_failed');
+        this.onRefused();
+        await delay(RETRY_MS);
+      }
     }
   }
 }

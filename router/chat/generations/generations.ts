@@ -12,8 +12,9 @@ import { Recent } from '../../lib/lru';
 import type { Conversation, Message, Step, ToolResult } from '../store/conversations';
 import type { NewTurn, WrittenTurn } from '../store/turns';
 import { RETRY_MS, type WaitingTurn } from './answer-saving';
+import { OpenAnswers, stopAll } from './open-answers';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
-import { Answer, type AnswerIds } from './recorder';
+import { Answer } from './recorder';
 import { addsOnly, newTurn, type RecordedTurn } from './turn';
 
 /** The predecessor's limit for one message. */
@@ -24,13 +25,6 @@ const BEGUN_MAX = 1_000;
 
 /** The database has refused lately, and may again. */
 const REFUSING_MS = 2 * RETRY_MS;
-
-/** An answer that is being written now. */
-interface Generation extends AnswerIds {
-  readonly agentId: string;
-  readonly answer: Answer;
-  stop(): void;
-}
 
 export type GenerationsService = ReturnType<typeof generationsService>;
 
@@ -50,9 +44,7 @@ interface GenerationsDeps extends ProduceDeps {
 
 export function generationsService(deps: GenerationsDeps) {
   const { attachments, conversations, agents, events, firstEnded, isShown, now, held, requests, maxAnswerBytes } = deps;
-  const live = new Map<string, Generation>();
-  /** Conversations in which an answer is begun or written: one at a time. */
-  const taken = new Set<string>();
+  const open = new OpenAnswers();
   let refusedAtMs = Number.NEGATIVE_INFINITY;
   const onRefused = () => {
     refusedAtMs = performance.now();
@@ -61,22 +53,16 @@ export function generationsService(deps: GenerationsDeps) {
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
 
-  /** From here on no other answer can be begun there. Throws `answer_running`. */
-  function take(conversationId: string): void {
-    if (taken.has(conversationId)) throw new AppError('answer_running');
-    taken.add(conversationId);
-  }
-
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
   async function beginTurn(conversation: Conversation, turn: NewTurn): Promise<WrittenTurn> {
-    take(conversation.id);
+    open.take(conversation.id);
     try {
       const written = await conversations.insertTurn(turn);
       if (!written) throw new AppError('answer_running');
       tell(conversation, turn, written);
       return written;
     } catch (error) {
-      taken.delete(conversation.id);
+      open.leave(conversation.id);
       throw error;
     }
   }
@@ -101,21 +87,8 @@ export function generationsService(deps: GenerationsDeps) {
     const { stop, ...rest } = how;
     const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, userId), ...(waiting && { waiting }) };
     const answer = new Answer(answerDeps, { userId, conversationId, messageId }, options);
-    live.set(messageId, { userId, conversationId, messageId, agentId, answer, stop });
-    void answer.saved.then(() => {
-      live.delete(messageId);
-      taken.delete(conversationId);
-    });
+    open.add({ userId, conversationId, messageId, agentId, answer, stop });
     return answer;
-  }
-
-  function writtenIn(conversationId: string): readonly Generation[] {
-    return [...live.values()].filter((generation) => generation.conversationId === conversationId);
-  }
-
-  async function stopAll(generations: readonly Generation[]): Promise<void> {
-    for (const generation of generations) generation.stop();
-    await Promise.all(generations.map(({ answer }) => answer.saved));
   }
 
   async function agentOf(conversation: Conversation): Promise<Agent> {
@@ -187,7 +160,7 @@ export function generationsService(deps: GenerationsDeps) {
       const files = sent.length > 0 ? await attachments.keepSent(conversation.userId, sent) : [];
       const stored = newTurn(conversation, { ...turn, files }, now());
       const waits = addsOnly(turn) && performance.now() - refusedAtMs > REFUSING_MS;
-      if (waits) take(conversation.id);
+      if (waits) open.take(conversation.id);
       else await beginTurn(conversation, stored);
       if (text !== undefined && conversation.lastPosition === 0) {
         begun.set(beginningOf(conversation.agentId, text), conversation.id);
@@ -201,46 +174,41 @@ export function generationsService(deps: GenerationsDeps) {
 
     /** Stops an answer; what was written stays. Nothing happens when it has ended already. */
     async stop(messageId: string): Promise<void> {
-      const generation = live.get(messageId);
-      generation?.stop();
-      await generation?.answer.saved;
+      const one = open.find(messageId);
+      if (one) await stopAll([one]);
     },
 
     /** Stops what is being written in a conversation. */
-    stopIn: (conversationId: string): Promise<void> => stopAll(writtenIn(conversationId)),
+    stopIn: (conversationId: string): Promise<void> => stopAll(open.in(conversationId)),
 
     /** Stops the answers of one agent, or of all agents of one user. */
     stopOf: (owner: { readonly agentId: string } | { readonly userId: string }): Promise<void> =>
-      stopAll(
-        [...live.values()].filter((one) =>
-          'agentId' in owner ? one.agentId === owner.agentId : one.userId === owner.userId,
-        ),
-      ),
+      stopAll(open.of(owner)),
 
     /** Resolves when the turn of what is being written in a conversation is stored. */
     async written(conversationId: string): Promise<void> {
-      await Promise.all(writtenIn(conversationId).map(({ answer }) => answer.begin()));
+      await Promise.all(open.in(conversationId).map(({ answer }) => answer.begin()));
     },
 
     /** Resolves when what is being written in a conversation has ended and is saved. */
     async settled(conversationId: string): Promise<void> {
-      await Promise.all(writtenIn(conversationId).map(({ answer }) => answer.saved));
+      await Promise.all(open.in(conversationId).map(({ answer }) => answer.saved));
     },
 
     /** How many answers are being written. */
     get size(): number {
-      return live.size;
+      return open.size;
     },
 
     /** The text so far of an answer that is being written. */
-    textOf: (messageId: string): string | undefined => live.get(messageId)?.answer.text,
+    textOf: (messageId: string): string | undefined => open.find(messageId)?.answer.text,
 
     /** The steps so far of an answer that is being written. */
-    stepsOf: (messageId: string): readonly Step[] | undefined => live.get(messageId)?.answer.steps,
+    stepsOf: (messageId: string): readonly Step[] | undefined => open.find(messageId)?.answer.steps,
 
     /** On shutdown: ends what is being written as interrupted, with its text saved. */
     async interruptAll(): Promise<void> {
-      const all = [...live.values()];
+      const all = open.all();
       for (const { answer } of all) answer.end('failed', interrupted());
       await Promise.all(all.map(({ answer }) => answer.saved));
     },

@@ -13,7 +13,7 @@ import type { AnswerPicture } from './answer-pictures';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
 import { AnswerSaving, type End, type WaitingTurn } from './answer-saving';
 import { PIECE_LENGTH_MAX } from './growing-text';
-import { type Ticking, tickSoon } from './ticks';
+import { inTurn, tickSoon } from './ticks';
 
 /** How often text is saved: less than the second that may be missing after a crash. */
 const SAVE_EVERY_MS = 500;
@@ -24,7 +24,7 @@ const PENDING_BYTES_MAX = 65_536;
 /** Parsing blocks the event loop. After this time it continues in the next turn of the loop. */
 const PARSE_MS = 10;
 
-export interface AnswerDeps {
+interface AnswerDeps {
   readonly attachments: Pick<AttachmentsService, 'limits' | 'ofAnswer'>;
   readonly conversations: ConversationsStore;
   readonly events: Events;
@@ -49,7 +49,7 @@ export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   readonly waiting?: WaitingTurn;
 }
 
-export class Answer implements Recorder, Ticking {
+export class Answer implements Recorder {
   /** Resolves when the ending is in the database. */
   readonly saved: Promise<void>;
   readonly #deps: AnswerDeps;
@@ -62,7 +62,7 @@ export class Answer implements Recorder, Ticking {
   readonly #tried = Promise.withResolvers<void>();
   /** Somebody waits for its turn to be written. */
   #begun: PromiseWithResolvers<void> | undefined;
-  /** It is parsed at the next tick. */
+  /** The received bytes are parsed at the next tick. */
   #isTicking = false;
   /** More is parsed in the next turn of the event loop. */
   #isBehind = false;
@@ -98,7 +98,7 @@ export class Answer implements Recorder, Ticking {
     if (options.waiting) this.#tickSoon();
   }
 
-  /** As far as it is parsed. */
+  /** The text, as far as it is parsed. */
   get text(): string {
     return this.#reader.text.all;
   }
@@ -139,7 +139,7 @@ export class Answer implements Recorder, Ticking {
     if (reader.tooLarge) this.#cut(reader.tooLarge);
     else if (!reader.isStream || this.#isBehind) return;
     else if (reader.waitingBytes > PENDING_BYTES_MAX) this.#work();
-    // What nobody watches is parsed when it is saved.
+    // An answer that nobody watches is parsed when it is saved.
     else if (!this.#deps.events.isHeard(this.#ids.userId)) this.#saveLater();
     else this.#tickSoon();
   }
@@ -164,7 +164,7 @@ export class Answer implements Recorder, Ticking {
     return this.#pictures;
   }
 
-  /** Ends the answer with what there is of it. */
+  /** Ends the answer with its text so far. */
   #cut(error: AppError): void {
     if (this.#ended) return;
     void this.end('failed', error);
@@ -174,10 +174,10 @@ export class Answer implements Recorder, Ticking {
   #tickSoon(): void {
     if (this.#isTicking) return;
     this.#isTicking = true;
-    tickSoon(this);
+    tickSoon(() => this.#ticked());
   }
 
-  ticked(): void {
+  #ticked(): void {
     this.#isTicking = false;
     if (this.#ended) return;
     void this.begin();
@@ -232,12 +232,13 @@ export class Answer implements Recorder, Ticking {
   }
 
   #saveLater(): void {
-    if (this.#saving || this.#ended) return;
+    if (this.#saveTimer || this.#saving || this.#ended) return;
     const due = () => {
+      if (this.#ended) return;
       if (!this.#isBehind) this.#work();
       this.#saveNow();
     };
-    this.#saveTimer ??= setTimeout(due, SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
+    this.#saveTimer = setTimeout(() => inTurn(due), SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
   }
 
   #saveNow(): void {

@@ -1,5 +1,5 @@
 /**
- * Reads what an agent does before it answers, from the events of its answer: what it thinks, and its calls of its own
+ * Reads the steps of an agent before it answers, from the events of its answer: what it thinks, and its calls of its own
  * tools. Calls of the client's tools are in tool-calls.ts.
  */
 import { isJsonObject, type JsonObject } from '../../lib/json';

@@ -1,30 +1,38 @@
 /** One clock for all answers that grow: a timer of each would wake the process for each, which costs more than its work. */
 import { safely } from '../../lib/safely';
 
-/** How often what has come of answers is parsed, and watchers see their text grow. */
+/** Milliseconds between two parses of the received bytes, after which watchers see the text grow. */
 const TICK_MS = 50;
-/** The longest that one turn of the event loop works on ticks. The others follow in the next turn. */
-const TURN_MS = 4;
+/** The longest that one turn of the event loop works on answers. The others follow in the next turn. */
+const TURN_MS = 2;
 
-export interface Ticking {
-  /** Called once, at most `TICK_MS` after `tickSoon`. */
-  ticked(): void;
+type Work = () => void;
+
+const ticking: Work[] = [];
+let due: Work[] = [];
+
+/** Has `work` called once, at the next tick: at most `TICK_MS` from now, and what waits before it. */
+export function tickSoon(work: Work): void {
+  if (ticking.push(work) === 1) setTimeout(ticked, TICK_MS);
 }
 
-const waiting: Ticking[] = [];
-
-/** Has `one` called at the next tick. */
-export function tickSoon(one: Ticking): void {
-  if (waiting.push(one) === 1) setTimeout(() => tick(waiting.splice(0)), TICK_MS);
+/** Has `work` called in a turn of the event loop, so that many of them do not hold it together. */
+export function inTurn(work: Work): void {
+  if (due.push(work) === 1) setImmediate(turn);
 }
 
-function tick(all: Ticking[]): void {
+function ticked(): void {
+  for (const work of ticking.splice(0)) inTurn(work);
+}
+
+function turn(): void {
   const untilMs = performance.now() + TURN_MS;
   let done = 0;
-  while (done < all.length && performance.now() < untilMs) {
-    const one = all[done];
-    safely('tick', {}, () => one?.ticked());
+  do {
+    const one = due[done];
+    if (one) safely('tick', {}, one);
     done += 1;
-  }
-  if (done < all.length) setImmediate(tick, all.slice(done));
+  } while (done < due.length && performance.now() < untilMs);
+  due = due.slice(done);
+  if (due.length > 0) setImmediate(turn);
 }

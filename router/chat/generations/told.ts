@@ -118,7 +118,7 @@ export async function toldContents(
   const all = await attachments.ofMessages(said);
   const spoken = said.filter(({ id, content }) => content !== '' || all.has(id));
   const told = await tellable(attachments, spoken, all);
-  // A message of an assistant has no pictures in OpenAI's API, so they come with what is said next.
+  // A message of an assistant has no pictures in OpenAI's API, so they are sent with the next message of the user.
   let ofAnswer: readonly Attachment[] = [];
   const contents = new Map<string, ChatMessage['content']>();
   for (const { id, role, content } of spoken) {

@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject } from '../../lib/json';
 import type { ToolCall } from '../store/conversations';
 
 /** An answer or one of its events, as the runtime sent it: not validated. */
-export type CallsBody = JsonObject;
+type CallsBody = JsonObject;
 
 /** Bytes that a call takes beside its texts. */
 const CALL_BYTES = 200;

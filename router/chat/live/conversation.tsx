@@ -34,7 +34,7 @@ const NOTHING: HadText = { settled: 0, shown: 0 };
 interface LivePage {
   /** Has the changes looked at, now or after the look that is under way. */
   wake(): void;
-  /** The same where only the growing answer has changed. */
+  /** Like `wake`, when only the growing answer has changed. */
   look(): void;
   send(event: { event: string; data: string }): Promise<void>;
   sendParts(parts: readonly JSX.Element[]): Promise<void>;
@@ -45,10 +45,10 @@ interface LivePage {
 export class LiveConversation implements Disposable {
   readonly #removed = new Set<string>();
   readonly #growing: GrowingOnPage;
-  /** Of the answer that is being written; absent when it is not known what the page has of them. */
+  /** The steps of the answer that is being written; absent when it is not known which of them the page has. */
   #steps: StepsOnPage | undefined;
   readonly #shelf: LiveShelf;
-  /** Of the newest message that the page has. Callbacks may be behind the one that is growing. */
+  /** Position of the newest message that the page has. Callbacks may follow the message that is growing. */
   #position: number;
   /** After this position the page has messages that are not shown any more. */
   #pathAfter = Number.POSITIVE_INFINITY;

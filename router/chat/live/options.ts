@@ -21,11 +21,11 @@ export interface LiveDeps extends ChatViewDeps {
 export interface LiveOptions {
   readonly request: Request;
   readonly who: Who;
-  /** Absent on pages without a conversation, which get only what is around one. */
+  /** Absent on pages without a conversation, which get only the sidebar's changes. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
   readonly seen?: Seen;
   /** The page shows older messages: it is not told of newer ones, which would be far from what it shows. */
   readonly isPast?: boolean;
-  /** Of the links that the page has (sidebar.tsx). */
+  /** Mark of the links that the page has (sidebar.tsx). */
   readonly linksMark?: string | undefined;
 }

@@ -8,7 +8,7 @@ export const EVERY_MS = 50;
 /** Characters that are worth an update. Fewer wait for more, up to `SMALL_EVERY_MS`. */
 const WORTH_LENGTH = 32;
 const SMALL_EVERY_MS = 200;
-/** After an update that took long, so many times as long is waited. */
+/** After a slow update, the wait is this many times its duration. */
 const WORK_TIME_FACTOR = 4;
 
 export class Pace implements Disposable {

@@ -10,7 +10,7 @@ export interface Seen {
   readonly position: number;
   /** `undefined` when the newest message is there whole. */
   readonly growing: HadText | undefined;
-  /** Of the message that is being written. */
+  /** The steps of the message that is being written. */
   readonly steps?: StepsSeen;
 }
 

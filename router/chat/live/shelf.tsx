@@ -18,7 +18,7 @@ export class LiveShelf {
     this.#shelf = options.conversation?.row.shelf ?? 'list';
   }
 
-  /** @param now the conversation of the page as it is, or undefined when it is deleted. */
+  /** @param now the page's conversation as it is stored now; undefined when it is deleted. */
   async parts(now: Conversation | undefined): Promise<JSX.Element[]> {
     const { conversation } = this.options;
     if (!conversation) return [];

@@ -11,7 +11,7 @@ import { conversationLink, conversationList, linksMark } from '../pages/present-
 import { runnerView } from '../pages/present-runner';
 import type { LiveDeps, LiveOptions } from './options';
 
-/** Changed links that a page has not been told yet. Beyond it, the page is told its first links anew. */
+/** Changed links that a page has not been sent yet. Beyond this number, the page is sent its first links anew. */
 const LINKS_MAX = 1_000;
 
 export class LiveSidebar {
@@ -19,7 +19,7 @@ export class LiveSidebar {
   readonly #links = new Set<string>();
   #everyAgent = true;
   #everyLink = true;
-  /** Of the links that the page that connects has. */
+  /** Mark of the links that the page had when it connected. */
   #hadAtConnect: string | undefined;
 
   constructor(

@@ -8,12 +8,12 @@ import { stepId, stepView } from '../pages/present-steps';
 import type { Step } from '../store/conversations';
 import { beginningOf } from './growing';
 
-/** So many characters a change is worth that is none of a thought's text. */
+/** The weight, in characters, of a change other than a thought's text. */
 const CHANGE_LENGTH = 32;
 
 interface OnPage {
   readonly isOver: boolean;
-  /** Of a thought that goes on. */
+  /** The text that the page has of a thought that goes on. */
   readonly had?: HadText | undefined;
   /** The step as the page shows it. */
   readonly step?: Step | undefined;
@@ -70,7 +70,7 @@ export class StepsOnPage {
     grow: (changes: readonly Change[]) => Promise<void>,
   ): Promise<JSX.Element[]> {
     const parts: JSX.Element[] = [];
-    // A thought may go on while the page is told of it.
+    // A thought may grow while the page is being sent it.
     for (const [place, step] of [...steps].entries()) {
       const there = this.#steps[place];
       const over = isEnd || isOver(step);

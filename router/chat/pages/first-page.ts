@@ -13,7 +13,7 @@ import { isUsable, type UsableDeps } from '../usable';
 /** Conversations among which the latest with an agent that can answer is searched. */
 const LATEST_MAX = 200;
 
-export interface FirstPageDeps extends UsableDeps {
+interface FirstPageDeps extends UsableDeps {
   readonly agents: AgentsService;
   readonly conversations: ConversationsService;
   readonly credentials: Pick<CredentialsService, 'missing'>;

@@ -85,7 +85,7 @@ export function optionsRoutes(deps: LiveDeps, session: SessionPlugin) {
         const before = await own(who, params);
         await generations.stopIn(before.id);
         await conversations.discard(who.user.id, before.id);
-        // The page of what is gone has nothing more to show.
+        // The page of a deleted conversation has nothing more to show.
         const isThere = isPartRequest(request) && pagePath(request) !== `/conversations/${before.id}`;
         if (isThere) return moved(deps, who, request, before.id, { done: 'deleted', before });
         return seeOther(request, deletedPath(before));

@@ -9,7 +9,7 @@ import type { Conversation } from '../store/conversations';
 import type { ListedConversation, ListPlace, Shelf } from '../store/shelves';
 import type { Current } from './present';
 
-export interface ListDeps {
+interface ListDeps {
   readonly agents: AgentsService;
   readonly conversations: ConversationsService;
 }

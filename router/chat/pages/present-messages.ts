@@ -100,7 +100,7 @@ export async function messageView(
     ...(role === 'assistant' &&
       !about.isTextThere && { steps: await stepViews(rendering, stepsOf(deps, message), message) }),
     ...(about.variants && { variants: about.variants }),
-    // Those of an answer are in its text.
+    // The pictures of an answer are in its text.
     ...(role === 'user' && about.files && { files: about.files.map(attachmentView) }),
     ...(isCut && { wholeHref: `/messages/${id}/text` }),
     agentName: agent.name,

@@ -109,7 +109,7 @@ async function conversationView(
   };
   const views = await messageViews(deps, who, about);
   const streaming = views.find(({ status }) => status === 'streaming');
-  // Callbacks may be behind the one that is written.
+  // Callbacks may follow the message that is being written.
   const seen = {
     position: streaming?.position ?? last?.position ?? conversation.lastPosition,
     growing: streaming && hadOf(streaming),

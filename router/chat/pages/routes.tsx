@@ -10,7 +10,7 @@ import { firstPage } from './first-page';
 import { deletedPath, shelfName } from './options-routes';
 import { conversationPage, newConversationPage } from './routes-conversation';
 
-export type ChatRoutesDeps = LiveDeps;
+type ChatRoutesDeps = LiveDeps;
 
 export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
   const { conversations, generations } = deps;

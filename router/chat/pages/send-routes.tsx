@@ -17,7 +17,7 @@ import type { Conversation } from '../store/conversations';
 import { attachLimits, composerView } from './present';
 import { conversationPage, newConversationPage } from './routes-conversation';
 
-export interface SendRoutesDeps extends LiveDeps {
+interface SendRoutesDeps extends LiveDeps {
   readonly attachments: AttachmentsService;
   readonly config: Pick<Config, 'maxBodyBytes'>;
   readonly held: Allowance;

@@ -16,7 +16,7 @@ const REST_MS = 30;
 const REST_PER_LATE = 20;
 const REST_MOST_MS = 500;
 
-export interface Hits {
+interface Hits {
   readonly terms: readonly string[];
   readonly hits: readonly Found[];
   /** Before which entry to search on. */

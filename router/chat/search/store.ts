@@ -15,10 +15,10 @@ import type { Shelf } from '../store/shelves';
 const ENTRIES_MAX = 2 ** 32;
 /** Entries that one statement looks at. */
 const ENTRIES_AT_ONCE = 4_000;
-/** Milliseconds of one step of indexing. */
-const STEP_MS = 8;
+/** Milliseconds of one step of indexing, in which nothing else is done. */
+const STEP_MS = 3;
 
-/** Behind a conversation, in the order in which they are indexed: by user, and last changed last. */
+/** A place in the order in which conversations are indexed: by user, the last changed one last. */
 export interface IndexPlace {
   readonly userId: string;
   readonly updatedAtMs: number;
@@ -34,7 +34,7 @@ export interface Found {
   readonly shelf: Shelf;
   readonly messageId: string | null;
   readonly role: 'user' | 'assistant' | 'notice' | null;
-  /** Of the message, or when the conversation last changed. */
+  /** When the message was written, or the conversation last changed. */
   readonly atMs: number;
   /** The beginning of the message; empty for a title. */
   readonly content: string;

@@ -7,7 +7,7 @@ import type { Statements } from './statements';
 import { piecesBytes, said, textsOf } from './texts';
 import { isShown, onPath } from './tree';
 
-/** A message without what was said in it, which may be megabytes. */
+/** A message without its text, which may be megabytes. */
 export type MessageHead = Pick<
   Message,
   'id' | 'conversationId' | 'position' | 'role' | 'status' | 'isHidden' | 'callbackId'
@@ -36,7 +36,7 @@ const bytesStored = sql<number>`${bytesSaid} + ifnull(octet_length(${messages.st
 export function messagesStore(db: Db, run: Statements) {
   const { whole } = textsOf(db);
 
-  /** The position from which on messages are so long together at most, and the bytes of the newest alone. */
+  /** The first position from which all messages together are within the limits, and the bytes of the newest alone. */
   function firstWithin(
     there: SQL | undefined,
     { limit, maxBytes }: Bounds,

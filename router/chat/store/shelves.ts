@@ -21,12 +21,12 @@ export type ListedConversation = Conversation & { readonly streaming: boolean };
 export type Shelf = Exclude<Conversation['shelf'], 'deleted'>;
 /** Pinned conversations of a user: every page shows all of them. */
 export const PINNED_MAX = 30;
-/** Of a conversation in the list of a user's. */
+/** The place of a conversation in its user's list. */
 export type ListPlace = Pick<Conversation, 'updatedAtMs' | 'id'>;
 
 export function shelvesStore(db: Db, write: Write, run: Statements) {
   return {
-    /** Those of a shelf, last changed first, from before a place on; without those that expire. */
+    /** Returns a shelf's conversations before a place, last changed first, without those that expire. */
     async list(
       userId: string,
       limit: number,

@@ -11,7 +11,7 @@ import { conversations, messages } from '../../database/schema/chat';
 /** False stands in the head of a row, so that its texts are not read for it. */
 export const isShown = sql`${messages.isHidden} = 0`;
 
-/** Of messages on one path: the shown one, or the one with these positions. */
+/** The condition that a message is on a path: the shown one, or the one with these positions. */
 export const onPath = (path: readonly number[] | undefined): SQL => (path ? positionIn(path) : isShown);
 
 const positionIn = (positions: Iterable<number>) =>
@@ -27,7 +27,7 @@ export interface PathChange {
 }
 
 /** The positions of all messages of a conversation, and which follows which. */
-export class MessageTree {
+class MessageTree {
   readonly #positions: readonly number[];
   readonly #parents = new Map<number, number>();
   readonly #children = new Map<number, number[]>();
@@ -49,7 +49,7 @@ export class MessageTree {
     return this.#parents.get(position) ?? 0;
   }
 
-  /** Positions of what follows a message, oldest first. Each begins a variant. */
+  /** Positions of the messages that follow a message, oldest first. Each begins a variant. */
   childrenOf(position: number): readonly number[] {
     return this.#children.get(position) ?? [];
   }
@@ -162,7 +162,7 @@ export function treeStore(db: Db) {
       return treeOf(db, conversationId).parentOf(position);
     },
 
-    /** Those of the messages at these positions that have variants. */
+    /** Returns the variants of the messages at these positions that have any. */
     async variants(conversationId: string, positions: readonly number[]): Promise<ReadonlyMap<number, Variants>> {
       const found = new Map<number, Variants>();
       const tree = positions.length > 0 ? await this.findTree(conversationId) : undefined;

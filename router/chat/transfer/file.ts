@@ -10,7 +10,7 @@ const IMPORT_BYTES_MAX = 4_194_304;
 const MESSAGES_MAX = 10_000;
 export const FORMAT = 'agent-stack.conversation';
 export const VERSION = 1;
-/** Of the problems of a file that are told. */
+/** Problems of a file that are reported. */
 const PROBLEMS_MAX = 3;
 
 const member = { additionalProperties: false } as const;
@@ -87,7 +87,7 @@ export type FileMessage = ReturnType<typeof messageJson> & {
   }[];
 };
 
-/** What is still being written is written as far as it is. */
+/** An answer that is still being written is exported as far as it is saved. */
 export function messageJson(message: TellingMessage, follows?: number) {
   const { role, content, status, failure, calls, results, createdAtMs, steps, isHidden } = message;
   return {

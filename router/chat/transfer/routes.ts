@@ -16,7 +16,7 @@ import type { TransferService } from './transfer';
 
 const NAME_LENGTH_MAX = 60;
 
-export type TransferRoutesDeps = LiveDeps &
+type TransferRoutesDeps = LiveDeps &
   ConversationsRoutesDeps & {
     readonly config: Pick<Config, 'maxBodyBytes'>;
     readonly transfer: TransferService;

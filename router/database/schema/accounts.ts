@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
-/** Of a row that belongs to a user, and goes with them. */
+/** The column of a row that belongs to a user and is deleted with them. */
 export const userColumn = () =>
   text('user_id')
     .notNull()
@@ -21,7 +21,7 @@ export const users = sqliteTable(
     passwordHash: text('password_hash').notNull(),
     /** At the OpenID Connect provider: issuer and subject, with a blank between them. Null: not linked. */
     identity: text().unique(),
-    /** Of pages, such as `zh`. Null: the browser's. */
+    /** Language of pages, such as `zh`. Null: the browser's. */
     language: text(),
     /** Whether the user's own LLM names new conversations. */
     hasModelTitles: integer('has_model_titles', { mode: 'boolean' }).notNull().default(true),

@@ -2,7 +2,7 @@
 import { integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 import { userColumn } from './accounts';
 
-/** Of a row that belongs to an agent, and goes with it. */
+/** The column of a row that belongs to an agent and is deleted with it. */
 export const agentColumn = () =>
   text('agent_id')
     .notNull()

@@ -26,7 +26,7 @@ export const attachments = sqliteTable(
     /** Told from the content: that of a picture, or `text/plain`. */
     type: text().notNull(),
     bytes: integer().notNull(),
-    /** Of a picture, where they are known. */
+    /** Pixels of a picture, where they are known. */
     width: integer(),
     height: integer(),
     createdAtMs: integer('created_at_ms').notNull(),

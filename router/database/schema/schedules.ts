@@ -16,7 +16,7 @@ export const schedules = sqliteTable(
     timeZone: text('time_zone').notNull(),
     /** What the agent is asked. */
     text: text().notNull(),
-    /** Where the answers go. Null: each begins a conversation. One that is gone counts as null. */
+    /** The conversation of the answers. Null, or deleted: each answer begins a conversation. */
     conversationId: text('conversation_id'),
     isPaused: integer('is_paused', { mode: 'boolean' }).notNull().default(false),
     /** The next time, or that of another try. Null: paused, or there is no further time. */

@@ -24,7 +24,7 @@ export interface Translation {
 }
 
 /** Limits the memory for an answer that is kept until its end, because the last event repeats all of it. */
-export interface TranslationLimits {
+interface TranslationLimits {
   readonly maxBytes: number;
   /** The allowance from which a long answer takes its bytes. The owner disposes it. */
   readonly share: Share;

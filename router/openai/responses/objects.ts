@@ -49,7 +49,7 @@ export interface Failure {
   readonly type?: string;
   readonly code?: string | null;
   readonly param?: string | null;
-  /** Of a refusal that is passed on. */
+  /** The status of a refusal that is passed on. */
   readonly status?: number;
   /** Whether a retry of the same request would fail again. */
   readonly should_retry?: false;

@@ -9,7 +9,7 @@ import { invalid, record, unsupported, wordOf } from './faults';
 const NAME_LENGTH_MAX = 64;
 
 /** A function by its names in the client's request. */
-export interface ToolName {
+interface ToolName {
   readonly name: string;
   readonly namespace?: string;
 }

@@ -16,7 +16,7 @@ import { eventStream } from '../../web/streams/sse';
 import type { RunnersService } from '../runners';
 import { runnerAddress } from './present';
 
-export interface RunnersRoutesDeps {
+interface RunnersRoutesDeps {
   readonly agents: AgentsService;
   readonly backends: BackendRegistry;
   readonly config: Pick<Config, 'idle'>;

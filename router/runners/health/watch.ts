@@ -8,7 +8,7 @@ import type { RunnersService } from '../runners';
 /** A driver's watch reconnects by itself. If it ends anyway, it is restarted after this many milliseconds. */
 const RETRY_MS = 5_000;
 
-export interface Watches extends AsyncDisposable {
+interface Watches extends AsyncDisposable {
   /** Follows the drivers that are not followed yet. */
   follow(): void;
 }

@@ -8,7 +8,7 @@ import type { Agent } from '../../agents/store';
 import { done, isPartRequest, page, part, seeOther } from '../../web/answers/respond';
 import { type DetailsDeps, runnerDetails } from './present';
 
-export interface RunnerPagesDeps extends DetailsDeps {
+interface RunnerPagesDeps extends DetailsDeps {
   readonly agents: AgentsService;
   readonly shell: ShellOf;
 }

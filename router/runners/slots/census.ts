@@ -11,7 +11,7 @@ export interface Counted {
 export class Census {
   readonly #counts = new Map<string, Map<RunnerState, number>>();
 
-  /** @param from absent for an agent that is new here. @param to absent for one that is gone. */
+  /** @param from absent for a new agent. @param to absent for a deleted one. */
   moved(backend: string, from: RunnerState | undefined, to: RunnerState | undefined): void {
     const counts = this.#counts.get(backend) ?? new Map<RunnerState, number>();
     this.#counts.set(backend, counts);

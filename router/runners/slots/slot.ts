@@ -10,7 +10,7 @@ import type { Census } from './census';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 
-export type Stage = 'stopped' | 'queued' | 'creating' | 'image_pull' | 'starting' | 'health_wait' | 'ready' | 'error';
+type Stage = 'stopped' | 'queued' | 'creating' | 'image_pull' | 'starting' | 'health_wait' | 'ready' | 'error';
 
 /** The progress of a start. `percent` only grows within one start. */
 export interface Progress {
@@ -40,12 +40,12 @@ export interface LiveRunner {
 export interface Adopted {
   readonly runner: LiveRunner;
   readonly keyHash: string;
-  /** That of the token of its callbacks. */
+  /** SHA-256 of the token that it sends with its callbacks; null for a runner without one. */
   readonly callbackHash: string | null;
 }
 
 /** The ids of a runner, from the intent to start it on. */
-export interface RunnerIdentity {
+interface RunnerIdentity {
   readonly id: string;
   /** SHA-256 of the key that the runner sends to the broker. */
   readonly keyHash: string;
@@ -142,7 +142,7 @@ export class RunnerSlot {
     this.#state = next;
   }
 
-  /** The agent is gone, and the slot is used no more. */
+  /** The agent has been deleted: the slot leaves the census and is not used again. */
   leave(): void {
     this.census.moved(this.agent.backend, this.#state, undefined);
   }

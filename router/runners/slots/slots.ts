@@ -24,12 +24,12 @@ export class Slots {
     return [...this.#slots.values()];
   }
 
-  /** Those with a runner. */
+  /** Returns the slots that have a runner. */
   withRunner(): readonly (RunnerSlot & { readonly runner: LiveRunner })[] {
     return this.all().filter((slot): slot is RunnerSlot & { readonly runner: LiveRunner } => slot.runner !== undefined);
   }
 
-  /** The agent is gone. */
+  /** The agent has been deleted. */
   leave(slot: RunnerSlot): void {
     const { id } = slot.agent;
     if (this.#slots.get(id) === slot && this.#slots.delete(id)) slot.leave();

@@ -28,7 +28,7 @@ export interface SpecDeps {
   readonly hostPath: (path: string) => string;
 }
 
-export interface SpecOf {
+interface SpecOf {
   readonly agent: Agent;
   readonly user: User;
   readonly backend: Backend;

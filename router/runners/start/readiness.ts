@@ -17,7 +17,7 @@ const GAP_MAX_MS = 500;
 const INSPECT_EVERY_MS = 1_000;
 const INSPECT_MS = 5_000;
 
-export interface ReadinessOptions {
+interface ReadinessOptions {
   readonly url: string;
   readonly backend: Backend;
   readonly accessKey: string;

@@ -16,7 +16,7 @@ const MODEL_UNKNOWN = 'default';
 /** The variable with the token of the runner's callbacks, as the predecessor called it. */
 export const CALLBACK_TOKEN_ENV = 'AGENT_STACK_RUNNER_API_KEY';
 
-export interface SpecInput {
+interface SpecInput {
   readonly runnerId: string;
   readonly installationId: string;
   readonly agent: Agent;
@@ -95,7 +95,7 @@ export function runnerSpec(input: SpecInput): RunnerSpec {
     ...(backend.image !== undefined && { image: backend.image }),
     command: backend.command,
     env,
-    // The same at each start of an agent: a runtime may recognise its own lock on the home by the host name.
+    // The host name is the same at each start of an agent: a runtime may recognise its own lock on the home by it.
     hostname: `agent-${agent.id.slice(0, 12)}`,
     ...(backend.user !== undefined && { user: backend.user }),
     ...(backend.containerPrefix !== undefined && { namePrefix: backend.containerPrefix }),

@@ -12,7 +12,7 @@ import { runnersLog } from '../../lib/log';
 import type { RunnerSlot } from '../slots/slot';
 import { desiredSpec, fingerprint, type SpecDeps } from './desired-spec';
 
-export interface StaleDeps extends SpecDeps {
+interface StaleDeps extends SpecDeps {
   readonly users: Pick<UsersStore, 'find'>;
   readonly credentials: CredentialsService;
   readonly own: OwnService;

@@ -87,7 +87,7 @@ export function budgetCounters(deps: {
     }
   }
 
-  /** Those of the users who have no budget of their own. */
+  /** Counts up the users who have no budget of their own. */
   async function countUsers(userIds: readonly string[], period: Period): Promise<void> {
     const theirs = userIds.flatMap((id) => ofEverybody(id) ?? []);
     const range = { fromMs: beginOf(period, now()), untilMs: endOf(period, now()) };

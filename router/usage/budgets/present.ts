@@ -14,7 +14,7 @@ import type { BudgetState } from './budgets';
 const CHOICES_MAX = 200;
 
 /** Users and keys by id: the owners of budgets. */
-export interface Owners {
+interface Owners {
   readonly users: ReadonlyMap<string, UserName>;
   readonly keys: ReadonlyMap<string, KeyName>;
 }
@@ -24,7 +24,7 @@ export interface OwnersDeps {
   readonly keys: KeysService;
 }
 
-/** Those whose budgets these are: for the administrator. */
+/** Looks up the owners of these budgets, for the administrator. */
 export async function ownersOfAll({ accounts, keys }: OwnersDeps, states: readonly BudgetState[]): Promise<Owners> {
   const userIds = new Set(states.flatMap(({ budget }) => budget.userId ?? []));
   const keyIds = states.flatMap(({ budget }) => budget.keyId ?? []);
@@ -38,7 +38,7 @@ export async function everyOwner({ accounts, keys }: OwnersDeps): Promise<Owners
   return users.length > CHOICES_MAX || hasMore ? undefined : ownersOf(users, all);
 }
 
-/** One user and their keys. */
+/** Looks up a user and their keys. */
 export async function ownOwners({ keys }: Pick<OwnersDeps, 'keys'>, user: User): Promise<Owners> {
   return ownersOf([user], await keys.list(user.id));
 }

@@ -38,8 +38,8 @@ const budgetFields = t.Object({ subject: t.String(), unit, period, soft_limit: t
 type Subject = Pick<Budget, 'subjectId' | 'userId' | 'keyId'>;
 type Limits = Pick<Budget, 'unit' | 'period' | 'softLimit' | 'hardLimit'>;
 
-/** Those of the page of one's own usage, which shows the forms, and whose budgets there are. */
-export type BudgetsRoutesDeps = UsageRoutesDeps & OwnersDeps;
+/** The dependencies of the usage page, which shows the forms, and of the owners' names. */
+type BudgetsRoutesDeps = UsageRoutesDeps & OwnersDeps;
 
 export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'budgets' })
@@ -95,7 +95,7 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
     );
 }
 
-/** Of a user's own keys, and to look at those they have. */
+/** The routes by which users set the budgets of their own keys and read all that apply to them. */
 function ownRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'own-budgets' })
     .use(session)

@@ -20,7 +20,7 @@ const priceBody = t.Object({
   per_call: t.Optional(t.Number()),
 });
 
-export interface PricesRoutesDeps {
+interface PricesRoutesDeps {
   readonly prices: PricesService;
   readonly shell: ShellOf;
 }

@@ -29,7 +29,7 @@ const reportQuery = t.Object({
   ...days,
   group: t.Optional(t.String()),
   format: t.Optional(t.String()),
-  /** Of the groups, from 1 on; days are all on the first. */
+  /** The page of the groups, from 1; all days are on the first. */
   page: t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000 })),
 });
 /** Groups of one answer. */
@@ -156,7 +156,7 @@ async function report(
   return {
     ...scope.days,
     group: by,
-    // Of all groups, on every page.
+    // The totals of all groups, on every page.
     totals: figuresJson(await deps.usage.totals(scope)),
     groups: found.slice(0, GROUPS_PER_PAGE).map((one) => ({
       key: one.key,

@@ -14,7 +14,7 @@ export type Price = typeof prices.$inferSelect;
 export type UsageStore = ReturnType<typeof usageStore>;
 
 /** Where a page of calls begins: after this call. */
-export type UsagePlace = Pick<UsageRow, 'atMs' | 'id'>;
+type UsagePlace = Pick<UsageRow, 'atMs' | 'id'>;
 
 export function usageStore(db: Db) {
   const { count, ...sums } = sumsStore(db);

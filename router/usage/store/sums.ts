@@ -37,7 +37,7 @@ export interface UsageGroup extends UsageTotals {
 export type UsageDimension = 'day' | 'user' | 'agent' | 'backend' | 'model' | 'key';
 
 /** The amount used of a budget. A key's includes every call that may belong to the key. */
-export interface Spent {
+interface Spent {
   readonly tokens: number;
   readonly cost: number;
 }
@@ -49,7 +49,7 @@ export function sumsStore(db: Db) {
   const earlier = alias(usageSums, 'earlier');
   /** The difference between `last` and `earlier`. */
   const used = eachName((name) => sql<number>`${last[name]} - coalesce(${earlier[name]}, 0)`);
-  /** The same, summed over a group. The cost is a real number: sums of integers overflow. */
+  /** The same differences, summed over a group. The cost is a real number: a sum of integers overflows. */
   const totals = {
     ...eachName((name) => sql<number>`coalesce(sum(${used[name]}), 0)`),
     costPicos: sql<number>`coalesce(sum(CAST(${used.costPicos} AS real)), 0)`,

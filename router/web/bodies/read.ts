@@ -6,7 +6,7 @@ import { decompressed } from './decompress';
 /** Bytes. Shorter bodies do not count against the memory limit: a connection alone costs as much. */
 const COUNTED_BYTES_MIN = 65_536;
 
-export interface BodyLimits {
+interface BodyLimits {
   /** A longer body is refused as soon as its length is known. */
   readonly maxBytes: number;
   /** The memory that a long body is counted against, until the share's owner ends it. */

@@ -11,7 +11,7 @@ import { readinessOf } from './readiness';
 const PREPULL_OFF = 'BACKEND_PREPULL_AT_STARTUP=false';
 
 /** The parts of higher subjects that report their health, with only the methods that are called. */
-export interface SystemRoutesDeps {
+interface SystemRoutesDeps {
   readonly config: Pick<Config, 'prepullAtStartup'>;
   readonly database: Pick<Database, 'ping' | 'probeWrite' | 'migration'>;
   readonly drivers: { names(): readonly string[] };

@@ -32,7 +32,7 @@ export interface OpenStreams {
   /** Called on shutdown. */
   closeAll(): void;
   readonly size: number;
-  /** Those that do work, which is all but the live pages. */
+  /** Streams that do work: all but those of live pages. */
   readonly working: number;
 }
 
@@ -52,8 +52,7 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
     for (const stream of streams)
       if (stream.place !== undefined) safely('close', stream.holder, () => stream.close(why));
   };
-  events.subscribeToAll((userId, event) => {
-    if (event.kind !== 'revoked' && event.kind !== 'shut-out') return;
+  events.subscribeToAll(['revoked', 'shut-out'], (userId, event) => {
     const isHeld = ({ holder }: Stream) =>
       holder.userId === userId && (event.kind === 'shut-out' || holder.credentialId === event.credentialId);
     close(

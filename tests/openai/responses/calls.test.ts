@@ -1,6 +1,6 @@
 /** Calls of a client's tools in stored answers: they are read back unchanged, and shown in the chat. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
 import { callingCompletion, chunk, DONE, pipe, Reading, scriptedRunner } from '../../support/scripted-runner';
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
     ],
   });
   alice = await router.person(PEOPLE.alice);
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
+  client = await alice.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 

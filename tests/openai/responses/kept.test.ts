@@ -24,7 +24,7 @@ beforeAll(async () => {
     ],
   });
   alice = await router.person(PEOPLE.alice);
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
+  client = await alice.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 beforeEach(() => {
@@ -113,7 +113,7 @@ test('a client’s own history is sent unchanged, and a request that continues t
 
 test('only a missing item, or one of another user, is refused, by its place', async () => {
   const mallory = await router.person(PEOPLE.mallory);
-  const stranger = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await mallory.createKey(), maxRetries: 0 });
+  const stranger = await mallory.openai();
   const mine = await respond({ input: 'Hi' });
   const [item] = mine.output;
   const gone = await respond({ input: 'Hi', store: false });

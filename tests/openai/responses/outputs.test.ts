@@ -1,6 +1,6 @@
 /** Stored responses that called a client's tools are continued by a request with only the outputs of the calls. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import OpenAI, { BadRequestError, NotFoundError } from 'openai';
+import { BadRequestError, NotFoundError, type OpenAI } from 'openai';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../../support/router';
 import { callingCompletion, chunk, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
 
@@ -14,9 +14,8 @@ beforeAll(async () => {
   router = await startRouter({ backends: plainAndKeeper(runner.program) });
   alice = await router.person(PEOPLE.alice);
   const mallory = await router.person(PEOPLE.mallory);
-  const baseURL = `${router.url}/v1`;
-  client = new OpenAI({ baseURL, apiKey: await alice.createKey(), maxRetries: 0 });
-  stranger = new OpenAI({ baseURL, apiKey: await mallory.createKey(), maxRetries: 0 });
+  client = await alice.openai();
+  stranger = await mallory.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 beforeEach(() => {

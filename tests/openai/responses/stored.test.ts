@@ -1,6 +1,6 @@
 /** Stored answers: `store`, `previous_response_id`, and the conversations that they create, at both endpoints. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import OpenAI, { ConflictError, NotFoundError } from 'openai';
+import { ConflictError, NotFoundError, type OpenAI } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
 import { chunk, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
 
@@ -20,8 +20,8 @@ beforeAll(async () => {
   });
   alice = await router.person(PEOPLE.alice);
   mallory = await router.person(PEOPLE.mallory);
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
-  stranger = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await mallory.createKey(), maxRetries: 0 });
+  client = await alice.openai();
+  stranger = await mallory.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 beforeEach(() => {
@@ -149,6 +149,40 @@ test('continuing an answer that is not the newest makes a new conversation', asy
   await saved(otherId);
   expect(await textsOf(otherId)).toEqual(['One?', 'to One?', 'Or two?', 'to Or two?', 'Three?', 'to Three?']);
   expect(await textsOf(id)).toEqual(['One?', 'to One?', 'Two?', 'to Two?']);
+});
+
+test('requests that go on from the same answer at the same time all branch off from it', async () => {
+  const first = await respond({ input: 'One?', store: true });
+  await saved(first.conversation?.id);
+  const gate = Promise.withResolvers<void>();
+  const answer = runner.reply;
+  runner.reply = async (asked) => {
+    await gate.promise;
+    return answer(asked);
+  };
+  const count = runner.requests.length;
+  const inputs = ['Two?', 'Or two?', 'Or else?'];
+  const branches = inputs.map((input) => respond({ input, previous_response_id: first.id }));
+  await until(() => runner.requests.length === count + inputs.length, 'the runner has all of them');
+  gate.resolve();
+  const answers = await Promise.all(branches);
+  const ids = answers.map(({ conversation }) => conversation?.id);
+  expect([new Set(ids).size, ids.filter((id) => id === first.conversation?.id).length]).toEqual([3, 1]);
+  for (const [index, { conversation, id, output_text }] of answers.entries()) {
+    await saved(conversation?.id);
+    const said = [`${inputs[index]}`, `to ${inputs[index]}`];
+    expect([output_text, await textsOf(conversation?.id)]).toEqual([
+      `to ${inputs[index]}`,
+      ['One?', 'to One?', ...said],
+    ]);
+    expect(await client.responses.retrieve(id)).toMatchObject({ output_text } as object);
+  }
+  // In a conversation there is one answer at a time, as in OpenAI's API.
+  const conversation = first.conversation?.id ?? '';
+  const turns = await Promise.allSettled(inputs.map((input) => respond({ input, conversation })));
+  expect(turns.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  const missing = await respond({ input: 'Hi', conversation: 'conv_0' }).catch((thrown: unknown) => thrown);
+  expect(missing).toMatchObject({ status: 404, param: 'conversation' });
 });
 
 test('a stream is kept while it is written, and not gone on from before its end', async () => {

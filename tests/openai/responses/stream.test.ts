@@ -1,6 +1,6 @@
 /** The stream of `/v1/responses` that is translated from a chat: the order of its events, and all its endings. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import OpenAI, { APIError } from 'openai';
+import { APIError, type OpenAI } from 'openai';
 import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../../support/router';
 import { chunk, DONE, eventsOf, type Pipe, pipe, Reading, scriptedRunner } from '../../support/scripted-runner';
@@ -13,7 +13,7 @@ let out: Pipe;
 beforeAll(async () => {
   router = await startRouter({ backends: [memoryBackend('chatty', {}, runner.program)] });
   const alice = await router.person(PEOPLE.alice);
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
+  client = await alice.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 beforeEach(() => {

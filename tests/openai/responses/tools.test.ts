@@ -1,6 +1,6 @@
 /** Tools that chat does not have: what the agent gets, and what the client gets back. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../../support/router';
 import { callingCompletion, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
 
@@ -11,7 +11,7 @@ let client: OpenAI;
 beforeAll(async () => {
   router = await startRouter({ backends: [memoryBackend('plain', {}, runner.program)] });
   const alice = await router.person(PEOPLE.alice);
-  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
+  client = await alice.openai();
 });
 afterAll(() => router[Symbol.asyncDispose]());
 

@@ -17,7 +17,7 @@ export interface Call {
   readonly once?: true;
 }
 
-export interface Client {
+interface Client {
   /** The whole answer, not streamed. Throws the client's errors. */
   chat(call: Call): Promise<string>;
   /** The pieces of text of a streamed answer. Throws the client's errors. */
@@ -35,7 +35,7 @@ export interface Added {
   readonly text: string;
 }
 
-export interface Explained {
+interface Explained {
   /** The class of the error, and its members in the client. */
   readonly kind: string;
   readonly status: number | undefined;

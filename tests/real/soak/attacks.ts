@@ -17,7 +17,7 @@ export interface World {
   readonly forwarderPort: number;
 }
 
-export interface Attack {
+interface Attack {
   /** In `docs/faults.md`. */
   readonly row: string;
   run(world: World): Promise<unknown>;

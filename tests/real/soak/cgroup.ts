@@ -1,7 +1,7 @@
 /** A control group of this machine that holds a process to so much memory, of version 1 or 2. */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 
-export interface MemoryGroup extends Disposable {
+interface MemoryGroup extends Disposable {
   /** Starts the command behind it inside of the group. */
   readonly prefix: readonly string[];
   /** The same, outside of it again: for what a process in the group starts. */

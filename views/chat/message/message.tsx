@@ -217,7 +217,7 @@ function Outcome({ message }: { message: MessageView }) {
 function AnswerActions({ message }: { message: MessageView }) {
   const t = useText();
   const isCopied = message.text !== '';
-  // One that failed has a button with a word in its notice.
+  // A failed answer has a labelled button in its notice.
   const isOffered = !message.isCallback && (!message.retryable || message.status !== 'failed');
   return (
     <footer class="actions">

@@ -1,10 +1,10 @@
 // Pages about an agent, with made-up data, for the gallery.
 import type { VNode } from 'preact';
-import * as fixtures from '../tests/views/fixtures';
-import { AgentsPage } from '../views/agents/list-page';
-import { AgentSettingsPage } from '../views/agents/settings-page';
-import { FilePage, FolderPage } from '../views/files/page';
-import { RunnerPage } from '../views/runners/page';
+import * as fixtures from '../../tests/views/fixtures';
+import { AgentsPage } from '../../views/agents/list-page';
+import { AgentSettingsPage } from '../../views/agents/settings-page';
+import { FilePage, FolderPage } from '../../views/files/page';
+import { RunnerPage } from '../../views/runners/page';
 
 const NOW_MS = Date.parse('2026-11-22T10:00:00Z');
 const LONG = 'a-name-that-somebody-has-given-without-a-thought-of-narrow-screens-'.repeat(2);

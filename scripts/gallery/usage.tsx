@@ -1,9 +1,9 @@
 // The gallery's pages of usage, prices and budgets.
 import type { VNode } from 'preact';
-import { shell } from '../tests/views/fixtures';
-import * as fixtures from '../tests/views/usage-fixtures';
-import { AdminBudgetsPage, AdminPricesPage, AdminUsagePage } from '../views/admin/page';
-import { UsagePage } from '../views/usage/page';
+import { shell } from '../../tests/views/fixtures';
+import * as fixtures from '../../tests/views/usage-fixtures';
+import { AdminBudgetsPage, AdminPricesPage, AdminUsagePage } from '../../views/admin/page';
+import { UsagePage } from '../../views/usage/page';
 
 const emptyForm = { values: {}, errors: {} };
 

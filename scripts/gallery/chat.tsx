@@ -1,9 +1,9 @@
 /** The pages of conversations in the gallery. */
 import type { VNode } from 'preact';
-import * as fixtures from '../tests/views/fixtures';
-import { ChatPage } from '../views/chat/page';
-import { renderPlain } from '../views/markup';
-import type { ConversationView, MessageView, RunnerView } from '../views/models';
+import * as fixtures from '../../tests/views/fixtures';
+import { ChatPage } from '../../views/chat/page';
+import { renderPlain } from '../../views/markup';
+import type { ConversationView, MessageView, RunnerView } from '../../views/models';
 
 const agent = fixtures.agent({ current: true, description: fixtures.shell().agents[0]?.description ?? '' });
 

@@ -1,7 +1,7 @@
 // The gallery's pages of the API reference.
 import type { VNode } from 'preact';
-import type { OperationView, ReferenceView } from '../views/reference/models';
-import { ReferenceGroupPage, ReferenceObjectsPage, ReferencePage } from '../views/reference/page';
+import type { OperationView, ReferenceView } from '../../views/reference/models';
+import { ReferenceGroupPage, ReferenceObjectsPage, ReferencePage } from '../../views/reference/page';
 
 const members = [
   { name: 'agents', type: [{ text: 'list of' }, { text: 'Agent', object: 'Agent' }], isOptional: false },

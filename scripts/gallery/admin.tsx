@@ -1,12 +1,12 @@
 // The gallery's pages of the administrator that are live, with long names and everything that can be wrong.
 import type { VNode } from 'preact';
-import { shell } from '../tests/views/fixtures';
-import { AdminBackendsPage } from '../views/admin/backends';
-import { AdminLimitsPage } from '../views/admin/limits';
-import type { AdminBackendView, AdminRunnerView, OverviewView } from '../views/admin/models';
-import { AdminOverviewPage } from '../views/admin/overview';
-import { AdminRunnerPage, AdminRunnersPage } from '../views/admin/runners';
-import { AdminUserPage } from '../views/admin/user';
+import { shell } from '../../tests/views/fixtures';
+import { AdminBackendsPage } from '../../views/admin/backends';
+import { AdminLimitsPage } from '../../views/admin/limits';
+import type { AdminBackendView, AdminRunnerView, OverviewView } from '../../views/admin/models';
+import { AdminOverviewPage } from '../../views/admin/overview';
+import { AdminRunnerPage, AdminRunnersPage } from '../../views/admin/runners';
+import { AdminUserPage } from '../../views/admin/user';
 
 const DAY_MS = 86_400_000;
 const atMs = Date.UTC(2026, 7, 4, 12);

@@ -1,18 +1,18 @@
 // The gallery's streaming conversation: one listener, which gets a scripted answer for every message.
 import type { VNode } from 'preact';
-import * as fixtures from '../tests/views/fixtures';
+import * as fixtures from '../../tests/views/fixtures';
 import {
   growthData,
   LiveComposerActions,
   LiveMessageAppend,
   LiveMessageAround,
   LiveMessageReplace,
-} from '../views/chat/live';
-import { LiveConversationLink, LiveRunner } from '../views/chat/sidebar/live';
-import { changesBetween } from '../views/growth';
-import { renderGrowing } from '../views/markdown';
-import { noHtml } from '../views/markup';
-import { renderPart } from '../views/render';
+} from '../../views/chat/live';
+import { LiveConversationLink, LiveRunner } from '../../views/chat/sidebar/live';
+import { changesBetween } from '../../views/growth';
+import { renderGrowing } from '../../views/markdown';
+import { noHtml } from '../../views/markup';
+import { renderPart } from '../../views/render';
 
 let write: (lines: string) => void = () => {};
 const send = (part: VNode) => {
