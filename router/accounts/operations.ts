@@ -1,6 +1,7 @@
 /** What the routes of accounts, sessions and keys answer, for the OpenAPI document. */
 import { Type as t } from '@sinclair/typebox';
 import { flag, named, nullable, type OperationGroup, ok, oneOf, seconds, text, texts, whole } from '../web/operation';
+import { KEY_SCOPES } from './keys/problems';
 
 export const user = named('User', {
   id: text,
@@ -22,7 +23,7 @@ export const keyMembers = {
   id: text,
   name: text,
   last_four: text,
-  scopes: t.Array(oneOf('v1', 'manage')),
+  scopes: t.Array(oneOf(...KEY_SCOPES)),
   backends: texts,
   agents: texts,
   expires_at: nullable(seconds),
@@ -127,12 +128,12 @@ export const accountOperations: OperationGroup = {
 
 export const keyOperations: OperationGroup = {
   name: 'Your keys',
-  about: 'Bearer credentials for programs. The scope `v1` opens /v1; `manage` opens what names it here.',
+  about: 'Bearer credentials for programs. The scope `v1` opens /v1; `agents` and `manage` open what names them here.',
   access: 'manage',
   words: {
     id: 'Id of a key',
     name: 'What you call it',
-    scopes: '`v1`, `manage`, or both; `v1` if absent',
+    scopes: 'At least one of `v1`, `agents` and `manage`; `v1` if absent',
     backends: 'The backends that it is for; all if absent',
     agents: 'The ids of the agents that it is for; all if absent',
     expires_at: 'Seconds since 1970; never if absent',

@@ -20,7 +20,10 @@ export function emptyChunk(model: string): string {
  * Turns a whole chat completion into the events of a stream; `undefined` if the body is no completion. Reads the body into
  * the share, which the caller ends. Throws the error with which the share refuses.
  */
-export async function eventsOfCompletion(body: Body, share: Share): Promise<Body | undefined> {
+export async function eventsOfCompletion(
+  body: Body,
+  { share, wantsUsage }: { readonly share: Share; readonly wantsUsage: boolean },
+): Promise<Body | undefined> {
   const measure = share.measure();
   let length = 0;
   let refusal: AppError | undefined;
@@ -43,7 +46,7 @@ export async function eventsOfCompletion(body: Body, share: Share): Promise<Body
     const { message, finish_reason, ...rest } = choice ?? {};
     return { index, ...rest, delta: { ...message, ...withIndexes(message) }, finish_reason: finish_reason ?? 'stop' };
   });
-  const usageChunk = usage ? chunk({ choices: [], usage }) : '';
+  const usageChunk = usage && wantsUsage ? chunk({ choices: [], usage }) : '';
   return bodyOf(utf8.encode(`${chunk({ choices: said })}${usageChunk}data: [DONE]\n\n`));
 }
 

@@ -7,7 +7,7 @@ import type { Caller } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
 import type { Answer } from '../chat/generations/recorder';
 import { Share } from '../lib/allowance';
-import { type AppError, isLastingRefusal } from '../lib/errors';
+import { AppError, isLastingRefusal } from '../lib/errors';
 import { logRequest } from '../lib/log';
 import { safely } from '../lib/safely';
 import { within } from '../lib/time';
@@ -56,7 +56,7 @@ export async function exchange(
   const one = new Exchange(deps, who, options);
   try {
     one.admit();
-    return await one.respond(await options.plan(one.share));
+    return await one.respond(await options.plan(one.share), () => options.plan(one.share));
   } catch (thrown) {
     return one.refuse(thrown);
   }
@@ -96,19 +96,17 @@ class Exchange extends Lifecycle {
     if (this.who.key) this.hold(takeRequest(this.deps.rateLimits, this.who.key, this.options.headers));
   }
 
-  async respond(plan: Plan): Promise<Response> {
-    const { generations, runners } = this.deps;
-    const { call, turn, wantsStream } = plan;
+  /** @param again Plans the request again. */
+  async respond(planned: Plan, again: () => Promise<Plan>): Promise<Response> {
+    const { runners } = this.deps;
     const { signal } = this;
     signal.throwIfAborted();
+    this.#plan = planned;
+    const plan = planned.turn ? await this.#recorded(planned, again) : planned;
     this.#plan = plan;
+    const { call, wantsStream } = plan;
     this.hold(this.deps.hops.enter(call.agent.id, this.#hops));
     this.#isCold = !runners.isWarm(call.agent.id);
-    if (turn) {
-      const stop = () => this.stop();
-      const onTooLarge = (error: AppError) => this.unrecord(error);
-      this.recorder = this.#stored = await generations.record(turn, { isStream: wantsStream, stop, onTooLarge });
-    }
     const silence = this.watch(call.backend.timeouts);
     const facts = answerFacts(call.agent, { path: plan.path, isCold: this.#isCold });
     const trace = this.trace('answer', 'server', () => this.options.request.headers, facts);
@@ -125,6 +123,25 @@ class Exchange extends Lifecycle {
     // Programs that know no x-should-retry go by the status, and try again without showing why. A failed response they show.
     if (plan.translation && isLasting && status >= 500) return this.#waitInStream(plan, settled);
     throw outcome.error;
+  }
+
+  /**
+   * Begins the recording. Where another request has gone on from the same answer just now, this one is planned again, as a
+   * branch of its own. @returns the plan that is recorded.
+   */
+  async #recorded(plan: Plan, again?: () => Promise<Plan>): Promise<Plan> {
+    const { turn, wantsStream: isStream, goesOn } = plan;
+    if (!turn) return plan;
+    const options = { isStream, stop: () => this.stop(), onTooLarge: (error: AppError) => this.unrecord(error) };
+    try {
+      this.recorder = this.#stored = await this.deps.generations.record(turn, options);
+      return plan;
+    } catch (error) {
+      if (!(again && goesOn && error instanceof AppError && error.code === 'answer_running')) throw error;
+      // The other one's turn is told apart from the newest one only when it is stored.
+      await this.deps.generations.written(turn.conversation.id);
+      return this.#recorded(await again());
+    }
   }
 
   /** There is no answer. Throws what the client is told, if there still is one. */
@@ -148,8 +165,9 @@ class Exchange extends Lifecycle {
     const { status, headers } = answer;
     const { translation } = plan;
     const isEvents = isEventStream(headers);
-    // A translation into events needs events from the runner.
-    if (plan.wantsStream && translation && status < 400 && !isEvents) {
+    // A client that asked for the stream of a chat reads events only, and so does a translation.
+    const readsEvents = plan.wantsStream && (translation !== undefined || plan.path === 'chat/completions');
+    if (readsEvents && status < 400 && !isEvents) {
       return this.#waitInStream(plan, Promise.resolve({ answer }));
     }
     this.#stored?.comesAs({ isStream: isEvents });
@@ -180,7 +198,7 @@ class Exchange extends Lifecycle {
     const relay = this.#relay(plan, true, waiting);
     const stream = this.streamOf(relay);
     const unsubscribe = waiting.tell(relay);
-    const attached = settled.then((outcome) => attachOutcome(relay, outcome, plan.translation, this.share));
+    const attached = settled.then((outcome) => attachOutcome(relay, outcome, plan, this.share));
     void attached.catch((thrown: unknown) => relay.fail(this.toError(thrown))).finally(unsubscribe);
     return new Response(stream, { headers: this.#head(dataHeaders('text/event-stream; charset=utf-8')) });
   }

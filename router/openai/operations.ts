@@ -132,6 +132,7 @@ export const openaiOperations: OperationGroup = {
     },
     'GET /v1/responses/{id}': {
       summary: 'A stored response',
+      more: 'It cannot be streamed again.',
       example: { parameters },
       answer: { json: response },
       refusals: none,
@@ -140,7 +141,7 @@ export const openaiOperations: OperationGroup = {
       summary: 'What a stored response answers',
       example: { parameters },
       answer: { json: items },
-      refusals: none,
+      refusals: { ...none, 400: 'A parameter has another form' },
     },
     'DELETE /v1/responses/{id}': {
       summary: 'Delete a stored response',

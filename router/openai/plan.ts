@@ -24,8 +24,12 @@ export interface Plan {
   /** Below `/v1/`. */
   readonly path: string;
   readonly wantsStream: boolean;
+  /** Whether a stream of the chat reports its usage at its end. */
+  readonly wantsUsage: boolean;
   /** Where the answer is recorded, and the message that it answers. */
   readonly turn: RecordedTurn | undefined;
+  /** Whether the request goes on from an answer that it names, after which there may be several branches. */
+  readonly goesOn: boolean;
   /** Translates the runner's answer for the client, if the two APIs differ. */
   readonly translation: Translation | undefined;
 }
@@ -85,7 +89,9 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
   return {
     path,
     wantsStream: body?.stream === true,
+    wantsUsage: wantsUsage(chat),
     turn: turn && { ...turn, answerId },
+    goesOn: isTranslated && body?.previous_response_id != null,
     translation:
       isTranslated && body
         ? responsesTranslation(
@@ -108,6 +114,12 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
       body: bytes.length === 0 ? undefined : sent === body ? bytes : await written(sent, files, asked.share),
     },
   };
+}
+
+/** OpenAI ends a stream with a chunk without choices only for clients that ask for it; others read the first choice. */
+function wantsUsage(chat: JsonBody | undefined): boolean {
+  const { include_usage: usage } = (chat?.stream_options ?? {}) as { readonly include_usage?: unknown };
+  return usage === true;
 }
 
 /** The body for the runner, with the files of stored messages. */

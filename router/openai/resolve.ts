@@ -123,7 +123,10 @@ async function goneOnFrom(deps: OpenaiDeps, who: Caller, body: JsonBody): Promis
     return { conversation: answer.conversation, goesOnFrom: answer.message.position, path };
   }
   if (named == null) return undefined;
-  const conversation = await deps.conversations.get(who.user.id, idIn(named, 'conversation'));
+  const conversation = await deps.conversations.find(who.user.id, idIn(named, 'conversation'));
+  if (!conversation) {
+    throw new AppError('not_found', { message: 'There is no such conversation.', param: 'conversation' });
+  }
   return { conversation, goesOnFrom: conversation.lastPosition };
 }
 

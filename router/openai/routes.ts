@@ -7,7 +7,7 @@ import { readBody } from '../web/bodies/read';
 import type { OpenaiDeps } from './deps';
 import { exchange } from './exchange';
 import { answerOnce } from './idempotency';
-import { plan } from './plan';
+import { plan as planOf } from './plan';
 import { isResponseId, modelNotFound, modelsFor } from './resolve';
 import { storedResponse } from './responses/stored';
 
@@ -31,18 +31,20 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
         const asked = { request, headers: set.headers, detach };
         const { method, headers, url } = request;
         const planned = (bytes: Bytes, share: Share) =>
-          plan(deps, who, { method, headers, url: new URL(url), detach, bytes, share });
+          planOf(deps, who, { method, headers, url: new URL(url), detach, bytes, share });
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
         if (key !== null) {
           const answer = (bytes: Bytes) => exchange(deps, who, { ...asked, plan: (share) => planned(bytes, share) });
           return answerOnce(deps, who, { request, key, answer });
         }
         const { maxBodyBytes: maxBytes } = deps.config;
-        const answer = await exchange(deps, who, {
-          ...asked,
-          isFinal: true,
-          plan: async (share) => planned(await readBody(request, { maxBytes, share }), share),
-        });
+        // A request may be planned twice.
+        let read: Promise<Bytes> | undefined;
+        const plan = async (share: Share) => {
+          read ??= readBody(request, { maxBytes, share });
+          return planned(await read, share);
+        };
+        const answer = await exchange(deps, who, { ...asked, isFinal: true, plan });
         // The headers are in the answer already. If Elysia added them, it would turn the finished body into a stream.
         set.headers = {};
         return answer;

@@ -68,14 +68,16 @@ const NO_STREAM = 'A stream was asked for, and the agent sent something else.';
 export async function attachOutcome(
   relay: Relay,
   outcome: Outcome,
-  translation: Plan['translation'],
+  { translation, wantsUsage }: Pick<Plan, 'translation' | 'wantsUsage'>,
   share: Share,
 ): Promise<void> {
   if ('error' in outcome) return relay.fail(outcome.error);
   const { answer } = outcome;
   if (answer.status >= 400) return relay.fail(await refusalOf(answer));
   // A whole completion becomes the events of one.
-  const body = isEventStream(answer.headers) ? answer.body : await eventsOfCompletion(answer.body, share);
+  const body = isEventStream(answer.headers)
+    ? answer.body
+    : await eventsOfCompletion(answer.body, { share, wantsUsage });
   if (!body) return relay.fail(new AppError('runner_lost', { message: NO_STREAM }));
   relay.attach(translation?.body(body, true) ?? body);
 }

@@ -83,5 +83,5 @@ export const problem = named('Problem', {
 /** The error object of `/v1`. */
 export const openaiError = named('OpenAiError', {
   error: t.Object({ message: text, type: text, param: nullable(text), code: nullable(text) }),
-  detail: text,
+  detail: t.Optional(t.String({ description: 'The message again; absent in a refusal of the agent itself' })),
 });

@@ -76,7 +76,11 @@ async function storedIn(head: Response) {
 }
 
 const said = ({ text = '', calls = [] }: Expected) => ({ text, calls });
-const done = (expected: Expected) => ({ ...said(expected), status: 'done', failure: null });
+/** Stored is what was said, also where it is a refusal. */
+const done = ({ text = '', message, ...expected }: Expected) => ({
+  ...said({ ...expected, text: `${text}${message?.refusal ?? ''}` }),
+  ...{ status: 'done', failure: null },
+});
 
 async function whole(exchange: CorpusExchange, model: string) {
   const { data, response: head } = await client.chat.completions.create(chat(exchange, model)).withResponse();

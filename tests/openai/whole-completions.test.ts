@@ -1,4 +1,4 @@
-/** A runner that answers a request for a stream with a whole completion, when the client has its stream already. */
+/** A runner that answers a request for a stream with a whole completion, before or after the client has its stream. */
 import { afterAll, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { completion, eventsOf, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -13,18 +13,22 @@ const key = await alice.createKey();
 afterAll(() => router[Symbol.asyncDispose]());
 
 const BODIES = { 'chat/completions': { messages: [{ role: 'user', content: 'Hi' }] }, responses: { input: 'Hi' } };
+const ASKING_FOR_USAGE = { stream_options: { include_usage: true } };
+
+function ask(path: keyof typeof BODIES, more: object): Promise<Response> {
+  return fetch(`${router.url}/v1/${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'plain', store: false, stream: true, ...BODIES[path], ...more }),
+  });
+}
 
 /** The events that the client gets when the runner answers only after the client's stream has begun. */
-async function streamOf(path: keyof typeof BODIES): Promise<readonly string[]> {
+async function streamOf(path: keyof typeof BODIES, more: object = {}): Promise<readonly string[]> {
   for (const { agent } of router.context.runners.running()) await router.context.runners.stop(agent.id, 'test');
   const gate = Promise.withResolvers<void>();
   const remove = router.platform.intercept('start', () => gate.promise);
-  const response = await fetch(`${router.url}/v1/${path}`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'plain', store: false, stream: true, ...BODIES[path] }),
-  });
-  const received = new Reading(response);
+  const received = new Reading(await ask(path, more));
   await received.until('agent-stack:');
   remove();
   gate.resolve();
@@ -43,7 +47,7 @@ test('a whole completion that comes after the stream began becomes one', async (
       usage,
     });
   for (const path of ['chat/completions', 'responses'] as const) {
-    const events = await streamOf(path);
+    const events = await streamOf(path, path === 'responses' ? {} : ASKING_FOR_USAGE);
     if (path === 'responses') {
       expect(JSON.parse(events.at(-1) ?? '')).toMatchObject({
         type: 'response.completed',
@@ -61,6 +65,31 @@ test('a whole completion that comes after the stream began becomes one', async (
     }
   }
   expect(router.context.runners.running().map(({ status }) => status.leases)).toEqual([0]);
+}, 30_000);
+
+test('a whole completion becomes a stream also when it comes at once, and tells its usage only when asked to', async () => {
+  runner.reply = () =>
+    Response.json({
+      object: 'chat.completion',
+      choices: [{ index: 0, message: { role: 'assistant', content: 'Hello.' }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 },
+    });
+  const chunks = async (more: object) => {
+    const response = await ask('chat/completions', more);
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    const events = eventsOf(await response.text());
+    expect(events.at(-1)).toBe('[DONE]');
+    return events.slice(0, -1).map((one) => JSON.parse(one) as { choices: object[] });
+  };
+  await ask('chat/completions', {});
+  expect((await chunks({})).map(({ choices }) => choices.length)).toEqual([1]);
+  expect((await chunks(ASKING_FOR_USAGE)).map(({ choices }) => choices.length)).toEqual([1, 0]);
+  // A refusal keeps its status, and an answer without a stream is passed on as it is.
+  runner.reply = () => Response.json({ error: { message: 'No.' } }, { status: 400 });
+  expect((await ask('chat/completions', {})).status).toBe(400);
+  runner.reply = () => completion('Hello.');
+  const whole = await ask('chat/completions', { stream: false });
+  expect(((await whole.json()) as { object: string }).object).toBe('chat.completion');
 }, 30_000);
 
 test('a whole completion that is longer than what may be held ends the stream with an error', async () => {

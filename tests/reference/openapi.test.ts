@@ -1,6 +1,8 @@
 /** The OpenAPI document against the running router: every operation is called with its example. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { KEY_SCOPES } from '../../router/accounts/keys/problems';
+import type { KeyScope } from '../../router/accounts/keys/store';
 import { newId } from '../../router/lib/ids';
 import type { OpenApiDocument } from '../../router/reference/document';
 import { ADMIN, memoryBackend, type Person, startRouter, type TestRouter } from '../support/router';
@@ -214,10 +216,12 @@ test('a member that the document does not describe is a problem', () => {
 test('who may call an operation is what the document says, and a refusal has the documented shape', async () => {
   const { keys } = router.context;
   const person = await router.person({ ...ADA, email: 'strangers@example.org' });
-  const bearer = async (scope: 'v1' | 'manage') => ({
+  const bearer = async (scope: KeyScope) => ({
     authorization: `Bearer ${(await keys.create(person.id, scope, { scopes: [scope] })).secret}`,
   });
-  const scopes = { v1: await bearer('v1'), manage: await bearer('manage') };
+  const scopes = Object.fromEntries(
+    await Promise.all(KEY_SCOPES.map(async (scope) => [scope, await bearer(scope)] as const)),
+  );
   const wrong: string[] = [];
   for (const call of callsOf(document)) {
     const { security } = call.operation;
@@ -231,9 +235,9 @@ test('who may call an operation is what the document says, and a refusal has the
     };
     const isOpen = (status: number) => status !== 401 && status !== 403;
     expect([call.name, await ask({})]).toEqual([call.name, 401]);
-    for (const scope of ['v1', 'manage'] as const) {
+    for (const scope of KEY_SCOPES) {
       const isDocumented = security.some(({ key }) => key?.includes(scope));
-      expect([call.name, scope, isOpen(await ask(scopes[scope]))]).toEqual([call.name, scope, isDocumented]);
+      expect([call.name, scope, isOpen(await ask(scopes[scope] ?? {}))]).toEqual([call.name, scope, isDocumented]);
     }
     const needsAdmin = security.some(({ session }) => session?.includes('admin'));
     if (needsAdmin) expect([call.name, await ask({ cookie: person.cookie })]).toEqual([call.name, 403]);

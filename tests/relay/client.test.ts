@@ -148,8 +148,8 @@ test('law 9: with the detach header an answer goes on whose client left before i
         ? new Response(chunk('Later.') + DONE, { headers: { 'content-type': 'text/event-stream' } })
         : completion('Later.'),
     );
+    await until(async () => (await conversations()).length === before + 1, 'the turn is stored');
     const all = await conversations();
-    expect(all).toHaveLength(before + 1);
     expect(await savedIn(all[0]?.id ?? '')).toMatchObject({ status: 'done', content: 'Later.' });
     await released();
   }

@@ -194,7 +194,11 @@ test('law 13: nothing but a streamed chat gets such a chunk', async () => {
   expect(await (await streamed('/v1/chat/completions')).text()).toBe(body);
   const said = await completion('Hi').text();
   runner.reply = () => new Response(said, { headers: { 'content-type': 'application/json' } });
-  expect(await (await streamed('/v1/chat/completions')).text()).toBe(said);
+  // It becomes a stream, whose only chunk names the role.
+  const chunks = eventsOf(await (await streamed('/v1/chat/completions')).text()).slice(0, -1);
+  expect(chunks.map((one) => JSON.parse(one).choices[0].delta)).toEqual([{ role: 'assistant', content: 'Hi' }]);
+  const asked = { method: 'POST', body: { model: 'roleless', messages: TALK } };
+  expect(await (await alice.request('/v1/chat/completions', asked)).text()).toBe(said);
 });
 
 test('law 13: the key goes where the backend looks for it', async () => {

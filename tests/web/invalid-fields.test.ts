@@ -32,6 +32,11 @@ test('a member of a body is named with what it takes', async () => {
   });
   expect(await fieldsOf('/api/me/keys', { name: 'x', expires_at: 'soon' })).toEqual({ expires_at: 'A number' });
   expect(await fieldsOf('/api/me/keys', { name: 'x', scopes: ['v1', 7] })).toEqual({ 'scopes/1': 'Expected string' });
+  const renamed = await alice.request('/api/me', { method: 'PATCH', body: { name: 'x'.repeat(1_001) } });
+  expect([renamed.status, await renamed.json()]).toMatchObject([
+    422,
+    { fields: { name: 'A text of at most 1000 characters' } },
+  ]);
   const conversation = await alice.request('/api/conversations', { method: 'POST', body: { backend: 'echo' } });
   const { id } = ((await conversation.json()) as { conversation: { id: string } }).conversation;
   expect(await fieldsOf(`/api/conversations/${id}/export?format=pdf`)).toEqual({ format: 'One of json, markdown' });

@@ -2,7 +2,7 @@
 import { lineProblem } from '../../lib/text';
 import type { Key, KeyScope } from './store';
 
-const KEY_SCOPES: readonly KeyScope[] = ['v1', 'agents', 'manage'];
+export const KEY_SCOPES: readonly KeyScope[] = ['v1', 'agents', 'manage'];
 const NAME_LENGTH_MAX = 80;
 /** Entries of a key's list of backends or agents. */
 const ALLOWED_MAX = 100;

@@ -124,18 +124,20 @@ function contentOf(content: unknown, at: string): string | readonly JsonBody[] {
 function partOf(part: JsonBody | undefined, at: string): JsonBody {
   if (!part) throw invalid(at, 'must be an object.');
   const { type } = part;
-  if (TEXT_PARTS.has(wordOf(type)) && typeof part.text === 'string') return { type: 'text', text: part.text };
+  if (TEXT_PARTS.has(wordOf(type))) {
+    if (typeof part.text !== 'string') throw invalid(`${at}.text`, 'must be text.');
+    return { type: 'text', text: part.text };
+  }
   if (type === 'refusal') return { type: 'text', text: wordOf(part.refusal) };
   if (type === 'input_image') {
-    if (typeof part.image_url !== 'string') throw unsupported(`${at}.file_id`);
+    if (typeof part.image_url !== 'string') throw unread(part, 'image_url', at);
     return {
       type: 'image_url',
       image_url: { url: part.image_url, ...(part.detail != null && { detail: part.detail }) },
     };
   }
   if (type === 'input_file') {
-    if (typeof part.file_data !== 'string')
-      throw unsupported(`${at}.${part.file_url == null ? 'file_id' : 'file_url'}`);
+    if (typeof part.file_data !== 'string') throw unread(part, 'file_data', at);
     return {
       type: 'file',
       file: { file_data: part.file_data, ...(part.filename != null && { filename: part.filename }) },
@@ -143,6 +145,13 @@ function partOf(part: JsonBody | undefined, at: string): JsonBody {
   }
   if (type === 'input_audio') return { type, input_audio: part.input_audio };
   throw unsupported(`${at}.type`, type);
+}
+
+/** The error for a picture or a file that is named by a member which chat does not have, or by none. */
+function unread(part: JsonBody, member: string, at: string): AppError {
+  const elsewhere = ['file_url', 'file_id'].find((name) => part[name] != null);
+  if (elsewhere !== undefined) return unsupported(`${at}.${elsewhere}`);
+  return invalid(`${at}.${member}`, 'must be text: a data URI, or the address of a picture.');
 }
 
 function textOfParts(parts: readonly JsonBody[]): string {

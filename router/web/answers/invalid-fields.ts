@@ -6,6 +6,7 @@ interface Schema {
   readonly const?: unknown;
   readonly minimum?: number;
   readonly maximum?: number;
+  readonly maxLength?: number;
   readonly anyOf?: readonly Schema[];
 }
 
@@ -38,8 +39,14 @@ function reason({ schema = {}, message = 'Not valid' }: Problem): string {
   if (words.length > 0 && words.length === anyOf.length) return `One of ${words.join(', ')}`;
   // A number that may be written as text is a union of both.
   const kinds = [schema, ...anyOf].map(({ type }) => type);
-  const isWhole = kinds.includes('integer');
-  if (!isWhole && !kinds.includes('number')) return message;
-  const least = minimum === undefined ? '' : ` from ${minimum}`;
-  return `${isWhole ? 'A whole number' : 'A number'}${least}${maximum === undefined ? '' : ` to ${maximum}`}`;
+  const number = kinds.includes('integer') ? 'A whole number' : kinds.includes('number') ? 'A number' : undefined;
+  if (number !== undefined) {
+    const least = minimum === undefined ? '' : ` from ${minimum}`;
+    return `${number}${least}${maximum === undefined ? '' : ` to ${maximum}`}`;
+  }
+  if (anyOf.length === 0) return message;
+  if (kinds.includes('boolean')) return 'true or false';
+  const lengthMax = anyOf.find(({ maxLength }) => maxLength !== undefined)?.maxLength;
+  const text = lengthMax === undefined ? 'A text' : `A text of at most ${lengthMax} characters`;
+  return kinds.includes('array') ? `${text}, or a list` : text;
 }

@@ -229,5 +229,5 @@ test('the input of a response is listed, newest first, in pages', async () => {
     expect(error).toBeInstanceOf(BadRequestError);
     expect(error).toMatchObject({ param: Object.keys(query)[0] });
   }
-  expect(await refusal(client.responses.cancel(first.id))).toMatchObject({ status: 405, code: 'method_not_allowed' });
+  expect(await refusal(client.responses.cancel(first.id))).toMatchObject({ status: 400, param: 'response_id' });
 });

@@ -196,6 +196,15 @@ test('a member that chat does not have is refused by its name, before any reques
     [{ input: [{ role: 'critic', content: 'Hi' }] }, 'input[0].role'],
     [{ input: [{ role: 'user' }] }, 'input[0].content'],
     [{ input: [{ role: 'user', content: [{ type: 'input_image', file_id: 'f' }] }] }, 'input[0].content[0].file_id'],
+    [{ input: [{ role: 'user', content: [{ type: 'input_file', file_url: 'f' }] }] }, 'input[0].content[0].file_url'],
+    // What is missing, or has another form, is named, and not what could stand in its place.
+    [{ input: [{ role: 'user', content: [{ type: 'input_image' }] }] }, 'input[0].content[0].image_url'],
+    [
+      { input: [{ role: 'user', content: [{ type: 'input_image', image_url: { url: 'x' } }] }] },
+      'input[0].content[0].image_url',
+    ],
+    [{ input: [{ role: 'user', content: [{ type: 'input_file' }] }] }, 'input[0].content[0].file_data'],
+    [{ input: [{ role: 'user', content: [{ type: 'input_text' }] }] }, 'input[0].content[0].text'],
     [{ input: [{ role: 'user', content: [{ type: 'hologram' }] }] }, 'input[0].content[0].type'],
     [{ input: [user, { type: 'function_call_output', call_id: 'c', output: '' }] }, 'input[1].call_id'],
     [{ input: 'Hi', previous_response_id: 'resp_x', conversation: 'y' }, 'previous_response_id'],

@@ -151,6 +151,40 @@ test('continuing an answer that is not the newest makes a new conversation', asy
   expect(await textsOf(id)).toEqual(['One?', 'to One?', 'Two?', 'to Two?']);
 });
 
+test('requests that go on from the same answer at the same time all branch off from it', async () => {
+  const first = await respond({ input: 'One?', store: true });
+  await saved(first.conversation?.id);
+  const gate = Promise.withResolvers<void>();
+  const answer = runner.reply;
+  runner.reply = async (asked) => {
+    await gate.promise;
+    return answer(asked);
+  };
+  const count = runner.requests.length;
+  const inputs = ['Two?', 'Or two?', 'Or else?'];
+  const branches = inputs.map((input) => respond({ input, previous_response_id: first.id }));
+  await until(() => runner.requests.length === count + inputs.length, 'the runner has all of them');
+  gate.resolve();
+  const answers = await Promise.all(branches);
+  const ids = answers.map(({ conversation }) => conversation?.id);
+  expect([new Set(ids).size, ids.filter((id) => id === first.conversation?.id).length]).toEqual([3, 1]);
+  for (const [index, { conversation, id, output_text }] of answers.entries()) {
+    await saved(conversation?.id);
+    const said = [`${inputs[index]}`, `to ${inputs[index]}`];
+    expect([output_text, await textsOf(conversation?.id)]).toEqual([
+      `to ${inputs[index]}`,
+      ['One?', 'to One?', ...said],
+    ]);
+    expect(await client.responses.retrieve(id)).toMatchObject({ output_text } as object);
+  }
+  // In a conversation there is one answer at a time, as in OpenAI's API.
+  const conversation = first.conversation?.id ?? '';
+  const turns = await Promise.allSettled(inputs.map((input) => respond({ input, conversation })));
+  expect(turns.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  const missing = await respond({ input: 'Hi', conversation: 'conv_0' }).catch((thrown: unknown) => thrown);
+  expect(missing).toMatchObject({ status: 404, param: 'conversation' });
+});
+
 test('a stream is kept while it is written, and not gone on from before its end', async () => {
   const out = pipe();
   out.write(chunk('Hel'));
