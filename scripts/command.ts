@@ -5,6 +5,7 @@ import { ConfigError } from '../router/config/config';
 import { DatabaseError } from '../router/database/checks';
 import { InUseError } from '../router/database/database';
 import { WrongKeyError } from '../router/database/sealing';
+import { storageFault } from '../router/lib/storage-faults';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
@@ -73,7 +74,9 @@ export async function runCommand(run: () => Promise<string>, ...own: readonly Er
       ...own,
     ];
     const isKnown = error instanceof Error && known.some((one) => error instanceof one);
-    process.stderr.write(`${isKnown ? error.message : Bun.inspect(error)}\n`);
+    const fault = isKnown ? undefined : storageFault(error);
+    const words = fault && `The database cannot be used: ${fault.what}. ${fault.remedy}`;
+    process.stderr.write(`${isKnown ? error.message : (words ?? Bun.inspect(error))}\n`);
     process.exit(1);
   }
 }

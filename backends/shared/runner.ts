@@ -14,7 +14,8 @@ export function readRunnerEnv(): RunnerEnv {
   const port = Number(process.env.PORT ?? '8080');
   if (!Number.isInteger(port) || port < 0 || port > 65_535) refuse('PORT must be a port number.');
   return {
-    host: process.env.HOST ?? '127.0.0.1',
+    // The process driver sets it. In a container it is not set, and requests come from outside of the container.
+    host: process.env.HOST || '0.0.0.0',
     port,
     accessKey: required('OPENAI_API_KEY'),
     home: process.env.AGENT_HOME ?? process.cwd(),

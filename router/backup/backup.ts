@@ -37,7 +37,7 @@ export async function makeBackup(places: Places, root: string): Promise<string> 
     throw new BackupError(`There is no database ${databasePath}, so there is nothing to back up.`);
   try {
     checkDatabase(databasePath);
-    using folder = newBackupFolder(root);
+    using folder = folderBelow(root);
     copyDatabase(databasePath, join(folder.path, BACKUP_DATABASE));
     for (const [file, from] of folders(places)) {
       if (!isVacant(from)) await pack(from, join(folder.path, file));
@@ -45,6 +45,17 @@ export async function makeBackup(places: Places, root: string): Promise<string> 
     return folder.finish();
   } catch (error) {
     throw hasNoRoom(error) ? noRoom(root) : databaseError(databasePath, error);
+  }
+}
+
+function folderBelow(root: string) {
+  try {
+    return newBackupFolder(root);
+  } catch (error) {
+    if (hasNoRoom(error)) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    const remedy = "Give the folder to the router's user, or set BACKUP_ROOT to another.";
+    throw new BackupError(`No backup can be made in ${root}: ${why}. ${remedy}`, { cause: error });
   }
 }
 

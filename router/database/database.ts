@@ -114,7 +114,7 @@ function open(path: string, backupRoot: string): Database {
   const sqlite = new Sqlite(path, { create: true, strict: true });
   try {
     // Only the owner may read it, because it contains messages. SQLite gives its -wal and -shm files the same mode.
-    if (path !== ':memory:') chmodSync(path, 0o600);
+    if (path !== ':memory:') keepPrivate(path);
     sqlite.run('PRAGMA journal_mode = WAL');
     // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
     sqlite.run('PRAGMA synchronous = NORMAL');
@@ -136,6 +136,15 @@ function open(path: string, backupRoot: string): Database {
   } catch (error) {
     sqlite.close();
     throw error;
+  }
+}
+
+/** The file of another user keeps its mode: whether it can be written, SQLite says. */
+function keepPrivate(path: string): void {
+  try {
+    chmodSync(path, 0o600);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) throw error;
   }
 }
 

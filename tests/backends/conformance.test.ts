@@ -4,6 +4,10 @@ import { conformBackend, type Entry, type Model, type Running } from '../../back
 import shipped from '../../backends.json';
 import { startRouter } from '../support/router';
 import { shippedEntries, withTwin } from '../support/runtimes';
+import { startAgent } from './agent-process';
+
+/** Nothing is asked of it. */
+const LLM = { LLM_BASE_URL: 'http://127.0.0.1:9/v1', LLM_API_KEY: 'none', LLM_MODEL: 'none' };
 
 /** The entry that the README shows. */
 const readme = await Bun.file(`${import.meta.dir}/../../backends/README.md`).text();
@@ -21,6 +25,20 @@ for (const entry of shippedEntries) {
     },
   });
 }
+
+// On Linux all of 127.0.0.0/8 is this machine.
+test.if(process.platform === 'linux')(
+  'without HOST, as in a container, an agent listens on all addresses',
+  async () => {
+    for (const name of ['parrot', 'demo', 'direct']) {
+      await using agent = await startAgent(name, { HOST: '', ...LLM });
+      const elsewhere = agent.url.replace('127.0.0.1', '127.0.0.2');
+      expect([name, (await fetch(`${elsewhere}/healthz`)).status]).toEqual([name, 200]);
+      // There, too, only with the key.
+      expect([name, (await fetch(`${elsewhere}/v1/models`)).status]).toEqual([name, 401]);
+    }
+  },
+);
 
 /** A twin started by a router, which is how it gets its rendered home; it is asked without the router. */
 async function startTwin(entry: Record<string, unknown>, model: Model): Promise<Running> {

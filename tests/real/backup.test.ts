@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openDatabase } from '../../router/database/database';
 import { startRouterProcess } from '../support/process';
 import { SETTINGS, until } from '../support/router';
 import { agentOf, newestAnswer, startConversation, watchAnswer } from './chat';
@@ -17,9 +18,16 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs a command as `bun run` does, for the installation at `dataRoot`. */
 async function command(name: 'backup' | 'restore', dataRoot: string, ...args: string[]) {
+  return commandWith({}, name, dataRoot, ...args);
+}
+
+async function commandWith(more: Record<string, string>, name: string, dataRoot: string, ...args: string[]) {
   const child = Bun.spawn([process.execPath, '--no-env-file', `scripts/${name}.ts`, ...args], {
     cwd: ROOT,
-    env: { PATH: process.env.PATH ?? '', ...SETTINGS, STACK_DATA_ROOT: dataRoot, BACKUP_ROOT: join(folder, 'backups') },
+    env: {
+      ...{ PATH: process.env.PATH ?? '', ...SETTINGS, STACK_DATA_ROOT: dataRoot },
+      ...{ BACKUP_ROOT: join(folder, 'backups'), ...more },
+    },
     stdout: 'pipe',
     stderr: 'pipe',
   });
@@ -95,12 +103,19 @@ test('a folder that is no backup, and a damaged one, are refused before anything
   expect((await command('backup', target)).errors).toContain('There is no database');
 });
 
-test('of a backup with a damaged part nothing is restored, and another can be', async () => {
-  await using router = await startRouterProcess();
-  await mkdir(join(router.dataRoot, 'homes/an-agent'), { recursive: true });
-  await writeFile(join(router.dataRoot, 'homes/an-agent/notes.txt'), 'kept '.repeat(100_000));
-  const made = await command('backup', router.dataRoot);
+test('a backup is refused where there can be no folder for it; of a damaged one nothing is restored, and another can be', async () => {
+  const source = join(folder, 'source');
+  openDatabase(join(source, 'router.db')).close();
+  await mkdir(join(source, 'homes/an-agent'), { recursive: true });
+  await writeFile(join(source, 'homes/an-agent/notes.txt'), 'kept '.repeat(100_000));
+  const made = await command('backup', source);
   const whole = made.out.split('\n')[0] ?? '';
+  const inTheWay = join(folder, 'in-the-way');
+  await writeFile(inTheWay, '');
+  const nowhere = await commandWith({ BACKUP_ROOT: join(inTheWay, 'backups') }, 'backup', source);
+  expect(nowhere.errors).toStartWith(`No backup can be made in ${inTheWay}/backups: `);
+  expect(nowhere.errors).not.toContain('    at ');
+
   const cut = join(folder, 'cut');
   await cp(whole, cut, { recursive: true });
   await truncate(join(cut, 'homes.tar'), 100_000);

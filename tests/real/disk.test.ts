@@ -3,14 +3,15 @@ import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { $ } from 'bun';
 import { makeBackup, restoreBackup } from '../../router/backup/backup';
+import { repositoryRoot } from '../../router/config/root';
 import { openDatabase } from '../../router/database/database';
 import { startRouterProcess } from '../support/process';
-import { until } from '../support/router';
+import { SETTINGS, until } from '../support/router';
 import { newestAnswer, sendMessage, startConversation, watchAnswer } from './chat';
 
 /** Only ends a failed test: processes start slowly on a busy machine. */
@@ -123,6 +124,26 @@ if (!canMount && process.env.CI !== 'true') {
       await expect(restored).rejects.toThrow('Nothing was restored, because there is no room for it in');
       expect(existsSync(target.databasePath)).toBe(false);
       expect(await readdir(target.homesRoot)).toEqual([]);
+    });
+
+    test.skipIf(Bun.which('setpriv') === null)('the database of another user is refused in words', async () => {
+      const path = join(disk, 'router.db');
+      const { db, close } = openDatabase(path);
+      db.$client.run(
+        "INSERT INTO users (id, email, name, slug, role, password_hash, created_at_ms) VALUES ('a', 'a@example.org', 'A', 'a', 'admin', '', 0)",
+      );
+      close();
+      await chmod(path, 0o644);
+      await chown(path, 65_534, 65_534);
+      const asOwner = ['setpriv', '--bounding-set=-dac_override,-dac_read_search,-fowner,-chown', process.execPath];
+      const child = Bun.spawn([...asOwner, join(repositoryRoot, 'scripts/admin.ts'), 'reset-password'], {
+        env: { ...SETTINGS, STACK_DATA_ROOT: disk },
+        ...{ stdout: 'ignore', stderr: 'pipe' },
+      });
+      expect(await new Response(child.stderr).text()).toBe(
+        "The database cannot be used: it or its disk is read-only. Mount its disk for writing, or give the data folder to the router's user.\n",
+      );
+      expect(await child.exited).toBe(1);
     });
 
     test('a router that ends on a full disk has what was accepted when it starts again with room', async () => {

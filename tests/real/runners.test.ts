@@ -1,6 +1,6 @@
 /** Runners as real processes: one per agent for any number of requests, stopped when idle, started again on demand. */
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { type Browser, type RouterProcess, startRouterProcess } from '../support/process';
+import { type Browser, backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
 import { PEOPLE, until } from '../support/router';
 
 /** Only ends a failed test: processes start slowly on a busy machine. */
@@ -49,6 +49,24 @@ test('law 4: an idle runner is stopped, one that writes an answer is not, and th
   expect(await ask(alice, 'echo awake')).toEqual({ status: 200, text: 'awake' });
   const [second] = await router.runners();
   expect(second?.mark.life).not.toBe(first?.mark.life);
+});
+
+test('a client that leaves while its agent starts is no error in the log', async () => {
+  await using router = await startRouterProcess({
+    backends: await backendsWithDemoEnv({ DEMO_START_DELAY_MS: '1000' }),
+    env: { LOG_LEVEL: 'debug' },
+  });
+  const alice = await router.signIn();
+  const client = new AbortController();
+  const left = alice.request('/api/runners/demo/start', { method: 'POST', signal: client.signal });
+  await until(async () => (await router.runners()).length === 1, 'it is starting');
+  client.abort();
+  expect(await left.catch(({ name }) => name)).toBe('AbortError');
+  await until(() => logged(router, 'request.left') === 1, 'the log says who left');
+  // The start goes on, for whoever comes next.
+  await until(() => logged(router, 'runner.started') === 1, 'it has started');
+  expect(logged(router, 'request.failed')).toBe(0);
+  expect(router.output()).not.toContain('"level":"error"');
 });
 
 test('LLM_* in the environment of the router is never read', async () => {

@@ -11,6 +11,7 @@ import { renderPage, renderPart } from '../../../views/render';
 import { AppError, toAppError, toOpenAiError } from '../../lib/errors';
 import { newId } from '../../lib/ids';
 import { httpLog } from '../../lib/log';
+import { CLIENT_GONE } from '../../relay/relay';
 import { tooLarge } from '../bodies/read';
 import type { Guard } from '../guard';
 import type { Draining } from '../health/draining';
@@ -117,6 +118,11 @@ export function responding(
     .onError({ as: 'global' }, async ({ error, code, request, set }) => {
       const shown = fromElysia(code, error, request);
       const requestId = String(set.headers['x-request-id']);
+      // Nobody reads the answer, and nothing has failed.
+      if (request.signal.aborted && error === request.signal.reason) {
+        httpLog.debug({ requestId }, 'request.left');
+        return new Response(null, { status: CLIENT_GONE });
+      }
       if (shown.status >= 500)
         httpLog.error({ requestId, code: shown.code, err: shown.cause ?? error }, 'request.failed');
       else httpLog.debug({ requestId, code: shown.code }, 'request.refused');
