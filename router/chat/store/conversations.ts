@@ -12,6 +12,7 @@ import {
 } from '../../database/schema/chat';
 import { searchIndex } from '../search/store';
 import { answersStore } from './answers';
+import { deletingStore } from './deleting';
 import { messagesStore, type Newest } from './messages';
 import { shelvesStore } from './shelves';
 import { shownStore } from './shown';
@@ -40,6 +41,7 @@ export function conversationsStore(db: Db) {
 
   return {
     ...answersStore(write, run),
+    ...deletingStore(db, write),
     ...messagesStore(db, run),
     ...shelvesStore(db, write, run),
     ...shownStore(db),
@@ -86,9 +88,6 @@ export function conversationsStore(db: Db) {
     },
     async markRead(id: string): Promise<void> {
       await write((tx) => void tx.update(conversations).set({ isUnread: false }).where(eq(conversations.id, id)).run());
-    },
-    async delete(id: string): Promise<void> {
-      await write((tx) => void tx.delete(conversations).where(eq(conversations.id, id)).run());
     },
   };
 }
