@@ -77,7 +77,7 @@ interface Watcher {
 export async function watch({ server, cookie }: RouterUnderTest, conversationId: string): Promise<Watcher> {
   const counted = { bytes: 0 };
   const html = await (await fetch(`${server.url}/conversations/${conversationId}`, { headers: { cookie } })).text();
-  const links = /[&;]links=(\w+)/.exec(html)?.[1] ?? '';
+  const links = /[?&;]links=(\w+)/.exec(html)?.[1] ?? '';
   const socket = await Bun.connect({
     hostname: '127.0.0.1',
     port: server.port,
