@@ -8,7 +8,7 @@ import { Sidebar } from './chat/sidebar/sidebar';
 import { Icon } from './icons';
 import { TASK_DONE_ID, TASK_OPEN_ID } from './markdown-rules';
 import type { Shell } from './models';
-import { useAssets, useText } from './render';
+import { useAssets, useFormats, useText } from './render';
 
 /** What loads htmx, before it runs. */
 const HTMX_ID = 'htmx';
@@ -30,7 +30,7 @@ export function Document({ title, parts, refreshSeconds, children }: DocumentPro
   const t = useText();
   const assets = useAssets();
   return (
-    <html lang={t.lang}>
+    <html lang={t.lang} data-formats={useFormats()}>
       <head>
         <meta charset="utf-8" />
         <meta

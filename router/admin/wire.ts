@@ -40,12 +40,13 @@ export function wireAdmin(
   },
   owned: AsyncDisposableStack,
 ) {
-  const { agents, config, stores, users, runners, generations, budgets, userLimits } = uses;
+  const { agents, config, conversations, stores, users, runners, generations, budgets, userLimits } = uses;
   const removal = removalService({
     users,
     agents,
     runners,
     runnerRows: stores.runners,
+    conversations,
     generations,
     budgets,
     userLimits,

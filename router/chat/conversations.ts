@@ -91,7 +91,13 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     renewSessions: (agentId: string): Promise<void> => conversations.renewSessions(agentId),
 
     /** Deletes expired conversations that were kept without the client's asking. */
-    deleteExpired: (): Promise<void> => conversations.deleteExpired(now()),
+    async deleteExpired(): Promise<void> {
+      const nowMs = now();
+      await conversations.deleteIfExpired(await conversations.expired(nowMs), nowMs);
+    },
+
+    /** Deletes all of an agent's, before the agent: with it they would be deleted at once, which takes seconds for thousands. */
+    deleteOfAgent: (agentId: string): Promise<void> => conversations.deleteOfAgent(agentId),
 
     async rename(userId: string, id: string, title: string): Promise<void> {
       const conversation = await get(userId, id);

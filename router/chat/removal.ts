@@ -10,6 +10,7 @@ import type { GenerationsService } from './generations/generations';
 export interface RemovalDeps {
   readonly agents: AgentsService;
   readonly config: { readonly homesRoot: string };
+  readonly conversations: Pick<ConversationsService, 'deleteOfAgent' | 'renewSessions'>;
   readonly generations: GenerationsService;
   readonly runners: RunnersService;
 }
@@ -19,9 +20,12 @@ export interface RemovalDeps {
  * of the homes. Throws `driver_unavailable`, and deletes nothing, when the runner cannot be stopped.
  */
 export async function removeAgent(deps: RemovalDeps, agent: Agent): Promise<void> {
-  const { agents, config, generations, runners } = deps;
+  const { agents, config, conversations, generations, runners } = deps;
   await generations.stopOf({ agentId: agent.id });
-  await runners.remove(agent.id, () => agents.delete(agent));
+  await runners.remove(agent.id, async () => {
+    await conversations.deleteOfAgent(agent.id);
+    return agents.delete(agent);
+  });
   await quarantineHome({ homesRoot: config.homesRoot, agentId: agent.id }).catch((error: unknown) => {
     // The id is never used again, so a home that stays in its place is used by nobody.
     runnersLog.error({ agent: agent.id, err: error }, 'home.not_moved');
@@ -33,10 +37,7 @@ export async function removeAgent(deps: RemovalDeps, agent: Agent): Promise<void
  * Its conversations stay, and tell the runtime what was said before. Throws `driver_unavailable`, and changes nothing,
  * when the runner cannot be stopped, and what the file system refuses.
  */
-export async function resetHome(
-  deps: Omit<RemovalDeps, 'agents'> & { readonly conversations: Pick<ConversationsService, 'renewSessions'> },
-  agent: Agent,
-): Promise<void> {
+export async function resetHome(deps: Omit<RemovalDeps, 'agents'>, agent: Agent): Promise<void> {
   const { config, conversations, generations, runners } = deps;
   await generations.stopOf({ agentId: agent.id });
   await runners.renew(agent, async () => {

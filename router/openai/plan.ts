@@ -69,7 +69,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
   if (usesUpstream(backend))
     deps.budgets.refuseUsedUp({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
-  const told = body && isTranslated ? await withReferences(deps, who, body) : body;
+  const told = body && isTranslated ? await withReferences(deps, { who, share: asked.share }, body) : body;
   const { chat, files, conversation, match, turn } = await placeOf(deps, routed, {
     ...{ told, path, isTranslated, detach: asked.detach },
   });

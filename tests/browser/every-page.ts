@@ -24,6 +24,8 @@ const click = (selector: string) => async (page: Page) => {
   for (const one of await page.locator(selector).all()) await one.click();
 };
 /** Opens what a button of the page opens. */
+/** The button of the menu of a conversation, which is a link until htmx runs. */
+const OPTIONS = '[id^=bar-options-][data-htmx-powered]';
 const opened = (button: string, what: string) => async (page: Page) => {
   await page.locator(button).first().click();
   await page.locator(what).waitFor();
@@ -85,6 +87,11 @@ export const PAGES: Readonly<Record<string, readonly Visit[]>> = {
     at('alice', everything),
     at('alice', everything, unfold),
     at('alice', everything, opened('article.user [popovertarget^=delete-]', '[id^=delete-]:popover-open')),
+    at('alice', everything, opened(OPTIONS, '#options:popover-open [role="menu"]')),
+    at('alice', everything, async (page) => {
+      await opened(OPTIONS, '#options:popover-open [role="menu"]')(page);
+      await opened('#options [role="menuitem"]', '#options:popover-open #rename-title')(page);
+    }),
     at('alice', ({ archived }) => `/conversations/${archived}`),
     at('alice', (place) => place.begin('fail')),
     at(

@@ -33,6 +33,12 @@ test.describe('a browser of Germany', () => {
     await page.goto('/settings');
     await page.getByText('Where you are signed in').click();
     await expect(page.locator('#you time').first()).toHaveText(/^\d{1,2}:\d{2}$/);
+    // The whole of it, to the second.
+    await page.locator('#you time').first().hover();
+    await expect(page.locator('#you time').first()).toHaveAttribute(
+      'title',
+      /^\d{1,2}\D\d{1,2}\D\d{4}, \d{1,2}:\d{2}:\d{2}$/,
+    );
   });
 });
 

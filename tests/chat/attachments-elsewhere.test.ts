@@ -160,6 +160,31 @@ test('a response that goes on from one with a picture is told the picture', asyn
   expect([answer?.content, next?.content]).toEqual(['Seen.', 'And now?']);
 });
 
+test('a reference to a message brings its picture, as if the client had sent it again', async () => {
+  const url = dataUri(png(6, 6));
+  const content = [
+    { type: 'input_text', text: 'Look' },
+    { type: 'input_image', image_url: url },
+  ];
+  const first = await (await v1('responses', { model: 'echo', input: [{ role: 'user', content }] })).json();
+  const path = `${router.url}/v1/responses/${(first as { id: string }).id}/input_items`;
+  const list = await (await fetch(path, { headers: { authorization: `Bearer ${key}` } })).json();
+  const [{ id }] = (list as { data: [{ id: string }] }).data;
+  await v1('responses', {
+    model: 'echo',
+    input: [
+      { type: 'item_reference', id },
+      { role: 'user', content: 'And?' },
+    ],
+  });
+  const [user, next] = asked().messages;
+  expect(user?.content).toMatchObject([
+    { type: 'text', text: 'Look' },
+    { type: 'image_url', image_url: { url } },
+  ]);
+  expect(next?.content).toBe('And?');
+});
+
 test('a client that sends the picture of an answer back is going on with the same session', async () => {
   const agent = await agentOf(router, alice, 'echo');
   const { id } = await router.context.conversations.create(agent);

@@ -304,6 +304,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.pieceBytes('a1', 0);
   await search.indexSome();
   await search.indexSome(undefined, 'u');
+  await search.waiting('u');
   await search.find('u', '"hi "', { limit: 5 });
   await conversations.insertTurn({ ...turnOf('a6'), after: 1 });
   await conversations.endAnswer('a6', end);
@@ -314,7 +315,9 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.page('c', { limit: 5, path: [1, 2] });
   await conversations.deleteBelow('a6', { itself: true });
   await conversations.deleteAnswer('a1');
-  await conversations.deleteExpired(nowMs);
+  await conversations.expired(nowMs);
+  await conversations.deleteIfExpired(['c'], nowMs);
+  await conversations.deleteOfAgent('a');
   await conversations.discard('d', nowMs);
   await conversations.findDiscarded('u', 'd');
   await conversations.putOn('d', 'u', 'pinned');

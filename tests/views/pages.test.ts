@@ -14,7 +14,7 @@ function html(name: string): string {
 
 describe.each(names)('page %s', (name) => {
   test('is a whole document with a title and exactly one h1', async () => {
-    expect(html(name)).toStartWith('<!doctype html><html lang="en">');
+    expect(html(name)).toStartWith('<!doctype html><html lang="en" data-formats="en">');
     expect((await all(html(name), 'head title'))[0]?.text).toEndWith('· agent-stack');
     const headings = (await all(html(name), 'h1')).length;
     expect(headings).toBe(1);

@@ -7,6 +7,7 @@ import { requireNotAdmin, type UsersService } from '../../accounts/users/users';
 import type { AgentsService } from '../../agents/agents';
 import { deleteHome, homePath } from '../../agents/homes';
 import type { AuditService } from '../../audit/audit';
+import type { ConversationsService } from '../../chat/conversations';
 import type { GenerationsService } from '../../chat/generations/generations';
 import { AppError } from '../../lib/errors';
 import { accountsLog } from '../../lib/log';
@@ -24,6 +25,7 @@ export function removalService(deps: {
   agents: AgentsService;
   runners: RunnersService;
   runnerRows: Pick<RunnersStore, 'findByAgent'>;
+  conversations: Pick<ConversationsService, 'deleteOfAgent'>;
   generations: GenerationsService;
   budgets: BudgetsService;
   userLimits: Pick<UserLimitsService, 'remove'>;
@@ -33,7 +35,8 @@ export function removalService(deps: {
   keptMs: number;
   now: () => number;
 }) {
-  const { users, agents, runners, runnerRows, generations, budgets, userLimits, audit, homesRoot, keptMs, now } = deps;
+  const { users, agents, runners, runnerRows, conversations, generations, budgets } = deps;
+  const { userLimits, audit, homesRoot, keptMs, now } = deps;
 
   /** Users who are being purged now. */
   const purging = new Map<string, Promise<void>>();
@@ -77,7 +80,10 @@ export function removalService(deps: {
     // After all are stopped: while one is left, the user has everything.
     for (const agent of theirs) {
       const { id } = agent;
-      await runners.remove(id, () => agents.delete(agent));
+      await runners.remove(id, async () => {
+        await conversations.deleteOfAgent(id);
+        return agents.delete(agent);
+      });
       await deleteHome(homesRoot, id).catch((error: unknown) => {
         accountsLog.error({ user: userId, path: homePath(homesRoot, id), err: error }, 'home.left');
       });

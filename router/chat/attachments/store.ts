@@ -2,10 +2,10 @@
 import { and, asc, eq, inArray, isNull, lt, lte, notExists, sql } from 'drizzle-orm';
 import type { Db } from '../../database/database';
 import { groupedWrites } from '../../database/grouped-writes';
-import { inList } from '../../database/in-list';
 import { attachments, looseBlobs } from '../../database/schema/attachments';
 import { conversations } from '../../database/schema/chat';
 import { newTimeId } from '../../lib/ids';
+import { lazy } from '../../lib/lazy';
 
 export type Attachment = typeof attachments.$inferSelect;
 /** A file whose content is stored, before a row says whose it is. */
@@ -68,6 +68,14 @@ export function copyingAttachments({ $client }: Db) {
 export function attachmentsStore(db: Db) {
   const write = groupedWrites(db);
   const attach = attaching(db);
+  const ofMessages = lazy(() =>
+    db
+      .select()
+      .from(attachments)
+      .where(sql`${attachments.messageId} IN (SELECT value FROM json_each(${sql.placeholder('ids')}))`)
+      .orderBy(asc(attachments.messageId), asc(attachments.ordinal))
+      .prepare(),
+  );
   const isLoose = notExists(db.select({ one: sql`1` }).from(attachments).where(eq(attachments.hash, looseBlobs.hash)));
 
   return {
@@ -85,12 +93,7 @@ export function attachmentsStore(db: Db) {
     /** The files of these messages, in the order of each message. */
     async ofMessages(messageIds: readonly string[]): Promise<readonly Attachment[]> {
       if (messageIds.length === 0) return [];
-      return db
-        .select()
-        .from(attachments)
-        .where(inList(attachments.messageId, messageIds))
-        .orderBy(asc(attachments.messageId), asc(attachments.ordinal))
-        .all();
+      return ofMessages().all({ ids: JSON.stringify(messageIds) });
     },
 
     /** Bytes of all files of a user. A content counts for each of them. */

@@ -8,7 +8,8 @@ const PAGE_HITS = 20;
 const CANDIDATES = 4;
 /** Milliseconds after which a search answers with what it has, and with where to go on. */
 const SEARCH_MS = 500;
-/** Milliseconds that a search takes for what is not indexed yet of its user. */
+/** Messages of its user that a search indexes first, and milliseconds for them. Of more it indexes one step. */
+const CATCH_UP_MESSAGES = 100;
 const CATCH_UP_MS = 100;
 /** Milliseconds of rest between two steps of indexing, so that a large database takes a part of one core only. */
 const REST_MS = 30;
@@ -31,12 +32,10 @@ export function searchService({ search }: { search: SearchStore }) {
   /** @returns whether all of this user is indexed. */
   async function catchUp(userId: string): Promise<boolean> {
     const untilMs = performance.now() + CATCH_UP_MS;
-    let place: IndexPlace | undefined;
-    do {
-      place = await search.indexSome(place, userId);
-      if (!place) return true;
-    } while (performance.now() < untilMs);
-    return false;
+    let place = await search.indexSome(undefined, userId);
+    if (place && (await search.waiting(userId)) > CATCH_UP_MESSAGES) return false;
+    while (place && performance.now() < untilMs) place = await search.indexSome(place, userId);
+    return place === undefined;
   }
 
   return {
@@ -49,10 +48,11 @@ export function searchService({ search }: { search: SearchStore }) {
       const untilMs = performance.now() + SEARCH_MS;
       const hits: Found[] = [];
       let next = before;
+      let span: number | undefined;
       do {
-        const step = await search.find(userId, match, { before: next, limit: CANDIDATES });
+        const step = await search.find(userId, match, { before: next, limit: CANDIDATES, span });
         hits.push(...step.found.filter(({ content, title, messageId }) => hasAll(messageId ? content : title, terms)));
-        ({ next } = step);
+        ({ next, span } = step);
         await setImmediate();
       } while (next !== undefined && hits.length < PAGE_HITS && performance.now() < untilMs);
       return { terms, hits, isIncomplete, ...(next !== undefined && { next }) };
@@ -62,14 +62,13 @@ export function searchService({ search }: { search: SearchStore }) {
     async indexAll(signal: AbortSignal): Promise<void> {
       let place: IndexPlace | undefined;
       let restMs = REST_MS;
-      do {
-        if (signal.aborted) return;
+      while (!signal.aborted) {
         place = await search.indexSome(place);
         if (!place) return;
         const untilMs = performance.now() + restMs;
         await Bun.sleep(restMs);
         restMs = Math.min(REST_MOST_MS, REST_MS + REST_PER_LATE * Math.max(0, performance.now() - untilMs));
-      } while (place);
+      }
     },
   };
 }

@@ -1,9 +1,10 @@
 /** The shelves of a user's conversations: the list, what is pinned or archived, and what is deleted but can come back. */
-import { and, desc, eq, inArray, isNull, lte, ne, notExists, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, lte, ne, notExists, sql } from 'drizzle-orm';
 import type { Db } from '../../database/database';
 import type { Write } from '../../database/grouped-writes';
 import { conversations, messages } from '../../database/schema/chat';
 import type { Conversation } from './conversations';
+import { BEING_DELETED } from './deleting';
 import type { Statements } from './statements';
 
 // Written out: in a sub-query Drizzle leaves the table off a column's name.
@@ -12,7 +13,7 @@ const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
 const isBefore = (place: ListPlace) =>
   sql`(${conversations.updatedAtMs}, ${conversations.id}) < (${place.updatedAtMs}, ${place.id})`;
 
-/** A few milliseconds' worth, so that nobody waits for it. */
+/** Conversations of one look at what is due. */
 const EXPIRED_AT_ONCE = 200;
 
 /** A conversation that stays, and whether an answer is being written there. */
@@ -62,7 +63,10 @@ export function shelvesStore(db: Db, write: Write, run: Statements) {
       });
     },
     async findDiscarded(userId: string, id: string): Promise<Conversation | undefined> {
-      const there = and(eq(conversations.id, id), eq(conversations.userId, userId), eq(conversations.shelf, 'deleted'));
+      const isWhole = gt(conversations.expiresAtMs, BEING_DELETED);
+      const there = and(
+        ...[eq(conversations.id, id), eq(conversations.userId, userId), eq(conversations.shelf, 'deleted'), isWhole],
+      );
       return db.select().from(conversations).where(there).get();
     },
     /**
@@ -84,18 +88,19 @@ export function shelvesStore(db: Db, write: Write, run: Statements) {
         return true;
       });
     },
-    /** Deletes some of those whose time is over, at most as many as are quick to delete; none that is being written. */
-    async deleteExpired(nowMs: number): Promise<void> {
+    /** Some of those whose time is over; none that is being written. */
+    async expired(nowMs: number): Promise<readonly string[]> {
       const isStreaming = db
         .select({ id: messages.id })
         .from(messages)
         .where(and(eq(messages.conversationId, conversations.id), eq(messages.status, 'streaming')));
-      const due = db
+      return db
         .select({ id: conversations.id })
         .from(conversations)
         .where(and(lte(conversations.expiresAtMs, nowMs), notExists(isStreaming)))
-        .limit(EXPIRED_AT_ONCE);
-      await write((tx) => void tx.delete(conversations).where(inArray(conversations.id, due)).run());
+        .limit(EXPIRED_AT_ONCE)
+        .all()
+        .map(({ id }) => id);
     },
   };
 }

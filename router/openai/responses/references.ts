@@ -2,6 +2,8 @@
 import type { Caller } from '../../accounts/identify';
 import { opens } from '../../accounts/keys/keys';
 import type { JsonBody } from '../../backends/shape';
+import { ToldFiles } from '../../chat/generations/told';
+import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { OpenaiDeps } from '../deps';
 import { record } from './faults';
@@ -13,8 +15,15 @@ const REASONING_ID = /^rs_/;
 /** Each reference is looked up in the database. */
 const REFERENCES_MAX = 1_000;
 
-/** Returns the request with the items in place of their references. Throws `not_found` that names the missing one. */
-export async function withReferences(deps: OpenaiDeps, who: Caller, body: JsonBody): Promise<JsonBody> {
+/**
+ * Returns the request with the items in place of their references. Throws `not_found` that names the missing one.
+ * @param share charged with the files that come with them. Throws the error with which it refuses.
+ */
+export async function withReferences(
+  deps: OpenaiDeps,
+  { who, share }: { who: Caller; share: Share },
+  body: JsonBody,
+): Promise<JsonBody> {
   const { input } = body;
   if (!Array.isArray(input) || !input.some((item) => referenceIn(item) !== undefined)) return body;
   const found = new Map<string, readonly { readonly id: string }[]>();
@@ -25,7 +34,7 @@ export async function withReferences(deps: OpenaiDeps, who: Caller, body: JsonBo
     else if (!REASONING_ID.test(id)) {
       const messageId = ITEM_ID.exec(id)?.[1];
       if (messageId !== undefined && !found.has(messageId) && found.size < REFERENCES_MAX) {
-        found.set(messageId, await storedItems(deps, who, messageId));
+        found.set(messageId, await storedItems(deps, { who, share }, messageId));
       }
       const stored = found.get(messageId ?? '')?.find((one) => one.id === id);
       if (!stored) throw gone(id, `input[${index}].id`);
@@ -43,13 +52,20 @@ function referenceIn(item: unknown): string | undefined {
 }
 
 /** Returns the items of a stored message; nothing if it does not exist, or the user or the key has no access to it. */
-async function storedItems(deps: OpenaiDeps, who: Caller, messageId: string) {
+async function storedItems(deps: OpenaiDeps, { who, share }: { who: Caller; share: Share }, messageId: string) {
   const found = await deps.conversations.findMessage(who.user.id, messageId);
   if (!found) return [];
   const agent = await deps.agents.get(who.user.id, found.conversation.agentId);
   if (!opens(who.key, agent)) return [];
   if (found.message.status === 'streaming') throw new AppError('answer_running');
-  return itemsOf(found.message);
+  const { message } = found;
+  const own = (await deps.attachments.ofMessages([message])).get(message.id);
+  if (!own) return itemsOf(message);
+  // With the bytes of its files, as if the client had sent them again.
+  const files = new ToldFiles(deps.attachments);
+  const written = await files.write(itemsOf(message, files.input(message.content, own)), share);
+  const text = typeof written === 'string' ? written : new TextDecoder().decode(written);
+  return JSON.parse(text) as ReturnType<typeof itemsOf>;
 }
 
 function gone(id: string, param: string): AppError {

@@ -1,12 +1,7 @@
-// Times: the page has them in UTC (views/kit/time.tsx). In its language, written as the browser's region does.
+// Times: the page has them in UTC (views/kit/time.tsx), and says how its reader writes them (views/layout.tsx).
+export const { formats } = document.documentElement.dataset;
 
-function formatsOf(language) {
-  const region = new Intl.Locale(navigator.language).maximize().region;
-  return region ? `${language}-${region}` : language;
-}
-export const formats = formatsOf(document.documentElement.lang);
-
-// A browser takes a millisecond or more to make each.
+// A browser takes some milliseconds to make each, before the page is painted.
 const formatters = {};
 const clock = { hour: 'numeric', minute: '2-digit' };
 const forms = {
@@ -23,12 +18,15 @@ export function written(date, form) {
 
 export function localTimes(root) {
   const now = new Date();
-  for (const time of root.querySelectorAll('time:not([title])')) {
+  for (const time of root.querySelectorAll('time:not([data-local])')) {
     const date = new Date(time.dateTime);
     const isThisYear = date.getFullYear() === now.getFullYear();
     const isToday = date.toDateString() === now.toDateString();
     time.textContent = written(date, isToday ? 'today' : isThisYear ? 'year' : 'earlier');
-    time.title = written(date, 'whole');
+    time.dataset.local = '';
   }
 }
+document.addEventListener('mouseover', ({ target }) => {
+  if (target.matches('time')) target.title ||= written(new Date(target.dateTime), 'whole');
+});
 localTimes(document);

@@ -1,0 +1,81 @@
+import { Database as Sqlite } from 'bun:sqlite';
+import { afterAll, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { newTimeId } from '../../router/lib/ids';
+import { memoryBackend, PEOPLE, startRouter } from '../support/router';
+
+/** More than one transaction deletes. */
+const MANY = 250;
+
+const router = await startRouter({ backends: [memoryBackend('scribe')] });
+const alice = await router.person(PEOPLE.alice);
+afterAll(() => router[Symbol.asyncDispose]());
+const { agents, stores } = router.context;
+await alice.request('/');
+const [agent] = await agents.list(alice.id);
+if (!agent) throw new Error('premise: there is an agent');
+
+async function longConversation(agentId = agent?.id ?? ''): Promise<string> {
+  const id = newTimeId();
+  const said = Array.from({ length: MANY }, (_, index) => ({
+    ...{ id: newTimeId(), role: 'user' as const, content: `wombat ${index}`, status: 'done' as const, createdAtMs: 1 },
+  }));
+  await stores.conversationsApi.insertWhole({ id, userId: alice.id, agentId, title: 'Long', nowMs: Date.now() }, said);
+  return id;
+}
+
+/** What the database has of a conversation. */
+function rowsOf(id: string) {
+  using sqlite = new Sqlite(join(router.dataRoot, 'router.db'), { readonly: true });
+  const count = (statement: string) => sqlite.query<{ n: number }, [string]>(statement).get(id)?.n;
+  return {
+    conversations: count('SELECT count(*) AS n FROM conversations WHERE id = ?'),
+    messages: count('SELECT count(*) AS n FROM messages WHERE conversation_id = ?'),
+  };
+}
+const NOTHING = { conversations: 0, messages: 0 };
+
+test('a long conversation is deleted in parts, between which others write and nobody finds it', async () => {
+  const [long, other] = [await longConversation(), await longConversation()];
+  const ended: string[] = [];
+  const deleted = stores.conversations.delete(long).then(() => ended.push('deleted'));
+  await stores.conversations.rename(other, 'Renamed').then(() => ended.push('renamed'));
+  expect(rowsOf(long)).toMatchObject({ conversations: 1 });
+  expect(rowsOf(long).messages).toBeLessThan(MANY);
+  expect(await stores.conversations.find(long)).toBeUndefined();
+  expect(await stores.conversations.findDiscarded(alice.id, long)).toBeUndefined();
+  await deleted;
+  expect(ended).toEqual(['renamed', 'deleted']);
+  expect(rowsOf(long)).toEqual(NOTHING);
+  expect(rowsOf(other)).toEqual({ conversations: 1, messages: MANY });
+});
+
+test('one whose deletion was cut off goes with those that expire, and one that was brought back in time stays', async () => {
+  const [half, expired, back] = [await longConversation(), await longConversation(), await longConversation()];
+  {
+    using sqlite = new Sqlite(join(router.dataRoot, 'router.db'));
+    sqlite.run("UPDATE conversations SET shelf = 'deleted', expires_at_ms = 0 WHERE id = ?", [half]);
+    sqlite.run('DELETE FROM messages WHERE conversation_id = ? AND position <= 100', [half]);
+  }
+  for (const id of [expired, back]) await stores.conversations.discard(id, 1);
+  const found = await stores.conversations.expired(Date.now());
+  expect([half, expired, back].every((id) => found.includes(id))).toBe(true);
+  await stores.conversations.putOn(back, alice.id, 'list');
+  await stores.conversations.deleteIfExpired(found, Date.now());
+  expect([rowsOf(half), rowsOf(expired)]).toEqual([NOTHING, NOTHING]);
+  expect(rowsOf(back)).toEqual({ conversations: 1, messages: MANY });
+});
+
+test('with a user go their conversations, however long', async () => {
+  const bob = await router.person(PEOPLE.bob);
+  await bob.request('/');
+  const [theirs] = await agents.list(bob.id);
+  const id = newTimeId();
+  const said = Array.from({ length: MANY }, () => ({
+    ...{ id: newTimeId(), role: 'user' as const, content: 'quokka', status: 'done' as const, createdAtMs: 1 },
+  }));
+  const ids = { id, userId: bob.id, agentId: theirs?.id ?? '', title: '', nowMs: Date.now() };
+  await stores.conversationsApi.insertWhole(ids, said);
+  await router.context.removal.delete(bob.id);
+  expect(rowsOf(id)).toEqual(NOTHING);
+});
