@@ -33,7 +33,7 @@ export type RouterEvent =
   | { readonly kind: 'shut-out' };
 
 export type Listener = (event: RouterEvent) => void;
-export type ListenerToAll<Kind extends RouterEvent['kind']> = (
+type ListenerToAll<Kind extends RouterEvent['kind']> = (
   userId: string,
   event: Extract<RouterEvent, { readonly kind: Kind }>,
 ) => void;

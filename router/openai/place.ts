@@ -62,12 +62,16 @@ export async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Pr
   const match = hasNoSession
     ? withoutSession(conversation)
     : matchHistory(routed.backend, conversation, stored, messages);
+  const isNew = !match.isBegun && !failed && !posted;
   const turn = {
-    ...{ conversation, ...match },
-    ...('beginning' in target && { beginning: target.beginning }),
-    ...(expiresAtMs !== undefined && { expiresAtMs }),
-    ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
-    ...(!match.isBegun && !failed && !posted && { text: newestUserText(messages), sent: newestUserFiles(messages) }),
+    conversation,
+    sessionFrom: match.sessionFrom,
+    beginning: 'beginning' in target ? target.beginning : undefined,
+    expiresAtMs,
+    replacesId: failed?.answer.id,
+    results: failed ? undefined : newestResults(messages),
+    text: isNew ? newestUserText(messages) : undefined,
+    sent: isNew ? newestUserFiles(messages) : undefined,
   };
   if (fitsInStore(turn)) return { chat, files, conversation, match, turn };
   if (keeping !== 'unasked' || routed.conversation) throw tooLongToStore();

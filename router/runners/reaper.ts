@@ -1,5 +1,6 @@
 /** The reaper: stops runners that have been idle for their idle time, a few at once. */
 
+import type { UsersStore } from '../accounts/users/store';
 import type { IdleService } from '../agents/idle';
 import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
@@ -17,6 +18,7 @@ interface ReaperDeps {
   readonly runners: RunnersService;
   readonly idle: IdleService;
   readonly backends: BackendRegistry;
+  readonly users: Pick<UsersStore, 'find'>;
   /** Milliseconds without work after which a runner is paused; `Infinity`: never. */
   readonly pauseIdleMs: number;
 }
@@ -44,9 +46,9 @@ export async function sweep(deps: ReaperDeps): Promise<void> {
   await deps.runners.flush();
 }
 
-async function reapIfIdle({ runners, idle, backends, pauseIdleMs }: ReaperDeps, agent: Agent): Promise<void> {
-  // Runners of a backend that is no longer configured get no more work.
-  const limitSeconds = backends.find(agent.backend) ? await idle.secondsFor(agent) : 1;
+async function reapIfIdle(deps: ReaperDeps, agent: Agent): Promise<void> {
+  const { runners, idle, pauseIdleMs } = deps;
+  const limitSeconds = (await getsWork(deps, agent)) ? await idle.secondsFor(agent) : 1;
   const limitMs = (limitSeconds === 0 ? Number.POSITIVE_INFINITY : limitSeconds) * 1000;
   const isIdle = ({ idleMs, isStale }: RunnerStatus) =>
     idleMs >= (isStale ? Math.min(limitMs, STALE_IDLE_SECONDS * 1000) : limitMs);
@@ -55,4 +57,12 @@ async function reapIfIdle({ runners, idle, backends, pauseIdleMs }: ReaperDeps, 
   const isResting = ({ state, idleMs, isStale }: RunnerStatus) =>
     state === 'running' && idleMs >= pauseIdleMs && !isStale;
   if (isResting(runners.status(agent.id))) await runners.pause(agent.id, isResting);
+}
+
+/**
+ * Whether the runner may be asked again: not that of a backend that is no longer configured, nor that of a disabled user,
+ * whose platform was silent when it was to be stopped.
+ */
+async function getsWork({ backends, users }: ReaperDeps, { backend, userId }: Agent): Promise<boolean> {
+  return backends.find(backend) !== undefined && (await users.find(userId))?.disabledAtMs === null;
 }

@@ -86,6 +86,6 @@ export function wireRunners(uses: {
     /** Takes back the runners of drivers that were silent, or not there, until now. */
     adopt: () => adoption.run(),
     /** One pass of the reaper. */
-    sweep: () => sweep({ runners, idle, backends, pauseIdleMs: config.pauseIdleMs }),
+    sweep: () => sweep({ runners, idle, backends, users: stores.users, pauseIdleMs: config.pauseIdleMs }),
   };
 }

@@ -3,7 +3,7 @@ import type { AnyElysia as App } from 'elysia';
 import { processLog } from '../lib/log';
 import { listenAt } from './listening';
 
-export interface InternalListener {
+interface InternalListener {
   /**
    * Listens on one more address of this host: at once, or when `open` is called. Idempotent. Throws a `ListenError`.
    * @returns whether it listens there now.

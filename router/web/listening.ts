@@ -32,7 +32,7 @@ function problemOf(code: string, { hostname, port, settings }: Place): string | 
       return `Port ${port} of ${hostname} is in use. Stop the program that listens there, or set ${settings.port} to a free port.`;
     case 'EACCES':
       return `This user may not listen at port ${port}. Set ${settings.port} to 1024 or more, or give the program CAP_NET_BIND_SERVICE.`;
-    // Of a name that has no address, Bun says ENOENT.
+    // Bun reports ENOENT for a name that has no address.
     case 'EADDRNOTAVAIL':
     case 'ENOENT':
     case 'ENOTFOUND':

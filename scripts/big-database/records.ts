@@ -8,7 +8,7 @@ import { atOnce, inserter } from './inserter';
 import { emailOf, type Person } from './people';
 import { DAY_MS, DAYS, someone } from './sizes';
 
-/** One question of so many has a file. */
+/** One in this many questions has a file. */
 const MESSAGES_PER_FILE = 40;
 /** As many as one user may have, for the heavy one; the others have one. */
 const SCHEDULES_MAX = 50;

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { ADMIN, form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { handClock, list, start, switchable, theRunner } from '../support/runners';
 
 const backends = [memoryBackend('echo', { default_idle_seconds: 100 }), memoryBackend('plain')];
@@ -50,6 +50,24 @@ test('an idle time of 0 means never', async () => {
   clock.advanceSeconds(6 * 24 * 3600);
   await router.context.sweep();
   expect(await list(alice)).toMatchObject([{ idle_seconds: 0, stops_in_seconds: null, running: true }]);
+});
+
+test('the runner of a disabled user that could not be stopped is stopped when its platform answers', async () => {
+  const clock = handClock();
+  await using router = await startRouter({ backends, env: limits, now: clock.now });
+  const admin = await router.person(ADMIN);
+  const [alice, bob] = [await router.person(PEOPLE.alice), await router.person(PEOPLE.bob)];
+  for (const person of [alice, bob]) {
+    await setIdle(person, 0);
+    await start(person);
+  }
+  router.platform.available = false;
+  expect((await admin.request(`/admin/users/${alice.id}/disable`, form({}))).status).toBe(303);
+  expect(router.platform.runners.size).toBe(2);
+  router.platform.available = true;
+  clock.advanceSeconds(2);
+  await router.context.sweep();
+  expect([...router.platform.runners.values()].map(({ spec }) => spec.labels['agent-stack.user'])).toEqual([bob.id]);
 });
 
 test('an idle time is kept within the limits, and 0 or less is never', async () => {

@@ -56,7 +56,7 @@ function Jump() {
   );
 }
 
-/** The same on a page of older messages, which do not go on by themselves. */
+/** Leads to the newest messages, on a page of older ones, which do not grow. */
 function Past({ conversationId }: { conversationId: string }) {
   const t = useText().conversation;
   return (

@@ -2,7 +2,7 @@ import { useText } from '../render';
 import { Coded, MemberList, Type } from './members';
 import type { BodyView, OperationView } from './models';
 
-/** One operation. What is said of it is in English, as in the OpenAPI document. */
+/** One operation. Its description is in English, as in the OpenAPI document. */
 export function Operation({ operation }: { operation: OperationView }) {
   const t = useText().reference;
   const { id, method, path, summary, more, access, parameters, body, example } = operation;

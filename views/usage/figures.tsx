@@ -31,7 +31,7 @@ export function UsageTotals({ totals }: { totals: UsageFigures }) {
   );
 }
 
-/** One number in large type, with its name above it and what it is of below. */
+/** One number in large type, with its name above it and an explanation below. */
 export function Figure({ name, value, help }: { name: string; value: string; help?: string }) {
   return (
     <div class="figure">

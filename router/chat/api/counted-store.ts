@@ -75,7 +75,7 @@ export function countedStore({ $client }: Db) {
         for (const { id } of agents) {
           rank += between.get(id, from.createdAtMs, from.id, to.createdAtMs, to.id)?.count ?? 0;
         }
-        // One that expires is not counted by others.
+        // A conversation that expires does not count for the numbers of others.
         ranks.set(to.id, to.expiresAtMs === null ? rank : rank + 1);
         from = to;
       }

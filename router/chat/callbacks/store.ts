@@ -69,7 +69,7 @@ export function callbacksStore(db: Db) {
             ...{ lastPosition: position, goesOnFrom: null, updatedAtMs: row.createdAtMs },
             // A conversation that goes on leaves the archive.
             ...(conversation.shelf === 'archived' && { shelf: 'list' as const }),
-            // One that expires is in no list.
+            // A conversation that expires is in no list, so it is not marked as unread.
             ...(!isSeen && conversation.expiresAtMs === null && { isUnread: true }),
           })
           .where(eq(conversations.id, row.conversationId))

@@ -162,7 +162,7 @@ function urlsIn(parts: unknown): string[] {
   });
 }
 
-/** Of an item that has ended in a stream of `/v1/responses`, or of a whole response. */
+/** Returns the pictures of an item that has ended in a stream of `/v1/responses`, or of a whole response. */
 function generatedIn({ type, item, output }: JsonObject): string[] {
   const items = type === 'response.output_item.done' ? [item] : Array.isArray(output) ? output : [];
   return items.flatMap((one) =>

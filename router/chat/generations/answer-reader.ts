@@ -70,7 +70,8 @@ export class AnswerReader {
   push(bytes: Uint8Array): void {
     this.#waiting.push(bytes);
     this.#waitingBytes += bytes.length;
-    this.#hold();
+    // What waits of a stream counts from there on; all else has been counted since it was parsed.
+    if (!this.isStream || this.#waitingBytes > WAITING_BYTES_MAX) this.#hold();
   }
 
   /**

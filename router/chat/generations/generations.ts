@@ -37,7 +37,7 @@ interface GenerationsDeps extends ProduceDeps {
   readonly isShown: (conversationId: string) => boolean;
   /** How many answers without a client there may be. */
   readonly requests: Allowance;
-  /** Of what is recorded of one answer. */
+  /** Bytes of one answer that are recorded. */
   readonly maxAnswerBytes: number;
   readonly now: () => number;
 }

@@ -17,7 +17,7 @@ import { picturesAsWords } from './answer-pictures';
 
 type Said = Pick<Message, 'id' | 'role' | 'content'>;
 type Part = { readonly type: string; readonly [member: string]: unknown };
-/** Beside its bytes as they are: base64, and the body that it is a part of. */
+/** Copies of a file in memory: its bytes, their base64, and the body that contains it. */
 const COPIES = 3;
 
 export class ToldFiles {
@@ -136,7 +136,7 @@ export async function toldContents(
   return { spoken, contents, files };
 }
 
-/** Those of the newest messages, as far as a request may have them. Those of the newest one are always told. */
+/** Returns the files of the newest messages, up to the limit of a request. Those of the newest one are always sent. */
 async function tellable(
   { blobs, limits, toldMessages: messagesMax }: AttachmentsService,
   said: readonly Pick<Message, 'id'>[],

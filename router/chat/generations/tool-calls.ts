@@ -34,7 +34,7 @@ export class AnswerCalls {
     } else if (Array.isArray(body.output)) this.#items(body.output);
   }
 
-  /** Of a chat, where a call arrives in pieces. */
+  /** Reads the calls of a chat, where a call arrives in pieces. */
   #pieces(pieces: unknown, textLengthBefore: number): void {
     for (const { index, id, name, arguments: args, more } of this.#reader.read(pieces)) {
       const sofar: ToolCall = this.#calls.get(index) ?? { id, name: '', arguments: '', textLengthBefore };
@@ -47,7 +47,7 @@ export class AnswerCalls {
     }
   }
 
-  /** Of `/v1/responses`, where an item is sent when it begins, and again whole when it ends. */
+  /** Reads an item of `/v1/responses`, which is sent when it begins, and again whole when it ends. */
   #item(item: unknown, index: unknown, textLength: number): void {
     if (!isJsonObject(item) || item.type !== 'function_call') return;
     const key = typeof index === 'number' ? index : item.call_id;

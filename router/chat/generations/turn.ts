@@ -11,23 +11,23 @@ export interface RecordedTurn {
   readonly conversation: Conversation;
   /** Where the conversation begins with this turn. */
   readonly beginning?: Beginning | undefined;
-  readonly text?: string;
+  readonly text?: string | undefined;
   /** Files of the text's message. */
   readonly files?: readonly KeptFile[];
   /** The same as a client of `/v1` sends them. They are stored with the turn. */
-  readonly sent?: readonly SentFile[];
+  readonly sent?: readonly SentFile[] | undefined;
   /** Results of the client's tools since the last answer. */
-  readonly results?: readonly ToolResult[];
+  readonly results?: readonly ToolResult[] | undefined;
   /** The answer's id, where it is told before it is stored. */
   readonly answerId?: string;
   /** The conversation's from this turn on. */
   readonly sessionFrom?: number;
   /** An answer that did not end well, which this one replaces. */
-  readonly replacesId?: string;
+  readonly replacesId?: string | undefined;
   /** Position that the turn follows as another variant. */
   readonly after?: number;
   /** Until when the answer is kept, where nobody has asked for that. */
-  readonly expiresAtMs?: number;
+  readonly expiresAtMs?: number | undefined;
 }
 
 /** Returns a turn as it is stored. */
@@ -37,13 +37,13 @@ export function newTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'co
   const sessionFrom = turn.sessionFrom === conversation.sessionFrom ? undefined : turn.sessionFrom;
   return {
     conversationId: conversation.id,
-    ...(text !== undefined && { user: { id: newTimeId(), content: text, files } }),
+    beginning,
+    user: text === undefined ? undefined : { id: newTimeId(), content: text, files },
     answerId,
     results,
-    ...(beginning && { beginning }),
-    ...(sessionFrom !== undefined && { sessionFrom }),
-    ...(replacesId !== undefined && { replacesId }),
-    ...(after !== undefined && { after }),
+    replacesId,
+    after,
+    sessionFrom,
     expiresAtMs,
     title: conversation.title === '' ? titleFrom(text ?? '') || titleFrom(files[0]?.name ?? '') : '',
     nowMs,

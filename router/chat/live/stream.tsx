@@ -38,7 +38,7 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
   });
 }
 
-/** One page's end of the stream. Works off what changed in order, one look at it at a time. */
+/** The stream of one page. Sends changes in their order, one look at the database at a time. */
 class Live {
   readonly #sidebar: LiveSidebar;
   readonly #conversation: LiveConversation;

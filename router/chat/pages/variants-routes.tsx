@@ -1,4 +1,4 @@
-/** One message of a conversation: it is looked at, edited, asked for again, deleted, or another variant of it is shown. */
+/** The routes of one message: show it, edit it, ask again, delete it, or show another variant. */
 import { Elysia, t } from 'elysia';
 import { EditMessage } from '../../../views/chat/message/edit';
 import { Message } from '../../../views/chat/message/message';

@@ -69,7 +69,7 @@ export function statements(db: Db) {
     steps: $client.query<never, [steps: string | null, id: string]>(
       `UPDATE messages SET steps = ? WHERE id = ? AND status = 'streaming'`,
     ),
-    // It may have been tried before, and the database not have said that it was written.
+    // The statement may run twice: the database may have failed to say that it had written the piece.
     piece: $client.query<never, [ordinal: number, content: string, id: string]>(
       `INSERT OR REPLACE INTO message_pieces (message_id, ordinal, content)
         SELECT id, ?, ? FROM messages WHERE id = ? AND status = 'streaming'`,
@@ -79,7 +79,7 @@ export function statements(db: Db) {
       `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, steps = ?, ended_at_ms = ?
         WHERE id = ? AND status = 'streaming' RETURNING conversation_id AS conversationId`,
     ),
-    // One that expires is in no list.
+    // A conversation that expires is in no list, so it is not marked as unread.
     unread: $client.query<never, [id: string]>(
       'UPDATE conversations SET is_unread = 1 WHERE id = ? AND expires_at_ms IS NULL AND is_unread = 0',
     ),

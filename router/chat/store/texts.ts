@@ -21,7 +21,7 @@ const FULL_LENGTH = ROW_LENGTH_MAX - 1;
 export interface TextPart {
   /** Without an ordinal all that stands in the row. */
   readonly content: string;
-  /** Of a piece. */
+  /** Number of the piece. */
   readonly ordinal?: number;
 }
 

@@ -26,18 +26,18 @@ export interface Beginning {
 export interface NewTurn {
   readonly conversationId: string;
   /** Absent for a conversation that is stored. */
-  readonly beginning?: Beginning;
+  readonly beginning?: Beginning | undefined;
   /** Absent when an answer is asked for again. */
-  readonly user?: { readonly id: string; readonly content: string; readonly files?: readonly KeptFile[] };
+  readonly user?: { readonly id: string; readonly content: string; readonly files?: readonly KeptFile[] } | undefined;
   readonly answerId: string;
   /** Kept with the first message of the turn. */
   readonly results?: readonly ToolResult[] | undefined;
   /** An answer that this one replaces; its results are those of the new one. */
-  readonly replacesId?: string;
+  readonly replacesId?: string | undefined;
   /** Position that the turn follows as another variant: what is shown after it is hidden, and a runtime session begins. */
-  readonly after?: number;
+  readonly after?: number | undefined;
   /** `sessionFrom` of the conversation from this turn on. */
-  readonly sessionFrom?: number;
+  readonly sessionFrom?: number | undefined;
   /** Until when the conversation is kept, unless it stays anyway; absent: it stays. */
   readonly expiresAtMs?: number | undefined;
   /** Title to take when the conversation has none. */

@@ -22,7 +22,7 @@ export const conversations = sqliteTable(
      * (`runtimeSessionName`).
      */
     sessionFrom: integer('session_from').notNull().default(0),
-    /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */
+    /** When a conversation that keeps a program's answers unasked is deleted. Null: it stays until somebody deletes it. */
     expiresAtMs: integer('expires_at_ms'),
     /** The search index has the messages up to this position (`chat/search/store.ts`). */
     searchedTo: integer('searched_to').notNull().default(0),
@@ -48,7 +48,7 @@ export const conversations = sqliteTable(
       .on(table.agentId, table.updatedAtMs, table.id)
       .where(sql`shelf IN ('list', 'pinned') AND expires_at_ms IS NULL`),
     index('conversations_by_expiry').on(table.expiresAtMs),
-    // Those that the search index has not all of.
+    // Finds the conversations that the search index does not have in full.
     index('conversations_unsearched')
       .on(table.userId, table.updatedAtMs, table.id)
       .where(sql`searched_to < last_position AND expires_at_ms IS NULL`),
