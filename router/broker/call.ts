@@ -35,11 +35,15 @@ export class BrokerCall extends Lifecycle {
   /** Milliseconds until the first byte of the upstream's answer. */
   #firstByteMs: number | undefined;
 
-  /** Holds the lease `held` from here on, unless it throws: when too many calls are open. */
+  /**
+   * Holds the lease `held` from here on, unless it throws: when too many calls are open.
+   * @param headers those of every answer. They become the answer's, with its own.
+   */
   constructor(
     readonly deps: BrokerDeps,
     readonly held: HeldRunner,
     readonly request: Request,
+    readonly headers: Record<string, string>,
   ) {
     const { agent } = held;
     super('cancel', { agent: agent.id });
@@ -101,14 +105,14 @@ export class BrokerCall extends Lifecycle {
     }
     this.end('failed', text.length);
     const hint = isElsewhere(status, text) ? addressHint(upstream.baseUrl) : undefined;
-    if (hint !== undefined) return misplaced(text, status, hint);
-    return new Response(text, { status, headers: foreignHeaders(headers) });
+    if (hint !== undefined) return this.#misplaced(text, status, hint);
+    return new Response(text, { status, headers: this.#head(foreignHeaders(headers)) });
   }
 
   async #pass({ upstream, response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
-    const init = { status, headers: foreignHeaders(headers) };
+    const init = { status, headers: this.#head(foreignHeaders(headers)) };
     const isFiltered = events && addedUsage;
     // A filtered answer is seen before the filter.
     this.recorder = { chunk: isFiltered ? NOTHING : (bytes) => this.#see(bytes), end: NOTHING };
@@ -119,13 +123,25 @@ export class BrokerCall extends Lifecycle {
       // An API's answer never begins so. Some servers send it with the status 200.
       const isError = /^\s*(<|\{\s*"error")/.test(text) && isElsewhere(status, text);
       const hint = isError ? addressHint(upstream.baseUrl) : undefined;
-      return hint === undefined ? new Response(bytes, init) : misplaced(text, 502, hint);
+      return hint === undefined ? new Response(bytes, init) : this.#misplaced(text, 502, hint);
     }
     // Not every API closes with [DONE]; one that is cut breaks its connection.
     const relay = this.open({ events, expectDone: false });
     const stream = this.streamOf(relay);
     relay.attach(isFiltered ? withoutUsage(body, (bytes) => this.#see(bytes)) : body);
     return new Response(stream, init);
+  }
+
+  /** The server at LLM_BASE_URL is no API: its words and the hint are for the user who has set the address. */
+  #misplaced(text: string, status: number, hint: string): Response {
+    const said = readRefusal(text)?.message ?? 'What answers at LLM_BASE_URL sent a web page.';
+    const message = `${said}${/[.!?]$/.test(said) ? '' : '.'} ${hint}`;
+    const error = { message, type: 'invalid_request_error', param: null, code: 'upstream_address' };
+    return Response.json({ error }, { status, headers: this.#head({ 'content-type': 'application/json' }) });
+  }
+
+  #head(own: Record<string, string>): Record<string, string> {
+    return Object.assign(this.headers, own);
   }
 
   #see(bytes: Uint8Array): void {
@@ -150,14 +166,6 @@ export class BrokerCall extends Lifecycle {
     });
     use?.end({ ending, status, upstreamStatus, firstByteMs, totalMs });
   }
-}
-
-/** The server at LLM_BASE_URL is no API: its words and the hint are for the user who has set the address. */
-function misplaced(text: string, status: number, hint: string): Response {
-  const said = readRefusal(text)?.message ?? 'What answers at LLM_BASE_URL sent a web page.';
-  const message = `${said}${/[.!?]$/.test(said) ? '' : '.'} ${hint}`;
-  const error = { message, type: 'invalid_request_error', param: null, code: 'upstream_address' };
-  return Response.json({ error }, { status });
 }
 
 /** A runner may pass its trace on. If it does not, the call belongs to the answer that it serves, where that is certain. */

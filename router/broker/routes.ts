@@ -12,18 +12,21 @@ import type { BrokerDeps } from './deps';
 export function brokerRoutes(deps: BrokerDeps) {
   return new Elysia({ name: 'broker' }).all(
     '/upstream/v1/*',
-    async ({ request, params, server }) => {
+    async ({ request, params, server, set }) => {
       server?.timeout(request, 0);
       const held = holdRunner(deps, request);
       let call: BrokerCall;
       try {
-        call = new BrokerCall(deps, held, request);
+        call = new BrokerCall(deps, held, request, set.headers as Record<string, string>);
       } catch (thrown) {
         held.release();
         throw thrown;
       }
       try {
-        return await call.respond(params['*']);
+        const answer = await call.respond(params['*']);
+        // The headers are in the answer already. Elysia would add them by making a new one from the stream of its body.
+        set.headers = {};
+        return answer;
       } catch (thrown) {
         return call.refuse(thrown);
       }

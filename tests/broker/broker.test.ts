@@ -62,6 +62,21 @@ async function codeOf(response: Response): Promise<[number, string]> {
 const leases = () => router.context.runners.running().reduce((sum, { status }) => sum + status.leases, 0);
 const released = () => until(() => leases() === 0, 'the lease is released', LIMIT_MS);
 
+test('a short answer says its length, and each the id of its request and that it is data', async () => {
+  const whole = await call('/models');
+  const bytes = (await whole.bytes()).length;
+  expect(whole.headers.get('content-length')).toBe(String(bytes));
+  const refused = await call('/nothing');
+  for (const { headers } of [whole, refused, await complete({ stream: true })]) {
+    expect(headers.get('x-request-id')).toMatch(/^req-\w+$/);
+    expect([headers.get('content-security-policy'), headers.get('x-content-type-options')]).toEqual([
+      "sandbox; default-src 'none'; frame-ancestors 'none'",
+      'nosniff',
+    ]);
+  }
+  await released();
+});
+
 test('a call goes to its owner’s upstream with their key and model, and comes back as it is', async () => {
   const whole = await complete({ temperature: 0.5, x: { y: [1] } });
   expect([whole.status, await whole.json()]).toMatchObject([
