@@ -20,12 +20,8 @@ import { dataHeaders, foreignHeaders, isEventStream } from '../web/answers/heade
 import type { OpenaiDeps } from './deps';
 import { addKnown, answerHead, type Known, takeRequest } from './headers';
 import type { Plan } from './plan';
-import { attachOutcome, type Outcome, Waiting } from './waiting';
+import { attachOutcome, type Outcome, START_PATIENCE_MS, WARM_PATIENCE_MS, Waiting } from './waiting';
 
-/** Milliseconds that a streaming client waits for the runner's status; then it gets 200 and comments with progress (law 11). */
-const START_PATIENCE_MS = 2_000;
-/** Where no start has to be shown: longer than the broker goes on trying (`TRIES_MS`), so that a refusal keeps its status. */
-const WARM_PATIENCE_MS = 3_500;
 /** Bodies that close with `[DONE]`. */
 const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
 
@@ -165,9 +161,7 @@ class Exchange extends Lifecycle {
     const { status, headers } = answer;
     const { translation } = plan;
     const isEvents = isEventStream(headers);
-    // A client that asked for the stream of a chat reads events only, and so does a translation.
-    const readsEvents = plan.wantsStream && (translation !== undefined || plan.path === 'chat/completions');
-    if (readsEvents && status < 400 && !isEvents) {
+    if (plan.readsEvents && status < 400 && !isEvents) {
       return this.#waitInStream(plan, Promise.resolve({ answer }));
     }
     this.#stored?.comesAs({ isStream: isEvents });

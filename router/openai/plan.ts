@@ -24,6 +24,8 @@ export interface Plan {
   /** Below `/v1/`. */
   readonly path: string;
   readonly wantsStream: boolean;
+  /** Whether the client reads events only: it asked for the stream of a chat, or of what is translated from one. */
+  readonly readsEvents: boolean;
   /** Whether a stream of the chat reports its usage at its end. */
   readonly wantsUsage: boolean;
   /** Where the answer is recorded, and the message that it answers. */
@@ -55,7 +57,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
   const { method, url, headers, bytes } = asked;
   const path = relayPath(url);
   requireMethod(path, method);
-  const type = headers.get('content-type') ?? 'application/json';
+  const type = headers.get('content-type') || 'application/json';
   if (bytes.length > 0) checkType(path, type);
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
 
@@ -89,6 +91,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
   return {
     path,
     wantsStream: body?.stream === true,
+    readsEvents: body?.stream === true && (isTranslated || path === 'chat/completions'),
     wantsUsage: wantsUsage(chat),
     turn: turn && { ...turn, answerId },
     goesOn: isTranslated && body?.previous_response_id != null,

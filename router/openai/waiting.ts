@@ -13,6 +13,11 @@ import { emptyChunk, eventsOfCompletion } from './chunks';
 import type { OpenaiDeps } from './deps';
 import type { Plan } from './plan';
 
+/** Milliseconds that a streaming client waits for the runner's status; then it gets 200 and comments with progress (law 11). */
+export const START_PATIENCE_MS = 2_000;
+/** Where no start has to be shown: longer than the broker goes on trying (`TRIES_MS`), so that a refusal keeps its status. */
+export const WARM_PATIENCE_MS = 3_500;
+
 export class Waiting {
   /** Time of the last event that was sent only to show that the answer is in progress. */
   #aliveAtMs = 0;

@@ -171,6 +171,14 @@ test('a form is refused with the type that is taken', async () => {
   );
 });
 
+test('a body without a type, or with an empty one, is read as JSON', async () => {
+  for (const type of [{}, { 'content-type': '' }]) {
+    const body = new TextEncoder().encode(JSON.stringify(chat('echo')));
+    const response = await complete({ method: 'POST', body, headers: { ...bearer(key), ...type } });
+    expect([type, response.status]).toEqual([type, 200]);
+  }
+});
+
 test('a too large body is refused, while it is read if it declares no length', async () => {
   const words = new RegExp(`larger than ${BODY_BYTES_MAX} bytes`);
   const large = JSON.stringify(chat('echo', { padding: 'x'.repeat(BODY_BYTES_MAX) }));
