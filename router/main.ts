@@ -7,6 +7,7 @@ import { createContext } from './context';
 import { DatabaseError } from './database/checks';
 import { InUseError } from './database/database';
 import { WrongKeyError } from './database/sealing';
+import { AppError } from './lib/errors';
 import { logToFile, processLog, setLogLevel } from './lib/log';
 import { storageFault } from './lib/storage-faults';
 import { startTracing } from './lib/tracing';
@@ -106,6 +107,7 @@ main().then(
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return Bun.inspect(error);
   const isOurs = [
+    AppError,
     BackendsError,
     BootstrapError,
     ConfigError,

@@ -41,3 +41,10 @@ test.skipIf(process.platform !== 'linux')('the kernel prefers the event loop to 
   // The priority of the process itself stays.
   expect(niceness().filter((nice) => nice === own).length).toBeGreaterThan(1);
 });
+
+test('a machine that is too busy to hash a password is said to be so, and is no fault of the router', async () => {
+  await expect(createHashing(1, 0).hash('a-password')).rejects.toMatchObject({
+    code: 'overloaded',
+    message: 'This machine is too busy to check a password: it took longer than 0 s. Try again in a moment.',
+  });
+});

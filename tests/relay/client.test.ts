@@ -157,12 +157,14 @@ test('law 9: with the detach header an answer goes on whose client left before i
 
 test('law 9: with the detach header an answer goes on whose client left while the runner started', async () => {
   await router.context.runners.stop(await agentId(), 'test');
+  const before = (await conversations()).length;
   const letStart = router.platform.hold('start');
   const { leave } = ask(false, DETACH);
   await until(async () => (await leases()) === 1, 'the request waits for the runner');
   leave();
   await noticed();
   letStart();
+  await until(async () => (await conversations()).length === before + 1, 'the turn is stored');
   expect(await savedIn((await conversations())[0]?.id ?? '')).toMatchObject({ status: 'done', content: 'Hello.' });
   await released();
 });

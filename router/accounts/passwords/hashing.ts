@@ -3,6 +3,7 @@
  * with few cores every stream waited for them.
  */
 import { availableParallelism } from 'node:os';
+import { AppError } from '../../lib/errors';
 import { newId } from '../../lib/ids';
 import { WorkerPool } from '../../lib/worker-pool';
 import { hashingFile } from './hashing-file';
@@ -14,6 +15,7 @@ export const HASHING_AT_ONCE = Math.max(1, Math.min(3, availableParallelism() - 
 const DEADLINE_MS = 30_000;
 /** Milliseconds without a sign-in after which a thread, which takes 5 MB, ends. */
 const IDLE_MS = 60_000;
+const RETRY_SECONDS = 10;
 
 export interface Hashing {
   hash(password: string): Promise<string>;
@@ -21,17 +23,30 @@ export interface Hashing {
   verify(password: string | Uint8Array, hash: string): Promise<boolean>;
 }
 
-/** @param threadsMax callers ask for no more at once. */
-export function createHashing(threadsMax = HASHING_AT_ONCE): Hashing {
+/**
+ * Throws `overloaded` when the machine is too busy.
+ * @param threadsMax callers ask for no more at once.
+ */
+export function createHashing(threadsMax = HASHING_AT_ONCE, deadlineMs = DEADLINE_MS): Hashing {
   const pool = new WorkerPool<HashJob, string | boolean>({
     ...{ file: hashingFile, threadsMax, waitingMax: 1 },
-    ...{ deadlineMs: DEADLINE_MS, idleMs: IDLE_MS },
+    ...{ deadlineMs, idleMs: IDLE_MS },
   });
 
   async function run(job: HashJob): Promise<string | boolean> {
     await pool.ready();
+    const beganMs = performance.now();
     const outcome = await pool.run(newId(), job, Number.POSITIVE_INFINITY);
-    if (typeof outcome === 'string') throw new Error(`A password could not be hashed: ${outcome}`);
+    // A thread that ends before its time has got something that is no hash.
+    if (outcome === 'slow' && performance.now() - beganMs < deadlineMs) {
+      throw new Error('A password could not be hashed: its thread ended');
+    }
+    if (typeof outcome === 'string') {
+      throw new AppError('overloaded', {
+        message: `This machine is too busy to check a password: it took longer than ${deadlineMs / 1000} s. Try again in a moment.`,
+        retryAfterSeconds: RETRY_SECONDS,
+      });
+    }
     return outcome.result;
   }
 

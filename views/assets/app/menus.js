@@ -6,16 +6,23 @@ export const options = $('#options');
 export const undo = $('#undo');
 export let optionsButton;
 
-export function openOptions(button) {
-  optionsButton = button;
-  options.showPopover({ source: button });
-  const { left, bottom } = button.getBoundingClientRect();
+function placeOptions() {
+  const { left, bottom } = optionsButton.getBoundingClientRect();
   const within = (at, size, room) => `${Math.max(8, Math.min(at, room - size - 8))}px`;
   options.style.left = within(left, options.offsetWidth, innerWidth);
   options.style.top = within(bottom + 4, options.offsetHeight, innerHeight);
+}
+
+export function openOptions(button) {
+  optionsButton = button;
+  options.showPopover({ source: button });
+  placeOptions();
   button.setAttribute('aria-expanded', 'true');
   $('[role="menuitem"]', options).focus();
 }
+addEventListener('resize', () => {
+  if (options?.matches(':popover-open')) placeOptions();
+});
 options?.addEventListener('toggle', ({ newState }) => {
   if (newState === 'closed') optionsButton.setAttribute('aria-expanded', 'false');
 });
