@@ -1,37 +1,20 @@
 /** Builds everything once and owns its end. Each subject makes its own parts in its `wire.ts`. */
 
-import { keysStore } from './accounts/keys/store';
-import { linksStore } from './accounts/links/store';
-import { sessionsStore } from './accounts/sessions/store';
-import { limitsStore } from './accounts/users/limits-store';
-import { usersStore } from './accounts/users/store';
 import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
-import { idleStore } from './agents/idle-store';
-import { ownStore } from './agents/own-store';
 import { logFaults } from './agents/start-check';
-import { agentsStore } from './agents/store';
 import { emptyTrash } from './agents/trash';
 import { wireAgents } from './agents/wire';
 import { auditService } from './audit/audit';
-import { auditStore } from './audit/store';
 import { BackendRegistry } from './backends/backends';
 import { backupSchedule } from './backup/schedule';
 import { wireBroker } from './broker/wire';
-import { conversationsApiStore } from './chat/api/store';
-import { attachmentsStore } from './chat/attachments/store';
-import { callbacksStore } from './chat/callbacks/store';
-import { searchStore } from './chat/search/store';
-import { conversationsStore } from './chat/store/conversations';
 import { wireChat } from './chat/wire';
 import type { Config } from './config/config';
 import type { Secrets } from './config/secrets';
 import { credentialsService } from './credentials/credentials';
-import { settingsStore } from './credentials/store';
 import { createCheckpoints } from './database/checkpoints';
-import { type Db, lockDatabase, openDatabase } from './database/database';
-import { installationStore } from './database/installation-store';
-import { sealedStore } from './database/sealed-store';
+import { lockDatabase, openDatabase } from './database/database';
 import { openVault } from './database/sealing';
 import { homeFiles } from './files/home-files';
 import { createEvents } from './lib/events';
@@ -44,13 +27,10 @@ import { wirePlatforms } from './platforms/wire';
 import { createWatches } from './runners/health/watch';
 import { installationAt } from './runners/installation';
 import { SAMPLE_MS } from './runners/loads';
-import { runnersStore } from './runners/store';
 import { wireRunners } from './runners/wire';
-import { schedulesStore } from './schedules/store';
 import { wireSchedules } from './schedules/wire';
+import { createStores } from './stores';
 import { deleteOldCalls } from './usage/retention';
-import { budgetsStore } from './usage/store/budgets';
-import { usageStore } from './usage/store/calls';
 import { wireUsage } from './usage/wire';
 import { wireWeb } from './web/wire';
 
@@ -223,31 +203,4 @@ async function begin(
   owned.defer(images.close);
   void addresses.reachAll();
   void prepull();
-}
-
-/** All stores over one database. */
-export function createStores(db: Db) {
-  return {
-    installation: installationStore(db),
-    audit: auditStore(db),
-    users: usersStore(db),
-    sessions: sessionsStore(db),
-    keys: keysStore(db),
-    links: linksStore(db),
-    limits: limitsStore(db),
-    agents: agentsStore(db),
-    idle: idleStore(db),
-    own: ownStore(db),
-    runners: runnersStore(db),
-    conversations: conversationsStore(db),
-    conversationsApi: conversationsApiStore(db),
-    callbacks: callbacksStore(db),
-    search: searchStore(db),
-    schedules: schedulesStore(db),
-    attachments: attachmentsStore(db),
-    settings: settingsStore(db),
-    sealed: sealedStore(db),
-    usage: usageStore(db),
-    budgets: budgetsStore(db),
-  };
 }

@@ -26,7 +26,7 @@ const SUBJECTS = [
   ...['chat', 'schedules', 'openai', 'settings', 'admin', 'reference'],
 ];
 /** Files that wire the subjects together. */
-const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts'];
+const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts', 'router/stores.ts'];
 
 /**
  * Files by their role: the HTTP edge, rows → what a view takes, functions over tables. A folder that has the name of a role

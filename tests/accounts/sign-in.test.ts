@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { accountsService } from '../../router/accounts/accounts';
 import { passwordsService } from '../../router/accounts/passwords/passwords';
 import { sessionsService } from '../../router/accounts/sessions/sessions';
-import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { createEvents } from '../../router/lib/events';
+import { createStores } from '../../router/stores';
 import { ADMIN, form, PEOPLE, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 

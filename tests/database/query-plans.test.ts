@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, spyOn, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
+import { createStores } from '../../router/stores';
 import { usageRow } from '../support/usage';
 
 /** Statements that may read a whole table, by what they have in common, and why. */
