@@ -1,7 +1,7 @@
 /** `bun scripts/docs.ts`: generates `.env.example` and the table of settings from `router/config/settings.ts`. */
 import { join } from 'node:path';
+import type { Setting } from '../router/config/define';
 import { repositoryRoot } from '../router/config/root';
-import type { Setting } from '../router/config/setting';
 import { settingGroups } from '../router/config/settings';
 
 const start = '<!-- settings:start -->';

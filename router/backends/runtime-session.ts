@@ -32,7 +32,7 @@ export function requestVariables(user: string, agent: string, conversation?: str
 
 /**
  * The name of a conversation for its runtime. Lower case. A rewind of the messages gives a new name, because positions
- * are never reused.
+ * are never reused: `insertTurn` (chat/store/turns.ts) sets `sessionFrom`.
  */
 export function runtimeSessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
   return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;

@@ -2,6 +2,8 @@
  * All settings of the router, each with description, allowed values and default. `scripts/docs.ts` generates
  * `.env.example` and `docs/settings.md` from this file.
  */
+
+import { optional, preset, proxy, required, type Setting } from './define';
 import {
   bindHost,
   driverOptions,
@@ -21,7 +23,6 @@ import {
   secret,
   url,
 } from './kinds';
-import { optional, preset, proxy, required, type Setting } from './setting';
 
 const port = integer(0, 65535);
 const limit = integer(0, 1_000_000);

@@ -1,4 +1,7 @@
-/** Which of the administrator's values all users share. `tiers.ts` decides where a shared value applies. */
+/**
+ * Which of the administrator's values all users share. `tiers.ts` decides where a shared value applies; that only the
+ * administrator may share, the route says (`routes.tsx`).
+ */
 import { accountsLog } from '../lib/log';
 import type { CredentialsCache } from './cache';
 import type { SettingsStore } from './store';

@@ -1,6 +1,7 @@
 /**
  * The stream of `/api/conversations/{id}/stream`: each message once it is whole, in the order of the conversation. The id
- * of an event is the position of the newest message that was sent, so that a client which comes back gets the rest.
+ * of an event is the position of the newest message that was sent, so that a client which comes back gets the rest: `seenIn` in
+ * `routes.ts` reads its `Last-Event-ID`.
  */
 import type { Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';

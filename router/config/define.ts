@@ -1,4 +1,4 @@
-/** The definition of a setting: its kind, whether it is required, its default, and its description. */
+/** How settings.ts defines one: its kind, whether it is required, its default, and its description. */
 import type { Kind } from './kinds';
 
 interface Text {
