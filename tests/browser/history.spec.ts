@@ -132,6 +132,57 @@ test('a page of older messages says so, and gets none of the newer ones, which a
   await expect(page).toHaveURL(`/conversations/${id}`);
 });
 
+test('on a page of older messages a message is edited, its variants lead to each other, and what is refused stays', async ({
+  page,
+  router,
+  context,
+  complaints,
+}) => {
+  await signIn(page, router);
+  const { id, ids } = await importLong(router);
+  const third = page.locator(`#message-${ids[2]}`);
+  await page.goto(`/messages/${ids[2]}`);
+  await third.getByRole('link', { name: 'Edit message' }).click();
+  await page.getByLabel('Your message').fill('echo otherwise');
+  await page.getByRole('button', { name: 'Send again' }).click();
+  await expect(page).toHaveURL(`/conversations/${id}`);
+  await ended(page, 'done');
+  await page.getByRole('button', { name: 'Previous variant' }).click();
+  await expect(page.locator('.message').last()).toContainText('Message 120.');
+  await page.goto(`/messages/${ids[2]}`);
+  await expect(page.locator('.past-note')).toBeVisible();
+  await third.getByRole('button', { name: 'Next variant' }).click();
+  await expect(page.locator('.bubble').last()).toHaveText('echo otherwise');
+  await page.getByRole('button', { name: 'Previous variant' }).click();
+  await expect(page.locator('.message').last()).toContainText('Message 120.');
+
+  await page.goto(`/messages/${ids[2]}`);
+  const composer = page.getByRole('textbox', { name: 'Message Demo' });
+  await composer.fill('echo a draft');
+  await context.setOffline(true);
+  await page.getByRole('button', { name: 'Send message' }).click();
+  await expect(page.locator('#composer-error')).not.toBeEmpty();
+  await context.setOffline(false);
+  complaints.splice(0);
+  await page.reload();
+  await expect(composer).toHaveValue('echo a draft');
+
+  const newest = await context.newPage();
+  await newest.goto(`/conversations/${id}`);
+  await send(newest, `slow ${'word '.repeat(200)}`);
+  await newest.locator('#composer-actions .stop').waitFor();
+  await page.getByRole('button', { name: 'Send message' }).click();
+  await expect(page.locator('#composer-error')).not.toBeEmpty();
+  await expect(composer).toHaveValue('echo a draft');
+  await page.getByRole('button', { name: 'Stop answer' }).click();
+  await expect(page).toHaveURL(`/conversations/${id}`);
+  await expect(composer).toHaveValue('echo a draft');
+  await page.getByRole('button', { name: 'Send message' }).click();
+  await expect(answer(page)).toContainText('a draft');
+  await page.reload();
+  await expect(composer).toHaveValue('');
+});
+
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
   test('older conversations are a page', async ({ page, router }) => {

@@ -56,3 +56,43 @@ test('a schedule is made in the time zone of the browser, run, paused, changed a
   await expect(page.getByText('The schedule is deleted.')).toBeVisible();
   await expect(changed).toHaveCount(0);
 });
+
+test('a page shows what it missed while it was away, and keeps what it shows when a refresh is refused', async ({
+  page,
+  router,
+  complaints,
+}) => {
+  await signIn(page, router);
+  const admin = await router.signIn();
+  const { agents } = await (await admin.request('/api/agents')).json();
+  const { id } = agents.find(({ backend }: { backend: string }) => backend === 'demo');
+  const make = (text: string) =>
+    admin.request(`/api/agents/${id}/schedules`, { method: 'POST', body: { when: 'every day at 9', text } });
+  const told = (status: number) =>
+    page.waitForResponse(
+      (one) =>
+        one.url().endsWith('/schedules') && one.request().isNavigationRequest() === false && one.status() === status,
+    );
+  const look = (isHidden: boolean) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+  const first = told(200);
+  await page.goto(`/agents/${id}/schedules`);
+  await first;
+  await look(true);
+  await make('while it is hidden');
+  await look(false);
+  const rows = page.locator('#schedules .schedule');
+  await expect(rows).toHaveText([/while it is hidden/]);
+
+  await page.route('**/schedules', (route) => route.fulfill({ status: 503, body: '<p>Away</p>' }));
+  const refused = told(503);
+  await make('while it is refused');
+  await (await refused).finished();
+  await page.unroute('**/schedules');
+  await make('after it');
+  await expect(rows).toHaveCount(3);
+  complaints.splice(0);
+});

@@ -170,6 +170,34 @@ test('a page that lost its stream while an answer grew comes back and gets the r
   complaints.splice(0);
 });
 
+test('a page that is opened in the background has no stream until somebody looks at it, and then shows what came', async ({
+  page,
+  context,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'echo first');
+  await ended(page, 'done');
+  const behind = await context.newPage();
+  await behind.addInitScript(() => {
+    Object.defineProperty(document, 'hidden', { configurable: true, value: true });
+  });
+  const streams: string[] = [];
+  behind.on('request', (one) => one.url().includes('/live') && streams.push(one.url()));
+  await behind.goto(page.url());
+  await send(page, 'echo second');
+  await expect(answer(page)).toContainText('second');
+  await ended(page, 'done');
+  expect(streams).toEqual([]);
+  await expect(behind.locator('article.answer')).toHaveCount(1);
+  await behind.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { configurable: true, value: false });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await expect(behind.locator('article.answer')).toHaveText([/first/, /second/]);
+  expect(streams).toHaveLength(1);
+});
+
 test('the page follows its answers also when older ones are out of layout', async ({ page, router }) => {
   await signIn(page, router);
   const fromEnd = () =>

@@ -102,6 +102,19 @@ test('an answer that a live page of its conversation shows is read', async () =>
   expect(isPlain(await listed(alice, id))).toBe(true);
 });
 
+test('a page of older messages, which shows no new answer, leaves the conversation unread', async () => {
+  const { id, answer } = await converse(alice, 'far back');
+  const past = await (await alice.request(`/conversations/${id}?before=2`)).text();
+  const url = /hx-sse:connect="([^"]+)"/.exec(past)?.[1]?.replaceAll('&amp;', '&') ?? '';
+  expect(url).toContain('past=');
+  await using page = await watch(alice, url);
+  await finish(answer);
+  await page.link(id, isMarked);
+  await alice.request(`/conversations/${id}?before=2`);
+  await using _again = await watch(alice, url);
+  expect(await listed(alice, id)).toContain(UNREAD);
+});
+
 test('the mark comes and goes on other live pages, and a live page of the conversation takes it away', async () => {
   const { id, answer } = await converse(alice, 'elsewhere');
   await using other = await watch(alice, '/live');

@@ -196,3 +196,30 @@ test('mallory can neither edit, show, delete nor see a message of alice', async 
   ];
   expect((await Promise.all(refused)).map(({ status }) => status)).toEqual(refused.map(() => 404));
 });
+
+test('a page that shows the newest messages stays after a form of a message, and any other is left', async () => {
+  const { id, one, second } = await twoTurns();
+  const newest = `${router.url}/conversations/${id}`;
+  const led = async (path: string, fields: Record<string, string>, from: string) => {
+    const headers = { 'hx-request': 'true', 'hx-current-url': from };
+    const { status, headers: answered } = await alice.request(path, { ...form(fields), headers });
+    await settled(id);
+    return [status, answered.get('hx-redirect')];
+  };
+  const [stays, leaves] = [
+    [204, null],
+    [204, `/conversations/${id}`],
+  ];
+  expect(await led(`/messages/${second.id}/retry`, {}, newest)).toEqual(stays);
+  expect(await led(`/messages/${second.id}/show`, {}, `${newest}#message-${second.id}`)).toEqual(stays);
+  const past = `${newest}?before=3#message-${one.id}`;
+  expect(await led(`/messages/${second.id}/retry`, {}, past)).toEqual(leaves);
+  expect(await led(`/messages/${second.id}/show`, {}, past)).toEqual([204, `/messages/${second.id}`]);
+  expect(await led(`/messages/${second.id}/stop`, {}, past)).toEqual(leaves);
+  expect(await led(`/conversations/${id}/messages`, { text: 'three' }, past)).toEqual(leaves);
+  expect(await led(`/messages/${one.id}/edit`, { text: 'uno' }, `${router.url}/messages/${one.id}/edit`)).toEqual(
+    leaves,
+  );
+  const [uno] = await settled(id);
+  expect(await led(`/messages/${uno?.id}/delete`, {}, past)).toEqual(leaves);
+});

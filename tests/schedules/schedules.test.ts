@@ -2,6 +2,7 @@ import { afterAll, expect, test } from 'bun:test';
 import { agentOf, beginConversation } from '../support/chat';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
+import { watchStream } from '../support/watch';
 
 const HOUR_MS = 3_600_000;
 const runner = scripted('schedules');
@@ -345,4 +346,16 @@ test('nobody sees, changes or runs the schedules of another user', async () => {
   expect((await call(mallory, 'GET', 'schedules')).json).toEqual({ schedules: [], max: 5 });
   expect(await read(alice, made)).toMatchObject({ text: 'What is new?', last_at: null });
   await remove(alice, made);
+});
+
+test('a page hears of schedules when its stream begins or comes back, for it may have missed a change', async () => {
+  const cookie = { cookie: alice.cookie };
+  for (const headers of [cookie, { ...cookie, 'last-event-id': '0' }]) {
+    await using page = await watchStream(`${router.url}/live`, headers);
+    const told = () => page.events.filter(({ event }) => event === 'schedule').length;
+    await until(() => told() === 1, 'the page is told once');
+    const made = await make(alice);
+    await until(() => told() === 2, 'the page is told of the change');
+    await remove(alice, made);
+  }
 });

@@ -14,21 +14,11 @@ interface ComposerProps {
   /** Absent on the page that begins a conversation. */
   conversationId?: string | undefined;
   streamingId?: string | undefined;
-  /** On a page of older messages it leads to the newest, which shows what is sent. */
-  isPast?: boolean | undefined;
 }
-
-/** What has htmx send the form. */
-const inPlace = (action: string) => ({
-  'hx-post': action,
-  'hx-target': '#composer',
-  'hx-swap': 'outerHTML',
-  'hx-sync': 'this:drop',
-});
 
 /** The form for a message. Also the answer to a refused message, with its text and the reason below it. */
 export function Composer(props: ComposerProps) {
-  const { agentId, agentName, attach, composer, conversationId, streamingId, isPast } = props;
+  const { agentId, agentName, attach, composer, conversationId, streamingId } = props;
   const t = useText();
   const action = conversationId ? `/conversations/${conversationId}/messages` : `/agents/${agentId}/conversations`;
   return (
@@ -40,7 +30,10 @@ export function Composer(props: ComposerProps) {
           method="post"
           action={action}
           enctype="multipart/form-data"
-          {...(!isPast && inPlace(action))}
+          hx-post={action}
+          hx-target="#composer"
+          hx-swap="outerHTML"
+          hx-sync="this:drop"
         >
           {attach && <AttachButton limits={attach} />}
           <label class="visually-hidden" for="composer-text">

@@ -123,7 +123,6 @@ export function ChatPage({
               composer={composer}
               conversationId={conversation?.id}
               streamingId={conversation?.streamingId}
-              isPast={conversation?.isPast}
             />
           )}
         </div>

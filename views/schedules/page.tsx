@@ -47,6 +47,8 @@ export function SchedulesPage({ shell, agent, schedules, conversations, left, zo
           'hx-trigger': 'schedule from:#live',
           'hx-select': '#schedules',
           'hx-swap': 'outerMorph',
+          // The page of an error has no such section.
+          ...{ 'hx-status:4xx': 'swap:none', 'hx-status:5xx': 'swap:none' },
         })}
       >
         <h2 id="schedules-title">{t.title}</h2>

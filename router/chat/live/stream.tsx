@@ -21,11 +21,13 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: user.id, credentialId }, writer.close);
     const live = new Live(deps, options, writer);
-    const leave = options.conversation && deps.unread.show(options.conversation.row.id);
+    // Older messages do not show what is unread.
+    const shown = options.isPast ? undefined : options.conversation?.row.id;
+    const leave = shown === undefined ? undefined : deps.unread.show(shown);
     const unsubscribe = deps.events.subscribe(user.id, (event) => live.onEvent(event));
     live.wake();
-    if (options.conversation) {
-      deps.unread.read(user.id, options.conversation.row.id).catch((error: unknown) => {
+    if (shown !== undefined) {
+      deps.unread.read(user.id, shown).catch((error: unknown) => {
         httpLog.error({ err: error }, 'live.unread_failed');
       });
     }
@@ -42,8 +44,8 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
 class Live {
   readonly #sidebar: LiveSidebar;
   readonly #conversation: LiveConversation;
-  /** Agents whose schedules have changed. */
-  readonly #schedules = new Set<string>();
+  /** Schedules have changed. At first as well: a page that was away, or was hidden from its beginning, may have missed it. */
+  #hasNewSchedules = true;
   /** Something other than the text of the growing answer. */
   #isChanged = false;
   #isWorking = false;
@@ -77,7 +79,7 @@ class Live {
       if (this.#conversation.isGrowing(event.messageId) && !this.#isWorking) this.#conversation.noticeGrowth();
       return;
     }
-    if (event.kind === 'schedule') this.#schedules.add(event.agentId);
+    if (event.kind === 'schedule') this.#hasNewSchedules = true;
     this.#sidebar.onEvent(event);
     this.#conversation.onEvent(event);
     this.wake();
@@ -119,9 +121,9 @@ class Live {
     const parts = [...around, ...(await this.#conversation.parts())];
     // Changes during this send are read after it: a slow reader gets fewer updates, and nothing waits for the reader.
     await this.#sendParts(parts);
-    const agentIds = [...this.#schedules];
-    this.#schedules.clear();
-    for (const agentId of agentIds) await this.#send({ event: 'schedule', data: agentId });
+    if (!this.#hasNewSchedules) return;
+    this.#hasNewSchedules = false;
+    await this.#send({ event: 'schedule', data: 'changed' });
   }
 
   async #sendParts(parts: readonly JSX.Element[]): Promise<void> {

@@ -8,9 +8,9 @@ import { missingView, pick, refusedScope } from '../../credentials/present';
 import { fields } from '../../credentials/routes';
 import { type TrialDeps, triedForm } from '../../credentials/tried-form';
 import { AppError } from '../../lib/errors';
-import { done, isPartRequest, part } from '../../web/answers/respond';
+import { isPartRequest, part } from '../../web/answers/respond';
 import { messageViews } from './present-messages';
-import { conversationPage } from './routes-conversation';
+import { conversationPage, doneIn } from './routes-conversation';
 import type { VariantsRoutesDeps } from './variants-routes';
 
 type ChatCredentialsDeps = VariantsRoutesDeps & TrialDeps;
@@ -78,7 +78,7 @@ async function fillIn(
     if (!view) throw new AppError('not_found');
     return part(who, <Message message={view} />, refused.status);
   }
-  return done(request, `/conversations/${conversation.id}`);
+  return doneIn(conversation, request);
 }
 
 /** Throws `invalid_fields` for what would still be missing. */

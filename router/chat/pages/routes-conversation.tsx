@@ -6,7 +6,7 @@ import type { Agent } from '../../agents/store';
 import { missingView, type Typed } from '../../credentials/present';
 import { modelOf } from '../../credentials/present-model';
 import { AppError } from '../../lib/errors';
-import { page } from '../../web/answers/respond';
+import { done, page, pageUrl, seeOther } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
 import type { LiveDeps } from '../live/options';
 import { formatSeen } from '../live/seen';
@@ -80,7 +80,8 @@ interface PageOptions {
 export async function conversationPage(deps: LiveDeps, who: Who, id: string, options: PageOptions): Promise<Response> {
   const conversation = await deps.conversations.get(who.user.id, id);
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
-  await deps.unread.read(who.user.id, conversation.id);
+  // Older messages do not show what is unread.
+  if (options.before === undefined) await deps.unread.read(who.user.id, conversation.id);
   const about = await aboutAgent(deps, who, agent, conversation.id);
   const { liveUrl } = about.shell;
   const view = await conversationView(deps, who, { conversation, agent, liveUrl, ...options });
@@ -128,4 +129,14 @@ async function conversationView(
     ...(streaming && { streamingId: streaming.id }),
     liveUrl: `${liveUrl}&conversation=${conversation.id}&${before === undefined ? `after=${formatSeen(seen)}` : 'past='}`,
   };
+}
+
+/**
+ * After a form that changes a conversation: the page of its newest messages gets the effect by its stream, and any other
+ * page, for example one of older messages, is left for `to`.
+ */
+export function doneIn({ id }: Pick<Conversation, 'id'>, request: Request, to = `/conversations/${id}`): Response {
+  const from = pageUrl(request);
+  const isTold = !from || (from.pathname === `/conversations/${id}` && !from.searchParams.has('before'));
+  return isTold ? done(request, to) : seeOther(request, to);
 }

@@ -2,13 +2,13 @@
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin } from '../../accounts/identify';
 import { AppError } from '../../lib/errors';
-import { done, plainText, seeOther } from '../../web/answers/respond';
+import { plainText, seeOther } from '../../web/answers/respond';
 import type { LiveDeps } from '../live/options';
 import { parseSeen } from '../live/seen';
 import { liveStream } from '../live/stream';
 import { firstPage } from './first-page';
 import { deletedPath, shelfName } from './options-routes';
-import { conversationPage, newConversationPage } from './routes-conversation';
+import { conversationPage, doneIn, newConversationPage } from './routes-conversation';
 
 type ChatRoutesDeps = LiveDeps;
 
@@ -54,7 +54,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       async ({ who, params, request }) => {
         const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
         await generations.stop(message.id);
-        return done(request, `/conversations/${conversation.id}`);
+        return doneIn(conversation, request);
       },
       { session: true },
     )

@@ -7,7 +7,7 @@ import type { Config } from '../../config/config';
 import type { Allowance } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { refusalOf } from '../../web/answers/refused-form';
-import { done, isPartRequest, part, seeOther } from '../../web/answers/respond';
+import { isPartRequest, part, seeOther } from '../../web/answers/respond';
 import { type SentForm, withForm } from '../../web/bodies/form';
 import { textOf } from '../../web/reader';
 import type { AttachmentsService } from '../attachments/attachments';
@@ -15,7 +15,7 @@ import type { KeptFile } from '../attachments/store';
 import type { LiveDeps } from '../live/options';
 import type { Conversation } from '../store/conversations';
 import { attachLimits, composerView } from './present';
-import { conversationPage, newConversationPage } from './routes-conversation';
+import { conversationPage, doneIn, newConversationPage } from './routes-conversation';
 
 interface SendRoutesDeps extends LiveDeps {
   readonly attachments: AttachmentsService;
@@ -62,7 +62,7 @@ export function sendRoutes(deps: SendRoutesDeps, session: SessionPlugin) {
           } catch (error) {
             return refusedMessage(deps, { who, conversation, request, typed: text, ...wordsOf(error) });
           }
-          return done(request, `/conversations/${params.id}`);
+          return doneIn(conversation, request);
         });
       },
       { session: true, parse: 'none' },

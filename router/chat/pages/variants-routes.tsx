@@ -5,14 +5,14 @@ import { Message } from '../../../views/chat/message/message';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import { AppError } from '../../lib/errors';
 import { refusalOf } from '../../web/answers/refused-form';
-import { done, isPartRequest, part, seeOther } from '../../web/answers/respond';
+import { isPartRequest, part, seeOther } from '../../web/answers/respond';
 import { TEXT_LENGTH_MAX } from '../generations/generations';
 import type { LiveDeps } from '../live/options';
 import type { Conversation } from '../store/conversations';
 import type { MessageHead } from '../store/messages';
 import type { VariantsService } from '../variants';
 import { attachmentView, messageViews } from './present-messages';
-import { conversationPage } from './routes-conversation';
+import { conversationPage, doneIn } from './routes-conversation';
 
 /** Positions after a message that its page shows. */
 const AROUND = 10;
@@ -56,7 +56,7 @@ export function variantsRoutes(deps: VariantsRoutesDeps, session: SessionPlugin)
         } catch (error) {
           return editing(deps, who, request, { message, conversation, text, keeps, error: refusalOf(error) });
         }
-        return done(request, `/conversations/${conversation.id}`);
+        return doneIn(conversation, request);
       },
       {
         session: true,
@@ -68,7 +68,7 @@ export function variantsRoutes(deps: VariantsRoutesDeps, session: SessionPlugin)
       async ({ who, params, request }) => {
         const { message, conversation } = await own(who, params);
         await variants.retry(conversation, message);
-        return done(request, `/conversations/${conversation.id}`);
+        return doneIn(conversation, request);
       },
       { session: true },
     )
@@ -77,7 +77,9 @@ export function variantsRoutes(deps: VariantsRoutesDeps, session: SessionPlugin)
       async ({ who, params, request }) => {
         const { message, conversation } = await own(who, params);
         await variants.show(conversation, message);
-        return done(request, placeOf(conversation, message));
+        // A browser loads nothing for an address that differs after its # only.
+        const to = isPartRequest(request) ? `/messages/${message.id}` : placeOf(conversation, message);
+        return doneIn(conversation, request, to);
       },
       { session: true },
     )
@@ -86,7 +88,7 @@ export function variantsRoutes(deps: VariantsRoutesDeps, session: SessionPlugin)
       async ({ who, params, request }) => {
         const { message, conversation } = await own(who, params);
         await variants.deleteFrom(conversation, message);
-        return done(request, `/conversations/${conversation.id}`);
+        return doneIn(conversation, request);
       },
       { session: true },
     );

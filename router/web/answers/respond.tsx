@@ -25,9 +25,14 @@ export function isPartRequest(request: Request): boolean {
   return request.headers.get('hx-request') === 'true';
 }
 
+/** The address of the page that htmx asks for, where that is known. */
+export function pageUrl(request: Request): URL | undefined {
+  return URL.parse(request.headers.get('hx-current-url') ?? '') ?? undefined;
+}
+
 /** The path of the page that htmx asks for; empty where that is not known. */
 export function pagePath(request: Request): string {
-  return URL.parse(request.headers.get('hx-current-url') ?? '')?.pathname ?? '';
+  return pageUrl(request)?.pathname ?? '';
 }
 
 /** A whole page, in the reader's language. */

@@ -34,8 +34,9 @@ document.addEventListener('input', (event) => {
   $('#composer-error').textContent = '';
   keepDraft();
 });
+// Where htmx sends it, the draft stays until the message is taken.
 document.addEventListener('submit', (event) => {
-  if (event.target.id === 'composer-form') sessionStorage.removeItem(draftKey());
+  if (event.target.id === 'composer-form' && !event.defaultPrevented) sessionStorage.removeItem(draftKey());
 });
 const composer = $('#composer-text');
 if (composer) {
@@ -45,12 +46,12 @@ if (composer) {
 }
 
 export function composerFailed() {
-  keepDraft();
   $('#composer-error').textContent = $('#composer').dataset.unreachable;
 }
 
 document.addEventListener('htmx:after:request', ({ target, detail }) => {
   if (target.id !== 'composer-form' || detail.ctx.response.status !== 204) return;
+  sessionStorage.removeItem(draftKey());
   $('#composer-text').value = '';
   $('#composer-error').textContent = '';
   checkLengths();
