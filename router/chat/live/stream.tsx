@@ -44,8 +44,8 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
 class Live {
   readonly #sidebar: LiveSidebar;
   readonly #conversation: LiveConversation;
-  /** Schedules have changed. At first as well: a page that was away, or was hidden from its beginning, may have missed it. */
-  #hasNewSchedules = true;
+  /** Schedules have changed, or may have while the page was away or not yet looked at. Conversations show none. */
+  #hasNewSchedules: boolean;
   /** Something other than the text of the growing answer. */
   #isChanged = false;
   #isWorking = false;
@@ -57,6 +57,7 @@ class Live {
     readonly options: LiveOptions,
     readonly writer: EventWriter,
   ) {
+    this.#hasNewSchedules = options.conversation === undefined;
     this.#sidebar = new LiveSidebar(deps, options);
     this.#conversation = new LiveConversation(deps, options, {
       wake: () => this.wake(),
