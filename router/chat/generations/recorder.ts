@@ -108,6 +108,10 @@ export class Answer implements Recorder {
     return this.#reader.steps.all;
   }
 
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** Sets the kind of body that the runner really sends. Call it before the first chunk. */
   comesAs({ isStream }: { readonly isStream: boolean }): void {
     this.#reader.isStream = isStream;
@@ -198,6 +202,8 @@ export class Answer implements Recorder {
 
   #tell(): void {
     const { text, steps } = this.#reader;
+    // Watchers are told of the turn first.
+    if (!this.#store.isStored) return;
     if (text.length === this.#toldLength && steps.revision === this.#toldSteps) return;
     this.#toldLength = text.length;
     this.#toldSteps = steps.revision;
@@ -227,15 +233,15 @@ export class Answer implements Recorder {
 
   #saveSoon(): void {
     if (this.#reader.text.unsaved >= PIECE_LENGTH_MAX) this.#saveNow();
-    // What has come while the text was saved is not parsed yet.
-    else if (this.#store.isDue || this.#reader.waitingBytes > 0) this.#saveLater();
+    // What has come of a stream while the text was saved is not parsed yet. Another body is only parsed when it is whole.
+    else if (this.#store.isDue || (this.#reader.isStream && this.#reader.waitingBytes > 0)) this.#saveLater();
   }
 
   #saveLater(): void {
     if (this.#saveTimer || this.#saving || this.#ended) return;
     const due = () => {
       if (this.#ended) return;
-      if (!this.#isBehind) this.#work();
+      if (this.#reader.isStream && !this.#isBehind) this.#work();
       this.#saveNow();
     };
     this.#saveTimer = setTimeout(() => inTurn(due), SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
@@ -250,6 +256,8 @@ export class Answer implements Recorder {
   async #save(): Promise<void> {
     await this.#store.save();
     this.#saving = undefined;
+    if (this.#ended) return;
+    this.#tell();
     this.#saveSoon();
   }
 
