@@ -2,7 +2,8 @@
 import { AppError } from '../../lib/errors';
 import { within } from '../../lib/time';
 import { RETRY_MS } from './answer-saving';
-import type { Answer, AnswerIds } from './recorder';
+import type { Answer } from './recorder';
+import type { AnswerIds } from './turn';
 
 export interface OpenAnswer extends AnswerIds {
   readonly agentId: string;
