@@ -2,7 +2,6 @@
 
 import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
-import { logFaults } from './agents/start-check';
 import { emptyTrash } from './agents/trash';
 import { wireAgents } from './agents/wire';
 import { auditService } from './audit/audit';
@@ -161,7 +160,6 @@ async function begin(
   }
   await parts.generations.endOrphans();
   await Promise.all([parts.adopt(), platforms.check(stopping)]);
-  void logFaults({ homes: parts.homes, seedsRoot: config.seedsRoot, backends });
 
   const watches = owned.use(createWatches({ drivers, runners, signal: stopping }));
   watches.follow();

@@ -1,5 +1,6 @@
 /** The process: reads the config, builds the context, listens, waits for a signal, disposes. */
 import { BootstrapError } from './accounts/accounts';
+import { logFaults } from './agents/start-check';
 import { internalApp, publicApp } from './app';
 import { BackendsError } from './backends/backends';
 import { ConfigError, environment, loadConfig } from './config/config';
@@ -52,6 +53,7 @@ async function main(): Promise<void> {
     },
     'router.started',
   );
+  void logFaults({ ...context, seedsRoot: config.seedsRoot });
 
   const signal = await stopped.promise;
   const { draining, generations, streams } = context;

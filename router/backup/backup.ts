@@ -60,8 +60,8 @@ function folderBelow(root: string) {
 }
 
 /**
- * Puts the backup at `folder` in place, or nothing of it: what was written is removed again when a part cannot be. Throws
- * `BackupError`, before anything is written, when a part of it would replace something, or when the copy of the database is
+ * Puts the backup at `folder` in place, or nothing of it: when a part cannot be, what was written is removed again, or the
+ * error names what could not be removed. Throws `BackupError`, before anything is written, when a part of it would replace something, or when the copy of the database is
  * damaged or of a newer version; `InUseError` while a router runs.
  * @returns The paths that were written.
  */
@@ -81,13 +81,17 @@ export async function restoreBackup(folder: string, places: Places): Promise<rea
   }
   checkCopy(copy);
   using _lock = lockDatabase(databasePath);
+  let into = dirname(databasePath);
   try {
-    for (const [file, to] of parts) await unpack(join(folder, file), to);
+    for (const [file, to] of parts) {
+      into = to;
+      await unpack(join(folder, file), to);
+    }
+    into = dirname(databasePath);
     // Last, so that no router starts on a part of a backup.
     await putFile(copy, databasePath);
   } catch (error) {
-    for (const [, to] of parts) await empty(to);
-    throw notRestored(error, dirname(databasePath));
+    throw notRestored(error, into, await emptyAll(parts.map(([, to]) => to)));
   }
   return [databasePath, ...parts.map(([, to]) => to)];
 }
@@ -102,21 +106,41 @@ function checkCopy(copy: string): void {
   }
 }
 
+/** @returns those of the folders that could not be emptied. */
+async function emptyAll(folders: readonly string[]): Promise<readonly string[]> {
+  const left: string[] = [];
+  for (const folder of folders) await empty(folder).catch(() => left.push(folder));
+  return left;
+}
+
 /** The folder stays: it may be the root of a disk. */
 async function empty(folder: string): Promise<void> {
-  for (const name of isVacant(folder) ? [] : await readdir(folder)) {
-    await rm(join(folder, name), { recursive: true, force: true });
+  if (isVacant(folder)) return;
+  await makeWritable(folder);
+  for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** Agents keep folders in which not even their owner may remove a file, such as the module cache of Go. Follows no link. */
+async function makeWritable(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const path = join(folder, entry.name);
+    await chmod(path, 0o700);
+    await makeWritable(path);
   }
 }
 
-function notRestored(error: unknown, root: string): BackupError {
+/**
+ * @param into the folder that was written to.
+ * @param left folders in which a part of the backup still is.
+ */
+function notRestored(error: unknown, into: string, left: readonly string[]): BackupError {
   const why = error instanceof Error ? error.message : String(error);
-  return new BackupError(
-    hasNoRoom(error)
-      ? `Nothing was restored, because there is no room for it in ${root}. Make room first.`
-      : `Nothing was restored: ${why}. If the backup is damaged, restore another one.`,
-    { cause: error },
-  );
+  const said = hasNoRoom(error)
+    ? `Nothing was restored, because there is no room for it in ${into}. Make room first.`
+    : `Nothing was restored: ${why}. If the backup is damaged, restore another one.`;
+  const rest = left.length === 0 ? '' : ` What was written is still in ${left.join(' and ')}: remove it first.`;
+  return new BackupError(said + rest, { cause: error });
 }
 
 /** Copies the file under another name first, so that an interrupted copy is not taken for the database. */

@@ -23,8 +23,14 @@ const TITLE_READ_LENGTH = 1_000;
 
 export type ConversationsService = ReturnType<typeof conversationsService>;
 
-export function conversationsService(deps: { conversations: ConversationsStore; events: Events; now: () => number }) {
-  const { conversations, events, now } = deps;
+/** @param deps.isAnswering whether an answer is begun or written in a conversation. */
+export function conversationsService(deps: {
+  conversations: ConversationsStore;
+  isAnswering: (conversationId: string) => boolean;
+  events: Events;
+  now: () => number;
+}) {
+  const { conversations, isAnswering, events, now } = deps;
 
   async function get(userId: string, id: string): Promise<Conversation> {
     const conversation = await conversations.find(id);
@@ -92,8 +98,8 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
     /** Deletes expired conversations that were kept without the client's asking. */
     async deleteExpired(): Promise<void> {
-      const nowMs = now();
-      await conversations.deleteIfExpired(await conversations.expired(nowMs), nowMs);
+      const byMs = now();
+      await conversations.deleteIfExpired(await conversations.expired(byMs), { byMs, isAnswering });
     },
 
     /** Deletes all of an agent's, before the agent: with it they would be deleted at once, which takes seconds for thousands. */

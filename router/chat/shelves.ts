@@ -47,11 +47,13 @@ export function conversationShelves(deps: {
 
     /**
      * Pins or archives a conversation, or puts it back into the list; also a deleted one.
-     * Throws `conflict` when too many are pinned.
+     * Throws `conflict` when too many are pinned, and `not_found` also when its deletion has begun.
      */
     async putOn(userId: string, id: string, shelf: Shelf): Promise<void> {
       const { id: found } = (await conversations.findDiscarded(userId, id)) ?? (await get(userId, id));
-      if (!(await conversations.putOn(found, userId, shelf))) {
+      const outcome = await conversations.putOn(found, userId, shelf);
+      if (outcome === 'gone') throw new AppError('not_found', { message: 'There is no such conversation.' });
+      if (outcome === 'full') {
         const message = `At most ${PINNED_MAX} conversations can be pinned. Unpin another one first.`;
         throw new AppError('conflict', { message });
       }

@@ -52,7 +52,6 @@ export function wireChat(uses: {
 }) {
   const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now, steady } =
     uses;
-  const conversations = conversationsService({ conversations: stores.conversations, events, now });
   const attachments = attachmentsService({
     ...{ store: stores.attachments, blobs: blobFiles(config.attachmentsRoot), config, now },
   });
@@ -74,6 +73,9 @@ export function wireChat(uses: {
     requests,
     maxAnswerBytes: config.maxAnswerBytes,
     now,
+  });
+  const conversations = conversationsService({
+    ...{ conversations: stores.conversations, isAnswering: generations.isAnswering, events, now },
   });
   const posted = postedService({
     attachments,

@@ -21,7 +21,7 @@ export interface Database {
   probeWrite(): void;
   /** Name of the newest migration, which is applied. */
   readonly migration: string;
-  /** Pages in SQLite's log that are not in the file yet. 0 for `:memory:`. */
+  /** Pages in SQLite's log that are not in the file yet. 0 for `:memory:`, and where this SQLite cannot say it. */
   pagesInLog(): number;
   close(): void;
 }
@@ -50,6 +50,8 @@ export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<u
  * of this. Where it cannot keep up, or where there is none as in a script, the connection makes one by itself at this size.
  */
 const LOG_PAGES_MAX = 16_000;
+/** The same where nobody can ask how long the log is, so that the thread never has anything to do. */
+const LOG_PAGES_MAX_UNASKED = 2_000;
 
 /** Thrown when another router uses the database. */
 export class InUseError extends Error {
@@ -118,7 +120,9 @@ function open(path: string, backupRoot: string): Database {
     sqlite.run('PRAGMA journal_mode = WAL');
     // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
     sqlite.run('PRAGMA synchronous = NORMAL');
-    sqlite.run(`PRAGMA wal_autocheckpoint = ${LOG_PAGES_MAX}`);
+    const { version } = sqlite.query('SELECT sqlite_version() AS version').get() as { version: string };
+    const canAsk = saysPagesInLog(version);
+    sqlite.run(`PRAGMA wal_autocheckpoint = ${canAsk ? LOG_PAGES_MAX : LOG_PAGES_MAX_UNASKED}`);
     sqlite.run('PRAGMA foreign_keys = ON');
     // How long a statement waits for the lock of another program, such as a backup. Short, because the wait blocks our
     // only thread.
@@ -130,7 +134,7 @@ function open(path: string, backupRoot: string): Database {
       ping: () => void sqlite.query('SELECT 1').get(),
       probeWrite: () => probeWrite(sqlite, path),
       migration: newestMigration,
-      pagesInLog: () => pagesInLog(sqlite),
+      pagesInLog: () => (canAsk ? pagesInLog(sqlite) : 0),
       close: () => sqlite.close(),
     };
   } catch (error) {
@@ -146,6 +150,15 @@ function keepPrivate(path: string): void {
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) throw error;
   }
+}
+
+/**
+ * Whether a SQLite of this version says what is in its log without making a checkpoint. One before 3.51 does not know the
+ * mode, and makes a checkpoint instead, which would wait for the disk on the event loop. Bun has a newer one, except on
+ * macOS, where it loads the system's.
+ */
+export function saysPagesInLog(version: string): boolean {
+  return Bun.semver.order(version, '3.51.0') >= 0;
 }
 
 /** Asks without making a checkpoint. */

@@ -136,7 +136,9 @@ class Exchange extends Lifecycle {
       if (!(again && goesOn && error instanceof AppError && error.code === 'answer_running')) throw error;
       // The other one's turn is told apart from the newest one only when it is stored.
       await this.deps.generations.written(turn.conversation.id);
-      return this.#recorded(await again());
+      const planned = await again();
+      this.signal.throwIfAborted();
+      return this.#recorded(planned);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
  * After a restart, and when a runner was left behind: reconciles the rows of the database with the runners that the platforms list (law 2). Adopts running
- * runners with a grace period, stops strays, deletes rows without a runner. Starts may happen at the same time:
+ * runners with a grace period, stops strays and what could not be stopped before, deletes rows without a runner. Starts may happen at the same time:
  * adoption skips the runners that this process already holds, and adopts a runner in the queue of its agent.
  */
 import type { Driver, Handle, Owned } from '../../drivers/driver';
@@ -33,10 +33,11 @@ export function adoptionService(deps: AdoptionDeps) {
   async function adoptFrom(name: string, driver: Driver): Promise<void> {
     // First: a runner that is left behind meanwhile needs another look.
     settled.add(name);
-    // Read before the platform is asked: a row that is written later belongs to a start that is under way.
-    const known = (await rows.list()).filter((row) => row.driver === name);
+    let known: readonly RunnerRow[] = [];
     let owned: readonly Owned[];
     try {
+      // Read before the platform is asked: a row that is written later belongs to a start that is under way.
+      known = (await rows.list()).filter((row) => row.driver === name);
       owned = await listRunners(driver);
     } catch (error) {
       // An unanswered question does not prove that the runners are gone. The platform's health check logs the silence
@@ -99,8 +100,9 @@ export function adoptionService(deps: AdoptionDeps) {
     if (!agent || !isHostedHere || url === undefined) return false;
     if (state !== 'running' && state !== 'paused') return false;
     return runners.adopt(agent, state, async () => {
-      // A start in this process may have deleted the row.
-      if ((await rows.findByAgent(agent.id))?.id !== row.id) return undefined;
+      const latest = await rows.findByAgent(agent.id);
+      // A start in this process may have deleted the row, or failed to remove the runner.
+      if (latest?.id !== row.id || latest.state === 'leaving') return undefined;
       const adopted = live(driver, row, { handle, url });
       if (!adopted || (state === 'running' && !(await isThere(adopted, row)))) return undefined;
       await rows.update(row.id, { state: 'running', handle, url });

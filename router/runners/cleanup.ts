@@ -25,9 +25,21 @@ interface CleanupDeps {
 /** Names of the drivers that host no runner beside those that this process holds. Adoption asks the others. */
 export type Settled = Set<string>;
 
-/** A runner of this driver could not be stopped: adoption looks for it when the platform answers. */
-export function runnerLeft({ drivers, settled }: Pick<CleanupDeps, 'drivers' | 'settled'>, driver: Driver): void {
+/** A runner of this driver may be left: adoption looks for it when the platform answers. */
+export function lookAgain({ drivers, settled }: Pick<CleanupDeps, 'drivers' | 'settled'>, driver: Driver): void {
   for (const name of drivers.names()) if (drivers.find(name) === driver) settled.delete(name);
+}
+
+/**
+ * A runner that is to go could not be stopped. Its row says so, also after a restart: adoption stops it when the platform
+ * answers, and never takes it back. Never throws.
+ */
+export async function runnerLeft(deps: CleanupDeps, driver: Driver, runnerId: string, cause: unknown): Promise<void> {
+  lookAgain(deps, driver);
+  runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
+  await deps.runners.update(runnerId, { state: 'leaving' }).catch((error: unknown) => {
+    runnersLog.error({ runner: runnerId, err: error }, 'runner.not_marked');
+  });
 }
 
 /**
@@ -63,8 +75,7 @@ export async function cleanUp(
     }
     await deps.runners.delete(runnerId);
   } catch (cause) {
-    runnerLeft(deps, driver);
-    runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
+    await runnerLeft(deps, driver, runnerId, cause);
   }
   return tail;
 }

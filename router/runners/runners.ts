@@ -112,11 +112,15 @@ export function runnersService(deps: RunnersDeps) {
     return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
   }
 
-  /** Ends the runner, or its start, and does `work` before the next start. */
+  /**
+   * Ends the runner, or its start, and does `work` before the next start. Throws `driver_unavailable`, without `work`, when
+   * the runner cannot be stopped, be it one that a failed start has left.
+   */
   async function whileStopped(slot: RunnerSlot, work: () => Promise<void>): Promise<void> {
     slot.abortStart(new AppError('conflict', { message: 'The agent was deleted or reset.' }));
     await slot.serial(async () => {
       await transitions.end(slot, 'asked');
+      await transitions.requireNoneLeft(slot.agent.id);
       await work();
     });
   }
@@ -149,7 +153,7 @@ export function runnersService(deps: RunnersDeps) {
     /** Stops the agent's runner, then has the agent deleted by `erase`, without a start in between. */
     async remove(agentId: string, erase: () => Promise<void>): Promise<void> {
       const slot = slots.find(agentId);
-      if (!slot) return erase();
+      if (!slot) return transitions.requireNoneLeft(agentId).then(erase);
       await whileStopped(slot, async () => {
         await erase();
         slots.leave(slot);

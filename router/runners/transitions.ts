@@ -7,7 +7,7 @@ import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
 import type { MetricsService } from '../metrics/metrics';
 import type { CapacityService } from './capacity';
-import { runnerLeft, stopRunner } from './cleanup';
+import { clearEarlier, runnerLeft, stopRunner } from './cleanup';
 import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './health/failure';
 import { runnerReach } from './health/reach';
 import { logTail } from './output';
@@ -160,9 +160,8 @@ export function runnerTransitions(deps: TransitionDeps) {
     const error = await slot.end.error;
     const isCleanedUp = await stopRunner(runner.driver, runner.handle, 0).then(
       () => true,
-      (cause: unknown) => {
-        runnerLeft(deps, runner.driver);
-        runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
+      async (cause: unknown) => {
+        await runnerLeft(deps, runner.driver, runnerId, cause);
         return false;
       },
     );
@@ -183,13 +182,34 @@ export function runnerTransitions(deps: TransitionDeps) {
     if (isGone) await deps.runners.delete(runner.id);
   }
 
+  /** Stops a runner that could not be stopped before. Throws `driver_unavailable` when it still cannot. */
+  async function requireNoneLeft(agentId: string): Promise<void> {
+    const left = await deps.runners.findByAgent(agentId);
+    if (!left) return;
+    await clearEarlier(deps, left).catch((cause: unknown) => {
+      throw new AppError('driver_unavailable', { cause });
+    });
+  }
+
   /** The cause of the last failure is mended: the next start does not wait. */
   function forgetFailure(slot: RunnerSlot): void {
     slot.failure = undefined;
     if (slot.state === 'failed') change(slot, 'stopped', STOPPED);
   }
 
-  return { running, unknown, paused, pause, moved, requireReachable, start, end, exited, forgetFailure };
+  return {
+    running,
+    unknown,
+    paused,
+    pause,
+    moved,
+    requireReachable,
+    start,
+    end,
+    exited,
+    requireNoneLeft,
+    forgetFailure,
+  };
 }
 
 /** The cause of an end, as a label of the metrics. */

@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { createHashing } from '../../router/accounts/passwords/hashing';
+import { AppError } from '../../router/lib/errors';
 
 const hashing = createHashing(2);
 /** As `bun run import` brings it: the hash of "green-bicycle-9". */
@@ -47,4 +48,11 @@ test('a machine that is too busy to hash a password is said to be so, and is no 
     code: 'overloaded',
     message: 'This machine is too busy to check a password: it took longer than 0 s. Try again in a moment.',
   });
+});
+
+test('a thread that cannot start is no sign of a busy machine', async () => {
+  const hashing = createHashing(1, 30_000, '/nowhere/hashing-worker.ts');
+  const thrown = await hashing.hash('a-password').catch((error: unknown) => error);
+  expect(thrown).not.toBeInstanceOf(AppError);
+  expect(String(thrown)).toContain('no thread could be started');
 });

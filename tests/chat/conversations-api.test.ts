@@ -117,8 +117,9 @@ test('conversations are numbered by backend, found by their number, and listed l
   }
   expect(made.map(({ seq }) => seq)).toEqual([1, 1, 2, 3]);
   expect((await read(bob, 'by-slug/echo/2')).conversation.id).toBe(made[2]?.id ?? '');
-  for (const path of ['by-slug/echo/4', 'by-slug/nope/1', 'by-slug/echo/0']) {
-    expect((await bob.request(`/api/conversations/${path}`)).status).toBe(404);
+  const none = ['4', '0', '-1', '9007199254740991', '99999999999999999999', '1e300'].map((seq) => `echo/${seq}`);
+  for (const path of ['nope/1', ...none]) {
+    expect([path, (await bob.request(`/api/conversations/by-slug/${path}`)).status]).toEqual([path, 404]);
   }
   expect((await bob.request('/api/conversations/by-slug/echo/x')).status).toBe(422);
   await post(bob, made[1]?.id ?? '', 'user', 'hello');

@@ -2,7 +2,7 @@ import { Database as Sqlite } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { newTimeId } from '../../router/lib/ids';
-import { memoryBackend, PEOPLE, startRouter } from '../support/router';
+import { form, memoryBackend, PEOPLE, startRouter } from '../support/router';
 
 /** More than one transaction deletes. */
 const MANY = 250;
@@ -61,9 +61,30 @@ test('one whose deletion was cut off goes with those that expire, and one that w
   const found = await stores.conversations.expired(Date.now());
   expect([half, expired, back].every((id) => found.includes(id))).toBe(true);
   await stores.conversations.putOn(back, alice.id, 'list');
-  await stores.conversations.deleteIfExpired(found, Date.now());
+  await stores.conversations.deleteIfExpired(found, { byMs: Date.now(), isAnswering: () => false });
   expect([rowsOf(half), rowsOf(expired)]).toEqual([NOTHING, NOTHING]);
   expect(rowsOf(back)).toEqual({ conversations: 1, messages: MANY });
+});
+
+test('one that has begun to be deleted for good does not come back, and is not put among the deleted again', async () => {
+  const [expired, given] = [await longConversation(), await longConversation()];
+  await stores.conversations.discard(expired, 1);
+  const ended = stores.conversations.deleteIfExpired([expired], { byMs: Date.now(), isAnswering: () => false });
+  expect(await stores.conversations.findDiscarded(alice.id, expired)).toBeDefined();
+  const back = stores.conversations.putOn(expired, alice.id, 'list');
+  const deleted = stores.conversations.delete(given);
+  await stores.conversations.discard(given, Date.now() + 60_000);
+  expect(await back).toBe('gone');
+  expect((await alice.request(`/conversations/${expired}/shelf`, form({ shelf: 'list' }))).status).toBe(404);
+  await Promise.all([ended, deleted]);
+  expect([rowsOf(expired), rowsOf(given)]).toEqual([NOTHING, NOTHING]);
+});
+
+test('one whose time is over stays while an answer is begun in it', async () => {
+  const id = await longConversation();
+  await stores.conversations.discard(id, 1);
+  await stores.conversations.deleteIfExpired([id], { byMs: Date.now(), isAnswering: (one) => one === id });
+  expect(rowsOf(id)).toEqual({ conversations: 1, messages: MANY });
 });
 
 test('with a user go their conversations, however long', async () => {

@@ -2,6 +2,7 @@
 import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
+import type { RecordedTurn } from '../../router/chat/generations/turn';
 import { callBack } from '../support/callbacks';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
@@ -125,6 +126,88 @@ test('a conversation that is deleted while its turn waits to be stored is gone w
   expect((await alice.request(`/api/conversations/${id}`, { method: 'DELETE' })).ok).toBe(true);
   expect((await response).status).toBe(409);
   expect(await router.context.stores.conversations.find(id)).toBeUndefined();
+});
+
+test('a response is deleted beneath a turn that waits to be stored, which stays', async () => {
+  const id = await begin('Seven and a half');
+  const [, answer] = await router.context.stores.conversations.page(id, { limit: 9 });
+  const { asked, answer: say } = slow();
+  const response = ask('More', { id });
+  await asked;
+  const headers = { authorization: `Bearer ${key}` };
+  const deleted = await fetch(`${router.url}/v1/responses/resp_${answer?.id}`, { method: 'DELETE', headers });
+  expect(deleted.status).toBe(200);
+  say('Still here.');
+  expect((await response).status).toBe(200);
+  expect(await stored(id)).toEqual(['user: More (done)', 'assistant: Still here. (done)']);
+});
+
+test('a turn that waits to be stored is stopped and deleted with what is after a message', async () => {
+  const id = await begin('Seven and three quarters');
+  const [, newest] = await router.context.stores.conversations.page(id, { limit: 9 });
+  const { asked } = slow();
+  const response = ask('To be deleted', { id });
+  await asked;
+  const path = `/api/conversations/${id}/messages/after/${newest?.id}`;
+  expect((await alice.request(path, { method: 'DELETE' })).status).toBe(204);
+  expect((await response).status).toBe(409);
+  expect(await stored(id)).toEqual(['user: Seven and three quarters (done)', 'assistant: Begun. (done)']);
+});
+
+test('a conversation whose time is over stays while a turn waits to be stored there', async () => {
+  const id = await begin('Expired');
+  using sqlite = new Database(join(router.dataRoot, 'router.db'));
+  sqlite.run('UPDATE conversations SET expires_at_ms = 1 WHERE id = ?', [id]);
+  const { asked, answer } = slow();
+  const response = ask('Is it over?', { id });
+  await asked;
+  await router.context.conversations.deleteExpired();
+  answer('No.');
+  await (await response).text();
+  expect((await stored(id)).slice(2)).toEqual(['user: Is it over? (done)', 'assistant: No. (done)']);
+});
+
+/** Begins recording as a request does that is planned at this moment. */
+async function record(id: string, turn: Omit<RecordedTurn, 'conversation'>) {
+  const conversation = await router.context.stores.conversations.find(id);
+  if (!conversation) throw new Error('premise: the conversation is stored');
+  return router.context.generations.record({ conversation, ...turn }, { isStream: true, stop() {} });
+}
+
+test('who has read the end of an answer may ask for the next one, although that end is not saved yet', async () => {
+  const id = await begin('Nine');
+  const first = await record(id, { text: 'First' });
+  await first.begin();
+  first.chunk(new TextEncoder().encode(chunk('One.') + DONE));
+  void first.end('done');
+  const second = await record(id, { text: 'Second' });
+  await second.end('done');
+  const said = ['user: First (done)', 'assistant: One. (done)', 'user: Second (done)', 'assistant:  (done)'];
+  expect((await stored(id)).slice(2)).toEqual(said);
+});
+
+test('who waits for a turn to be stored waits also for one that is being stored', async () => {
+  const id = await begin('Ten');
+  const conversation = await router.context.stores.conversations.find(id);
+  const first = record(id, { text: 'First', after: conversation?.lastPosition ?? 0 });
+  const refused = await record(id, { text: 'Second' }).catch((thrown: unknown) => thrown);
+  expect(refused).toMatchObject({ code: 'answer_running' });
+  await router.context.generations.written(id);
+  expect((await stored(id)).slice(2)).toEqual(['user: First (done)', 'assistant:  (streaming)']);
+  await (await first).end('done');
+});
+
+test('watchers are told of a turn before they are told that its answer grows', async () => {
+  const id = await begin('Eleven');
+  const told: string[] = [];
+  const unsubscribe = router.context.events.subscribe(alice.id, ({ kind }) => told.push(kind));
+  const answer = await record(id, { text: 'Watched' });
+  answer.chunk(new TextEncoder().encode(chunk('Growing')));
+  await until(() => told.includes('message.grew') && told.includes('message.added'), 'both are told');
+  unsubscribe();
+  const kinds = ['message.added', 'message.added', 'message.grew'];
+  expect(told.filter((kind) => kind.startsWith('message')).slice(0, 3)).toEqual(kinds);
+  await answer.end('done');
 });
 
 test('while the database refuses, the first answer is kept until it can be stored, and then no runner is asked', async () => {

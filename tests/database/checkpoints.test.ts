@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCheckpoints } from '../../router/database/checkpoints';
-import { type Database, openDatabase } from '../../router/database/database';
+import { type Database, openDatabase, saysPagesInLog } from '../../router/database/database';
 
 const root = mkdtempSync(join(tmpdir(), 'agent-stack-checkpoints-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -62,4 +62,14 @@ test('a database in memory has no log', () => {
   write(database, 3_000);
   expect(database.pagesInLog()).toBe(0);
   database.close();
+});
+
+test('a SQLite before 3.51 is not asked what is in its log: it would make a checkpoint', () => {
+  expect(['3.43.2', '3.50.4', '3.51.0', '3.53.1', '4.0.0'].map(saysPagesInLog)).toEqual([
+    false,
+    false,
+    true,
+    true,
+    true,
+  ]);
 });

@@ -316,7 +316,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.deleteBelow('a6', { itself: true });
   await conversations.deleteAnswer('a1');
   await conversations.expired(nowMs);
-  await conversations.deleteIfExpired(['c'], nowMs);
+  await conversations.deleteIfExpired(['c'], { byMs: nowMs, isAnswering: () => false });
   await conversations.deleteOfAgent('a');
   await conversations.discard('d', nowMs);
   await conversations.findDiscarded('u', 'd');

@@ -1,7 +1,7 @@
 /** Backups of a router that runs, as its commands make and restore them. */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readdirSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDatabase } from '../../router/database/database';
@@ -16,13 +16,18 @@ const ROOT = join(import.meta.dir, '../..');
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-backup-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const isRoot = process.getuid?.() === 0;
+/** Without these root may not write everywhere, as no other user may. */
+const AS_OWNER =
+  isRoot && Bun.which('setpriv') !== null ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : [];
+
 /** Runs a command as `bun run` does, for the installation at `dataRoot`. */
 async function command(name: 'backup' | 'restore', dataRoot: string, ...args: string[]) {
   return commandWith({}, name, dataRoot, ...args);
 }
 
 async function commandWith(more: Record<string, string>, name: string, dataRoot: string, ...args: string[]) {
-  const child = Bun.spawn([process.execPath, '--no-env-file', `scripts/${name}.ts`, ...args], {
+  const child = Bun.spawn([...AS_OWNER, process.execPath, '--no-env-file', `scripts/${name}.ts`, ...args], {
     cwd: ROOT,
     env: {
       ...{ PATH: process.env.PATH ?? '', ...SETTINGS, STACK_DATA_ROOT: dataRoot },
@@ -130,6 +135,42 @@ test('a backup is refused where there can be no folder for it; of a damaged one 
   expect(await command('restore', target, whole)).toMatchObject({ code: 0, errors: '' });
   expect(readdirSync(join(target, 'homes/an-agent'))).toEqual(['notes.txt']);
 });
+
+test.skipIf(isRoot && Bun.which('setpriv') === null)(
+  'a damaged backup with folders that nobody may write leaves nothing either, or what is left is named after the reason',
+  async () => {
+    const source = join(folder, 'read-only');
+    openDatabase(join(source, 'router.db')).close();
+    const cache = join(source, 'homes/an-agent/go/pkg/mod');
+    await mkdir(cache, { recursive: true });
+    await writeFile(join(cache, 'a.go'), 'package a');
+    await chmod(cache, 0o555);
+    await writeFile(join(source, 'homes/zz-notes.txt'), 'kept '.repeat(100_000));
+    const attached = join(source, 'attachments');
+    await mkdir(attached);
+    await writeFile(join(attached, 'a-file'), 'attached');
+    await chmod(attached, 0o555);
+    const backup = (await command('backup', source)).out.split('\n')[0] ?? '';
+    const restore = async (name: string) => {
+      const refused = await commandWith({}, 'restore', join(folder, name), backup);
+      expect(refused).toMatchObject({ code: 1, out: '' });
+      expect(refused.errors).toStartWith(`Nothing was restored: ${join(backup, 'homes.tar')} could not be unpacked`);
+      expect(existsSync(join(folder, name, 'router.db'))).toBe(false);
+      return refused.errors;
+    };
+    await truncate(join(backup, 'homes.tar'), 200_000);
+    const target = join(folder, 'read-only-target');
+    // The folder of the attached files itself is as it was in the backup, and is not the router's to change.
+    expect(await restore('read-only-target')).toContain(
+      `What was written is still in ${join(target, 'attachments')}: remove it first.`,
+    );
+    expect(readdirSync(join(target, 'homes'))).toEqual([]);
+    await rm(join(backup, 'attachments.tar'));
+    expect(await restore('read-only-target-2')).not.toContain('still in');
+    expect(readdirSync(join(folder, 'read-only-target-2/homes'))).toEqual([]);
+    for (const path of [cache, attached, join(target, 'attachments')]) await chmod(path, 0o755);
+  },
+);
 
 test('the router makes backups by itself, removes the oldest, and says on /healthz why one could not be made', async () => {
   const root = join(folder, 'scheduled');

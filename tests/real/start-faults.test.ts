@@ -86,15 +86,22 @@ test('what keeps agents from starting is in the log at once', async () => {
   ]);
 });
 
-/** A driver that wants the router to listen at an address which the machine does not have. */
-const FAR = `import { Type } from '@sinclair/typebox';
+/**
+ * A driver that wants the router to listen at an address which the machine does not have.
+ * @param silentFor how many times it is asked for the address in vain.
+ */
+const farDriver = (name: string, host: string, silentFor: number) => `import { Type } from '@sinclair/typebox';
 const none = Type.Object({}, { additionalProperties: false });
+let asked = 0;
 export default {
-  name: 'far', summary: 'Asks for an address', isolates: true, options: none, backendOptions: none,
+  name: '${name}', summary: 'Asks for an address', isolates: true, options: none, backendOptions: none,
   create: () => ({
-    name: 'far',
+    name: '${name}',
     ping: async () => {},
-    routerAddress: async (port) => ({ url: 'http://${NOWHERE}:' + port, listenHost: '${NOWHERE}' }),
+    routerAddress: async (port) => {
+      if (asked++ < ${silentFor}) throw new Error('not yet');
+      return { url: 'http://${host}:' + port, listenHost: '${host}' };
+    },
     start: async () => { throw new Error('never'); },
     inspect: async () => ({ state: 'gone' }),
     stop: async () => {},
@@ -105,7 +112,7 @@ export default {
 test('a driver for which the router cannot listen keeps only its own agents from starting, and they say why', async () => {
   const driversDir = join(folder, 'drivers');
   await mkdir(join(driversDir, 'far'), { recursive: true });
-  await writeFile(join(driversDir, 'far/index.ts'), FAR);
+  await writeFile(join(driversDir, 'far/index.ts'), farDriver('far', NOWHERE, 0));
   const command = ['bun', join(import.meta.dir, '../../backends/parrot/main.ts')];
   await using router = await startRouterProcess({
     backends: [
@@ -124,4 +131,23 @@ test('a driver for which the router cannot listen keeps only its own agents from
     detail: 'The agent would not reach the router, which cannot listen for it.',
     hint: `This machine has no address "${NOWHERE}". Set listenHost in DRIVER_OPTIONS to one of its own, or leave it out.`,
   });
+});
+
+test('an address at which the router cannot listen is named once in the log, also when its driver answers late', async () => {
+  const driversDir = join(folder, 'late-drivers');
+  await mkdir(join(driversDir, 'late'), { recursive: true });
+  await writeFile(join(driversDir, 'late/index.ts'), farDriver('late', NOWHERE, 1));
+  await using router = await startRouterProcess({
+    backends: [{ name: 'late', driver: 'late', cmd: [] }],
+    env: { DRIVERS_DIR: driversDir, ROUTER_PORT: String(freePort()) },
+  });
+  const admin = await router.signIn();
+  for (let count = 0; count < 3; count += 1) {
+    expect((await admin.request('/api/runners/late/start', { method: 'POST' })).status).toBe(503);
+  }
+  const warned = router
+    .output()
+    .split('\n')
+    .filter((line) => line.includes('"listener.refused"'));
+  expect(warned).toEqual([expect.stringContaining(NOWHERE)]);
 });

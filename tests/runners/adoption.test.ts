@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/root';
@@ -184,6 +185,22 @@ test('a runner that went while its driver was silent is known to be gone when th
   expect(await list(alice)).toEqual([]);
   expect(await router.context.stores.runners.list()).toEqual([]);
   expect((await say(alice, 'hello')).status).toBe(200);
+});
+
+test('a platform whose runners could not be compared with the database is looked at again', async () => {
+  const { again, platform } = await earlierLife(switchable('database-fault'));
+  platform.available = false;
+  await using router = await startRouter(again);
+  const alice = await router.person(PEOPLE.alice);
+  platform.available = true;
+  {
+    using database = new Database(join(router.dataRoot, 'router.db'));
+    database.run('ALTER TABLE runners RENAME TO runners_away');
+    await router.context.adopt();
+    database.run('ALTER TABLE runners_away RENAME TO runners');
+  }
+  await router.context.adopt();
+  expect(await list(alice)).toMatchObject([{ state: 'running' }]);
 });
 
 test('a start that is under way when its driver is heard at last is left alone', async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { access } from 'node:fs/promises';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { list, start, statusOf, stop, switchable, theRunner } from '../support/runners';
 
@@ -36,7 +37,7 @@ test('law 2: a runner that a failed start could not remove is removed by the nex
   platform.available = false;
   expect((await failing).status).toBe(504);
   const left = theRunner(router).spec.id;
-  expect(await router.context.stores.runners.list()).toMatchObject([{ id: left, state: 'starting' }]);
+  expect(await router.context.stores.runners.list()).toMatchObject([{ id: left, state: 'leaving' }]);
   // While it is unknown what the platform runs, no second runner may use the home.
   expect((await start(alice)).status).toBe(503);
   expect(platform.calls('start')).toBe(1);
@@ -63,6 +64,65 @@ test('law 2: a runner that a failed start could not remove is removed when its p
   expect(await router.context.stores.runners.list()).toEqual([]);
   expect(platform.runners.size).toBe(0);
   expect(platform.calls('start')).toBe(1);
+});
+
+/** Alice has agent `id`, and what her aborted start could not remove is there: it becomes ready, and its platform is silent. */
+async function leftRunner(name: string) {
+  const script = switchable(name, { ready: false });
+  const backends = [memoryBackend('echo', {}, script.name)];
+  const router = await startRouter({ backends });
+  const { platform } = router;
+  const alice = await router.person(PEOPLE.alice);
+  const starting = start(alice);
+  await until(() => script.probes > 0, 'the runner is there');
+  const [agent] = await router.context.stores.agents.list(alice.id);
+  platform.available = false;
+  const aborted = async () => {
+    expect((await starting).status).toBe(409);
+    script.ready = true;
+  };
+  return { router, backends, alice, id: agent?.id ?? '', left: theRunner(router).spec, aborted };
+}
+
+test('law 2: a runner whose start its user stopped is never taken back, also after a restart', async () => {
+  for (const isRestarted of [false, true]) {
+    const { router: first, backends, alice, aborted } = await leftRunner(`left-stopped-${isRestarted}`);
+    const { platform, dataRoot } = first;
+    expect(await stop(alice)).toBe(true);
+    await aborted();
+    if (isRestarted) await first.stop();
+    await using router = isRestarted ? await startRouter({ backends, dataRoot }) : first;
+    // The platform is silent, and the runner answers.
+    await router.context.adopt();
+    expect(await list(await router.person(PEOPLE.alice))).toEqual([]);
+    platform.available = true;
+    await router.context.adopt();
+    expect(platform.runners.size).toBe(0);
+    expect(await router.context.stores.runners.list()).toEqual([]);
+    expect(platform.calls('start')).toBe(1);
+  }
+});
+
+test('law 2: an agent whose runner was left on a silent platform is neither reset nor deleted until it is gone', async () => {
+  const { router: started, alice, id, left, aborted } = await leftRunner('left-reset');
+  await using router = started;
+  const reset = () => alice.request(`/api/agents/${id}/reset`, { method: 'POST' });
+  const begun = await alice.request('/api/conversations', { method: 'POST', body: { backend: 'echo' } });
+  const { conversation } = (await begun.json()) as { conversation: { id: string } };
+  expect((await reset()).status).toBe(503);
+  await aborted();
+  expect((await alice.request(`/api/agents/${id}`, { method: 'DELETE' })).status).toBe(503);
+  // Nothing of it is lost.
+  expect((await alice.request(`/api/conversations/${conversation.id}`)).status).toBe(200);
+  await access(left.home.source);
+  router.platform.available = true;
+  expect((await reset()).status).toBe(204);
+  expect(router.platform.runners.size).toBe(0);
+  await expect(access(left.home.source)).rejects.toThrow('ENOENT');
+  await router.context.adopt();
+  expect(await router.context.stores.runners.list()).toEqual([]);
+  expect((await start(alice)).status).toBe(200);
+  expect((await alice.request(`/api/agents/${id}`, { method: 'DELETE' })).status).toBe(204);
 });
 
 test('law 5: a crashed runner that could not be removed is removed when its platform answers', async () => {

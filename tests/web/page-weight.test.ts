@@ -32,7 +32,7 @@ test('for a user with 1,000 conversations it is less than 60 KB with its styles 
   expect(page.text.match(/conversation-link-/g)?.length).toBe(60);
   const linked = [
     ...(await all(page.text, 'script[src]')).map(({ attributes }) => attributes.src ?? ''),
-    ...(await all(page.text, 'link[rel="stylesheet"], link[rel="manifest"]')).map(
+    ...(await all(page.text, 'link[rel="stylesheet"], link[rel="manifest"], link[rel="preload"]')).map(
       ({ attributes }) => attributes.href ?? '',
     ),
     (await all(page.text, 'svg use'))[0]?.attributes.href?.replace(/#.*/, '') ?? '',

@@ -26,10 +26,11 @@ export interface Hashing {
 /**
  * Throws `overloaded` when the machine is too busy.
  * @param threadsMax callers ask for no more at once.
+ * @param file the script of the threads.
  */
-export function createHashing(threadsMax = HASHING_AT_ONCE, deadlineMs = DEADLINE_MS): Hashing {
+export function createHashing(threadsMax = HASHING_AT_ONCE, deadlineMs = DEADLINE_MS, file = hashingFile): Hashing {
   const pool = new WorkerPool<HashJob, string | boolean>({
-    ...{ file: hashingFile, threadsMax, waitingMax: 1 },
+    ...{ file, threadsMax, waitingMax: 1 },
     ...{ deadlineMs, idleMs: IDLE_MS },
   });
 
@@ -37,11 +38,13 @@ export function createHashing(threadsMax = HASHING_AT_ONCE, deadlineMs = DEADLIN
     await pool.ready();
     const beganMs = performance.now();
     const outcome = await pool.run(newId(), job, Number.POSITIVE_INFINITY);
+    // Nothing else makes a piece wait in vain: each has its own turn, and no time by which it has to begin.
+    if (outcome === 'busy') throw new Error('A password could not be hashed: no thread could be started');
     // A thread that ends before its time has got something that is no hash.
     if (outcome === 'slow' && performance.now() - beganMs < deadlineMs) {
       throw new Error('A password could not be hashed: its thread ended');
     }
-    if (typeof outcome === 'string') {
+    if (outcome === 'slow') {
       throw new AppError('overloaded', {
         message: `This machine is too busy to check a password: it took longer than ${deadlineMs / 1000} s. Try again in a moment.`,
         retryAfterSeconds: RETRY_SECONDS,

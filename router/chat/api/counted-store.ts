@@ -83,12 +83,17 @@ export function countedStore({ $client }: Db) {
     return ranks;
   }
 
+  /** Not every number that is whole in JavaScript is an integer in SQLite. */
+  function numbered(userId: string, { backend, seq }: { readonly backend: string; readonly seq: number }) {
+    return seq > 0 && Number.isSafeInteger(seq) ? nth.get(userId, backend, seq - 1)?.id : undefined;
+  }
+
   function rowsOf(userId: string, wanted: Wanted): readonly Row[] {
     if ('limit' in wanted) {
       const { limit, before } = wanted;
       return listed.all(userId, before?.updatedAtMs ?? Number.MAX_SAFE_INTEGER, before?.id ?? '', limit);
     }
-    const id = 'id' in wanted ? wanted.id : wanted.seq > 0 && nth.get(userId, wanted.backend, wanted.seq - 1)?.id;
+    const id = 'id' in wanted ? wanted.id : numbered(userId, wanted);
     const row = id ? one.get(userId, id) : undefined;
     return row ? [row] : [];
   }

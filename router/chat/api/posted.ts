@@ -126,6 +126,7 @@ export function postedService(deps: {
       const { id: conversationId, userId } = conversation;
       const message = await conversations.findMessageHead(messageId);
       if (message?.conversationId !== conversationId) throw messageNotFound();
+      await generations.written(conversationId);
       const newest = await conversations.heads(conversationId, { limit: 1 });
       if (newest.some(({ id }) => id !== messageId)) await generations.stopIn(conversationId);
       const change = await conversations.deleteBelow(messageId, { itself: false });

@@ -19,6 +19,7 @@ export interface WaitingTurn {
 
 export class AnswerSaving {
   #savedSteps = 0;
+  #isStored: boolean;
 
   /**
    * @param waiting the turn of the answer, where it is not stored yet.
@@ -30,7 +31,14 @@ export class AnswerSaving {
     readonly reader: Pick<AnswerReader, 'text' | 'steps'>,
     private waiting: WaitingTurn | undefined,
     readonly onRefused: () => void,
-  ) {}
+  ) {
+    this.#isStored = waiting === undefined;
+  }
+
+  /** Whether the answer is in the database. */
+  get isStored(): boolean {
+    return this.#isStored;
+  }
 
   /** Whether the turn has to be written. */
   get isTurnDue(): boolean {
@@ -87,8 +95,13 @@ export class AnswerSaving {
     this.waiting = undefined;
     if (!waiting) return;
     const stored = await this.#untilSaved(() => this.conversations.insertTurn(waiting.turn, end));
-    // The conversation may have been deleted meanwhile.
     if (stored) waiting.written(stored);
+    else {
+      // The conversation was deleted meanwhile.
+      const { conversationId: conversation } = waiting.turn;
+      generationsLog.warn({ message: this.messageId, conversation }, 'turn.not_stored');
+    }
+    this.#isStored = stored !== undefined;
   }
 
   /** An ending that is not in the database would leave the answer growing for ever: it is tried until it is (law 19). */

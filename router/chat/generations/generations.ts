@@ -106,6 +106,7 @@ export function generationsService(deps: GenerationsDeps) {
     const agent = await agentOf(conversation);
     const leave = requests.take(conversation.userId);
     try {
+      await open.ending(conversation.id);
       const { answer, sessionFrom } = await beginTurn(conversation, newTurn(conversation, turn, now()));
       const track = (options: RecordOptions) => {
         const recorder = record(conversation, answer.id, options);
@@ -160,6 +161,8 @@ export function generationsService(deps: GenerationsDeps) {
       const files = sent.length > 0 ? await attachments.keepSent(conversation.userId, sent) : [];
       const stored = newTurn(conversation, { ...turn, files }, now());
       const waits = addsOnly(turn) && performance.now() - refusedAtMs > REFUSING_MS;
+      const ending = open.ending(conversation.id);
+      if (ending) await ending;
       if (waits) open.take(conversation.id);
       else await beginTurn(conversation, stored);
       if (text !== undefined && conversation.lastPosition === 0) {
@@ -187,6 +190,7 @@ export function generationsService(deps: GenerationsDeps) {
 
     /** Resolves when the turn of what is being written in a conversation is stored. */
     async written(conversationId: string): Promise<void> {
+      await open.begun(conversationId);
       await Promise.all(open.in(conversationId).map(({ answer }) => answer.begin()));
     },
 
@@ -194,6 +198,9 @@ export function generationsService(deps: GenerationsDeps) {
     async settled(conversationId: string): Promise<void> {
       await Promise.all(open.in(conversationId).map(({ answer }) => answer.saved));
     },
+
+    /** Whether an answer is begun or written in a conversation, also one whose turn is not stored yet. */
+    isAnswering: (conversationId: string): boolean => open.has(conversationId),
 
     /** How many answers are being written. */
     get size(): number {

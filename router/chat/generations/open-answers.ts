@@ -1,6 +1,9 @@
 /** The answers that are being written now: found by their message, conversation or owner, and stopped. */
 import { AppError } from '../../lib/errors';
-import type { Answer, AnswerIds } from './recorder';
+import { within } from '../../lib/time';
+import { RETRY_MS } from './answer-saving';
+import type { Answer } from './recorder';
+import type { AnswerIds } from './turn';
 
 export interface OpenAnswer extends AnswerIds {
   readonly agentId: string;
@@ -10,23 +13,45 @@ export interface OpenAnswer extends AnswerIds {
 
 export class OpenAnswers {
   readonly #all = new Map<string, OpenAnswer>();
-  /** Conversations in which an answer is begun or written: one at a time. */
-  readonly #taken = new Set<string>();
+  /** Conversations in which an answer is begun or written, one at a time. Resolved when it is begun, or not begun after all. */
+  readonly #taken = new Map<string, PromiseWithResolvers<void>>();
+
+  /** Whether an answer is begun or written there. */
+  has(conversationId: string): boolean {
+    return this.#taken.has(conversationId);
+  }
 
   /** From here on no other answer can be begun there. Throws `answer_running`. */
   take(conversationId: string): void {
     if (this.#taken.has(conversationId)) throw new AppError('answer_running');
-    this.#taken.add(conversationId);
+    this.#taken.set(conversationId, Promise.withResolvers());
   }
 
   /** Undoes `take`, for an answer that was not begun. */
   leave(conversationId: string): void {
+    this.#taken.get(conversationId)?.resolve();
     this.#taken.delete(conversationId);
+  }
+
+  /** Resolves when the answer that is begun there can be found by `in`. */
+  begun(conversationId: string): Promise<void> | undefined {
+    return this.#taken.get(conversationId)?.promise;
+  }
+
+  /**
+   * Where an answer has ended whose end is still being saved: resolves when that is done, or the database takes too long.
+   * Who has read the end of an answer may ask for the next one.
+   */
+  ending(conversationId: string): Promise<unknown> | undefined {
+    if (!this.has(conversationId)) return undefined;
+    const ended = this.in(conversationId).find(({ answer }) => answer.hasEnded);
+    return ended && within(RETRY_MS, ended.answer.saved);
   }
 
   /** Adds the answer of a taken conversation, until its end is saved. */
   add(open: OpenAnswer): void {
     this.#all.set(open.messageId, open);
+    this.#taken.get(open.conversationId)?.resolve();
     void open.answer.saved.then(() => {
       this.#all.delete(open.messageId);
       this.leave(open.conversationId);

@@ -9,11 +9,13 @@ import { safely } from '../../lib/safely';
 import type { Ending, Recorder } from '../../relay/relay';
 import type { AttachmentsService } from '../attachments/attachments';
 import type { ConversationsStore, MessageFailure, Step } from '../store/conversations';
-import type { AnswerPicture } from './answer-pictures';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
 import { AnswerSaving, type End, type WaitingTurn } from './answer-saving';
 import { PIECE_LENGTH_MAX } from './growing-text';
+import { Growth } from './growth';
+import { PictureSaving } from './picture-saving';
 import { inTurn, tickSoon } from './ticks';
+import type { AnswerIds } from './turn';
 
 /** How often text is saved: less than the second that may be missing after a crash. */
 const SAVE_EVERY_MS = 500;
@@ -34,12 +36,6 @@ interface AnswerDeps {
   readonly now: () => number;
 }
 
-export interface AnswerIds {
-  readonly userId: string;
-  readonly conversationId: string;
-  readonly messageId: string;
-}
-
 export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   /** Whether the runner answers with server-sent events, or with one JSON body. */
   readonly isStream: boolean;
@@ -57,6 +53,8 @@ export class Answer implements Recorder {
   readonly #options: AnswerOptions;
   readonly #reader: AnswerReader;
   readonly #store: AnswerSaving;
+  readonly #pictures: PictureSaving;
+  readonly #growth: Growth;
   readonly #resolveSaved: () => void;
   /** Resolves when the ending is in the database, or the database has refused it once. */
   readonly #tried = Promise.withResolvers<void>();
@@ -69,29 +67,21 @@ export class Answer implements Recorder {
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   /** The saving that is under way. */
   #saving: Promise<void> | undefined;
-  /** How much of the text watchers were told of. */
-  #toldLength = 0;
-  /** Revisions of the steps. */
-  #toldSteps = 0;
-  /** Storing the pictures of the answer, one after the other. */
-  #pictures: Promise<void> | undefined;
-  #pictureCount = 0;
   #ended: { readonly ending: Ending; readonly error: AppError | undefined } | undefined;
 
   constructor(deps: AnswerDeps, ids: AnswerIds, options: AnswerOptions) {
     this.#deps = deps;
     this.#ids = ids;
     this.#options = options;
-    const pictures = {
-      bytesMax: deps.attachments.limits.bytesMax,
-      save: (one: AnswerPicture) => this.#savePicture(one),
-    };
-    this.#reader = new AnswerReader(ids.messageId, options.isStream, { ...options, pictures }, deps.now);
+    this.#pictures = new PictureSaving(deps.attachments, ids, () => this.#turn());
+    const reading = { ...options, pictures: this.#pictures };
+    this.#reader = new AnswerReader(ids.messageId, options.isStream, reading, deps.now);
     this.#store = new AnswerSaving(deps.conversations, ids.messageId, this.#reader, options.waiting, () => {
       deps.onRefused();
       this.#begun?.resolve();
       if (this.#ended) this.#tried.resolve();
     });
+    this.#growth = new Growth(deps.events, ids, this.#reader, this.#store);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
@@ -106,6 +96,10 @@ export class Answer implements Recorder {
   /** The steps of the answer so far. */
   get steps(): readonly Step[] {
     return this.#reader.steps.all;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
   }
 
   /** Sets the kind of body that the runner really sends. Call it before the first chunk. */
@@ -157,13 +151,6 @@ export class Answer implements Recorder {
     return this.#tried.promise;
   }
 
-  #savePicture(picture: AnswerPicture): Promise<void> {
-    const before = this.#pictures ?? this.#turn();
-    this.#pictures = this.#deps.attachments.ofAnswer(this.#ids, picture, this.#pictureCount, before);
-    this.#pictureCount += 1;
-    return this.#pictures;
-  }
-
   /** Ends the answer with its text so far. */
   #cut(error: AppError): void {
     if (this.#ended) return;
@@ -192,17 +179,8 @@ export class Answer implements Recorder {
     else if (this.#ended) this.#finish(this.#ended);
     else if (reader.tooLarge) this.#cut(reader.tooLarge);
     if (this.#ended) return;
-    this.#tell();
+    this.#growth.tell();
     this.#saveSoon();
-  }
-
-  #tell(): void {
-    const { text, steps } = this.#reader;
-    if (text.length === this.#toldLength && steps.revision === this.#toldSteps) return;
-    this.#toldLength = text.length;
-    this.#toldSteps = steps.revision;
-    const { messageId, conversationId, userId } = this.#ids;
-    this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
   }
 
   #finish({ ending, error }: { readonly ending: Ending; readonly error: AppError | undefined }): void {
@@ -227,15 +205,15 @@ export class Answer implements Recorder {
 
   #saveSoon(): void {
     if (this.#reader.text.unsaved >= PIECE_LENGTH_MAX) this.#saveNow();
-    // What has come while the text was saved is not parsed yet.
-    else if (this.#store.isDue || this.#reader.waitingBytes > 0) this.#saveLater();
+    // What has come of a stream while the text was saved is not parsed yet. Another body is only parsed when it is whole.
+    else if (this.#store.isDue || (this.#reader.isStream && this.#reader.waitingBytes > 0)) this.#saveLater();
   }
 
   #saveLater(): void {
     if (this.#saveTimer || this.#saving || this.#ended) return;
     const due = () => {
       if (this.#ended) return;
-      if (!this.#isBehind) this.#work();
+      if (this.#reader.isStream && !this.#isBehind) this.#work();
       this.#saveNow();
     };
     this.#saveTimer = setTimeout(() => inTurn(due), SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
@@ -250,18 +228,20 @@ export class Answer implements Recorder {
   async #save(): Promise<void> {
     await this.#store.save();
     this.#saving = undefined;
+    if (this.#ended) return;
+    this.#growth.tell();
     this.#saveSoon();
   }
 
   async #saveEnd(end: End): Promise<void> {
     if (this.#saving) await this.#saving;
-    if (this.#pictures) await this.#pictures;
+    if (this.#pictures.stored) await this.#pictures.stored;
     // Asked when the ending is written: a page may come until then.
     await this.#store.saveEnd({ ...end, isSeen: () => this.#deps.isShown(this.#ids.conversationId) });
   }
 }
 
 /** An error as it is kept with the answer it ended. */
-export function failureOf(error: AppError): MessageFailure {
+function failureOf(error: AppError): MessageFailure {
   return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
 }

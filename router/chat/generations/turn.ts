@@ -6,6 +6,13 @@ import { titleFrom } from '../conversations';
 import type { Conversation, ToolResult } from '../store/conversations';
 import type { Beginning, NewTurn } from '../store/turns';
 
+/** An answer, where it is, and whose. */
+export interface AnswerIds {
+  readonly userId: string;
+  readonly conversationId: string;
+  readonly messageId: string;
+}
+
 /** A turn that comes through `/v1`. Without the `text` that is answered, the answer goes on with the newest turn stored. */
 export interface RecordedTurn {
   readonly conversation: Conversation;

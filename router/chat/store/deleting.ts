@@ -13,6 +13,8 @@ const TOGETHER = 10;
 /** Deletes conversations only if they still expire by this moment, and nothing is being written in them. */
 interface Expired {
   readonly byMs: number;
+  /** Whether an answer is begun or written there, also one whose turn is not stored yet. */
+  isAnswering(conversationId: string): boolean;
 }
 
 export function deletingStore({ $client }: Db, write: Write) {
@@ -35,7 +37,7 @@ export function deletingStore({ $client }: Db, write: Write) {
   async function deleteOne(id: string, expired?: Expired): Promise<void> {
     const isOver = () =>
       write(() => {
-        if (expired && !isExpired.get(id, expired.byMs)) return true;
+        if (expired && (expired.isAnswering(id) || !isExpired.get(id, expired.byMs))) return true;
         const isWhole = some.run(id).changes < MESSAGES_AT_ONCE;
         if (isWhole) row.run(id);
         else hide.run(id);
@@ -48,10 +50,10 @@ export function deletingStore({ $client }: Db, write: Write) {
     /** Deletes a conversation. Nobody finds it from the first step on. */
     delete: (id: string): Promise<void> => deleteOne(id),
 
-    /** Deletes those of these conversations whose time is over by `byMs`. */
-    async deleteIfExpired(ids: readonly string[], byMs: number): Promise<void> {
+    /** Deletes those of these conversations whose time is over and that nothing is written in. */
+    async deleteIfExpired(ids: readonly string[], expired: Expired): Promise<void> {
       for (let from = 0; from < ids.length; from += TOGETHER) {
-        await Promise.all(ids.slice(from, from + TOGETHER).map((id) => deleteOne(id, { byMs })));
+        await Promise.all(ids.slice(from, from + TOGETHER).map((id) => deleteOne(id, expired)));
       }
     },
 

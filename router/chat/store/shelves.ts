@@ -1,5 +1,5 @@
 /** The shelves of a user's conversations: the list, what is pinned or archived, and what is deleted but can come back. */
-import { and, desc, eq, gt, isNull, lte, ne, notExists, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, lte, ne, notExists, or, sql } from 'drizzle-orm';
 import type { Db } from '../../database/database';
 import type { Write } from '../../database/grouped-writes';
 import { conversations, messages } from '../../database/schema/chat';
@@ -59,7 +59,9 @@ export function shelvesStore(db: Db, write: Write, run: Statements) {
     /** Takes a conversation out of every list until it expires, or `restore` brings it back. */
     async discard(id: string, expiresAtMs: number): Promise<void> {
       await write((tx) => {
-        tx.update(conversations).set({ shelf: 'deleted', expiresAtMs }).where(eq(conversations.id, id)).run();
+        // Not again, where it has begun to be deleted for good.
+        const there = and(eq(conversations.id, id), ne(conversations.shelf, 'deleted'));
+        tx.update(conversations).set({ shelf: 'deleted', expiresAtMs }).where(there).run();
       });
     },
     async findDiscarded(userId: string, id: string): Promise<Conversation | undefined> {
@@ -71,9 +73,10 @@ export function shelvesStore(db: Db, write: Write, run: Statements) {
     },
     /**
      * Puts a conversation on a shelf, where it stays; also a discarded one, which so comes back.
-     * @returns whether it is there; `false`, and nothing is changed, when `PINNED_MAX` others are pinned.
+     * @returns `there`; or, and nothing is changed, `full` when `PINNED_MAX` others are pinned, and `gone` when it is deleted
+     * or a part of it is.
      */
-    async putOn(id: string, userId: string, shelf: Shelf): Promise<boolean> {
+    async putOn(id: string, userId: string, shelf: Shelf): Promise<'there' | 'full' | 'gone'> {
       return write((tx) => {
         if (shelf === 'pinned') {
           const others = and(
@@ -82,10 +85,16 @@ export function shelvesStore(db: Db, write: Write, run: Statements) {
             ne(conversations.id, id),
           );
           const pinned = tx.select({ id: conversations.id }).from(conversations).where(others).limit(PINNED_MAX).all();
-          if (pinned.length === PINNED_MAX) return false;
+          if (pinned.length === PINNED_MAX) return 'full';
         }
-        tx.update(conversations).set({ shelf, expiresAtMs: null }).where(eq(conversations.id, id)).run();
-        return true;
+        const isWhole = or(isNull(conversations.expiresAtMs), gt(conversations.expiresAtMs, BEING_DELETED));
+        const there = and(eq(conversations.id, id), isWhole);
+        const put = tx
+          .update(conversations)
+          .set({ shelf, expiresAtMs: null })
+          .where(there)
+          .returning({ id: conversations.id });
+        return put.get() ? 'there' : 'gone';
       });
     },
     /** Some of those whose time is over; none that is being written. */

@@ -11,7 +11,8 @@ export const runners = sqliteTable('runners', {
   id: text().notNull().unique(),
   driver: text().notNull(),
   backend: text().notNull(),
-  state: text({ enum: ['starting', 'running'] }).notNull(),
+  /** `leaving`: it is to go and could not be stopped, so nobody uses it any more. */
+  state: text({ enum: ['starting', 'running', 'leaving'] }).notNull(),
   handle: text({ mode: 'json' }).$type<Readonly<Record<string, unknown>>>(),
   url: text(),
   /** The key that the router sends to the runner, sealed for the runner's id. */

@@ -49,6 +49,8 @@ export async function storedResponse(
     return written(deps, who, files, listOf(items, query));
   }
   if (what === 'DELETE ') {
+    // A turn that waits to be stored is seen by what deletes, and its conversation is not empty.
+    await deps.generations.written(conversation.id);
     await deps.conversations.deleteAnswer(who.user.id, message);
     return Response.json({ id, object: 'response', deleted: true });
   }

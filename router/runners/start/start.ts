@@ -13,7 +13,7 @@ import { onClock, TimedOut } from '../../lib/time';
 import type { Vault } from '../../lib/vault';
 import type { PlatformsService } from '../../platforms/health';
 import type { ImagesService } from '../../platforms/images';
-import { cleanUp, clearEarlier, runnerLeft, type Settled, stopRunner } from '../cleanup';
+import { cleanUp, clearEarlier, lookAgain, type Settled, stopRunner } from '../cleanup';
 import { startError } from '../health/failure';
 import type { LiveRunner, Progress, RunnerSlot } from '../slots/slot';
 import type { RunnersStore } from '../store';
@@ -135,7 +135,7 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
   const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
     const progress = ({ message }: StartProgress) => report({ stage: 'starting', percent: 50, message });
     // An aborted start may leave a runner after the clean-up has looked for it.
-    const left = () => clock.aborted && runnerLeft(deps, driver);
+    const left = () => clock.aborted && lookAgain(deps, driver);
     const runner = await driver.start(spec, { signal: clock, progress }).finally(left);
     if (!clock.aborted) return runner;
     // The start was aborted, and the next start may already use the home.
