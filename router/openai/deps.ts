@@ -36,3 +36,9 @@ export interface OpenaiDeps {
   readonly runners: RunnersService;
   readonly streams: OpenStreams;
 }
+
+/** What one request needs of them once it is planned. */
+export type ExchangeDeps = Pick<
+  OpenaiDeps,
+  'events' | 'generations' | 'held' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
+>;

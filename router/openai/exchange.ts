@@ -17,18 +17,13 @@ import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
 import { callRunner, type RunnerAnswer, recordRefusal, refusalIn } from '../runners/call';
 import { dataHeaders, foreignHeaders, isEventStream } from '../web/answers/headers';
-import type { OpenaiDeps } from './deps';
+import type { ExchangeDeps } from './deps';
 import { addKnown, answerHead, type Known, takeRequest } from './headers';
 import type { Plan } from './plan';
 import { attachOutcome, type Outcome, START_PATIENCE_MS, WARM_PATIENCE_MS, Waiting } from './waiting';
 
 /** Bodies that close with `[DONE]`. */
 const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
-
-type ExchangeDeps = Pick<
-  OpenaiDeps,
-  'events' | 'generations' | 'held' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
->;
 
 interface Options {
   readonly request: Request;
