@@ -11,9 +11,10 @@ import { watch } from './scenarios/page';
 import { CHAT_PATH, chatBody, type Script } from './script';
 
 const TIMES = 100;
-const ROUNDS = 4;
+const ROUNDS = 5;
+const KEPT_ROUNDS = 3;
 /** Of requests, which are counted by far more than all else, so that one collection more counts for less. */
-const REQUESTS = [500, 6_500] as const;
+const REQUESTS = [500, 13_500] as const;
 const AT_ONCE = 10;
 const STREAMS = 50;
 const STREAM: Script = { chunks: 0, paceMs: 5, chunkBytes: 200 };
@@ -80,17 +81,16 @@ async function countIn(stderr: string): Promise<Counts> {
       writtenBytes: after.writtenBytes - before.writtenBytes - (after.log.length - before.log.length),
     };
   };
-  /** The least of several rounds, before which there was one to get warm: whatever disturbs one adds to it. */
-  const least = async (work: () => Promise<unknown>): Promise<Cost> => {
+  /** The median of several rounds, before which there was one to get warm: what disturbs one adds to it, and a collection that is not in the log yet takes from it. */
+  const median = async (work: () => Promise<unknown>): Promise<Cost> => {
     const costs: Cost[] = [];
     await work();
     for (let round = 0; round < ROUNDS; round += 1) costs.push(await cost(work));
-    const of = (name: keyof Cost) => Math.min(...costs.map((one) => one[name]));
-    return costOf(of);
+    return costOf((name) => middleOf(costs.map((one) => one[name])));
   };
   /** Of one piece of work: what many cost more than few, so that what looking itself costs is not in it. */
   const each = async (few: number, many: number, work: (count: number) => Promise<unknown>): Promise<Cost> => {
-    const [less, more] = [await least(() => work(few)), await least(() => work(many))];
+    const [less, more] = [await median(() => work(few)), await median(() => work(many))];
     const of = (name: keyof Cost) => (more[name] - less[name]) / (many - few);
     return costOf(of);
   };
@@ -104,7 +104,7 @@ async function countIn(stderr: string): Promise<Counts> {
   const perChunk = async (headers: (index: number) => Record<string, string>, more: Partial<Script> = {}) => {
     const together = (chunks: number) =>
       Promise.all(Array.from({ length: STREAMS }, (_, index) => ask({ ...STREAM, ...more, chunks }, headers(index))));
-    return (await each(20, 170, together)).bytes / STREAMS;
+    return (await each(20, 320, together)).bytes / STREAMS;
   };
   // At the same time and many, so that what the router does by its clocks meanwhile is little beside them.
   const request = await each(...REQUESTS, async (count) => {
@@ -127,6 +127,10 @@ async function countIn(stderr: string): Promise<Counts> {
     streamKeptBytes: await keptByStream(router, cost),
     pageBytes: await pageBytes(router),
   };
+}
+
+function middleOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 function costOf(of: (name: keyof Cost) => number): Cost {
@@ -159,18 +163,22 @@ async function keptByStream(
   cost: (work: () => Promise<unknown>) => Promise<Cost>,
 ): Promise<number> {
   const ask = asking(router);
-  const leave = new AbortController();
-  const open = () => Promise.all(Array.from({ length: STREAMS }, () => ask(OPEN, {}, leave.signal)));
-  const { keptBytes } = await cost(open);
-  leave.abort();
-  return keptBytes / STREAMS;
+  const kept: number[] = [];
+  for (let round = 0; round < KEPT_ROUNDS; round += 1) {
+    const leave = new AbortController();
+    const open = () => Promise.all(Array.from({ length: STREAMS }, () => ask(OPEN, {}, leave.signal)));
+    kept.push((await cost(open)).keptBytes);
+    leave.abort();
+    while ((await router.runnerStats()).open > 0) await Bun.sleep(50);
+  }
+  return middleOf(kept) / STREAMS;
 }
 
 async function pageBytes(router: RouterUnderTest): Promise<number> {
   const id = await router.askInPage({ chunks: 0, paceMs: 5, chunkBytes: 0, text: 'prose' });
   const page = await watch(router, id);
   let seen = -1;
-  while (seen !== page.bytes || (await router.runnerStats()).open > STREAMS) {
+  while (seen !== page.bytes || (await router.runnerStats()).open > 0) {
     seen = page.bytes;
     await Bun.sleep(500);
   }
