@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { access } from 'node:fs/promises';
-import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
+import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
 import { list, start, statusOf, stop, switchable, theRunner } from '../support/runners';
 
 const brief = { timeouts: { ready_seconds: 0.2 } };
@@ -27,15 +27,21 @@ test('law 2: a start that fails leaves nothing, on the platform or in the databa
   expect(await router.context.stores.runners.list()).toEqual([]);
 });
 
+/** A start of Alice's that fails while the platform is silent, so that its runner is left. */
+async function failedStart(router: TestRouter, script: ReturnType<typeof switchable>) {
+  const alice = await router.person(PEOPLE.alice);
+  const failing = start(alice);
+  await until(() => script.probes > 0, 'the runner is there');
+  router.platform.available = false;
+  expect((await failing).status).toBe(504);
+  return alice;
+}
+
 test('law 2: a runner that a failed start could not remove is removed by the next start', async () => {
   const script = switchable('left-behind', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', brief, script.name)] });
   const { platform } = router;
-  const alice = await router.person(PEOPLE.alice);
-  const failing = start(alice);
-  await until(() => script.probes > 0, 'the runner is there');
-  platform.available = false;
-  expect((await failing).status).toBe(504);
+  const alice = await failedStart(router, script);
   const left = theRunner(router).spec.id;
   expect(await router.context.stores.runners.list()).toMatchObject([{ id: left, state: 'leaving' }]);
   // While it is unknown what the platform runs, no second runner may use the home.
@@ -53,11 +59,7 @@ test('law 2: a runner that a failed start could not remove is removed when its p
   const script = switchable('left-alone', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', brief, script.name)] });
   const { platform } = router;
-  const alice = await router.person(PEOPLE.alice);
-  const failing = start(alice);
-  await until(() => script.probes > 0, 'the runner is there');
-  platform.available = false;
-  expect((await failing).status).toBe(504);
+  await failedStart(router, script);
   expect(platform.runners.size).toBe(1);
   platform.available = true;
   await router.context.adopt();

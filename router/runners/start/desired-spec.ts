@@ -28,7 +28,7 @@ export interface SpecDeps {
   readonly hostPath: (path: string) => string;
 }
 
-interface SpecOf {
+export interface SpecOf {
   readonly agent: Agent;
   readonly user: User;
   readonly backend: Backend;

@@ -1,11 +1,10 @@
 /** One start of one runner: intent, home, image, process, readiness; each step has its own error message. */
 import type { Driver, Health, RunnerSpec, Started, StartProgress } from '../../../drivers/driver';
-import type { User, UsersStore } from '../../accounts/users/store';
+import type { UsersStore } from '../../accounts/users/store';
 import { prepareHome } from '../../agents/homes';
-import type { OwnService, OwnValues } from '../../agents/own';
+import type { OwnService } from '../../agents/own';
 import type { Backend, BackendRegistry } from '../../backends/backends';
 import { type CredentialsService, credentialsMissing } from '../../credentials/credentials';
-import type { EffectiveValue } from '../../credentials/tiers';
 import { ownerOf } from '../../database/sealing';
 import { AppError } from '../../lib/errors';
 import { newId, newSecret, sha256 } from '../../lib/ids';
@@ -17,7 +16,7 @@ import { cleanUp, clearEarlier, lookAgain, type Settled, stopRunner } from '../c
 import { startError } from '../health/failure';
 import type { LiveRunner, Progress, RunnerSlot } from '../slots/slot';
 import type { RunnersStore } from '../store';
-import { desiredSpec, fingerprint, type SpecDeps } from './desired-spec';
+import { desiredSpec, fingerprint, type SpecDeps, type SpecOf } from './desired-spec';
 import { waitReady } from './readiness';
 
 export const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
@@ -90,17 +89,8 @@ export async function startRunner(
   }
 }
 
-interface BringUp {
+interface BringUp extends Omit<SpecOf, 'agent'> {
   readonly slot: RunnerSlot;
-  readonly backend: Backend;
-  readonly user: User;
-  readonly driver: Driver;
-  readonly values: readonly EffectiveValue[];
-  readonly own: OwnValues;
-  readonly runnerId: string;
-  readonly accessKey: string;
-  readonly runnerKey: string;
-  readonly callbackToken: string;
   readonly exited: Promise<Health>;
   readonly signal: AbortSignal;
   readonly report: Report;
