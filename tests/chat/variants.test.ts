@@ -169,7 +169,7 @@ test('the API and a search have the shown path only, and the API deletes what fo
   await post(`/messages/${two.id}/show`);
   expect(await found()).toHaveLength(0);
   await alice.request(`/api/conversations/${id}/messages/after/${first.id}`, { method: 'DELETE' });
-  expect((await conversations.findTree(id))?.childrenOf(2) ?? []).toEqual([]);
+  expect((await conversations.tree(id)).childrenOf(2)).toEqual([]);
   expect(await texts(id)).toEqual(['one', 'answer 1']);
 });
 
