@@ -77,6 +77,7 @@ test('Stop on the page of a message that is being edited keeps what is written t
   await expect(page.getByRole('button', { name: 'Send message' })).toBeVisible();
   await expect(edit).toHaveValue('something else');
   await page.getByRole('button', { name: 'Send again' }).click();
+  await page.waitForURL(/\/conversations\//);
   await expect(page.locator('.bubble')).toHaveText('something else');
 });
 

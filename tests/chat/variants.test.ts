@@ -217,9 +217,9 @@ test('a page that shows the newest messages stays after a form of a message, and
   expect(await led(`/messages/${second.id}/show`, {}, past)).toEqual([204, `/messages/${second.id}`]);
   expect(await led(`/messages/${second.id}/stop`, {}, past)).toEqual(leaves);
   expect(await led(`/conversations/${id}/messages`, { text: 'three' }, past)).toEqual(leaves);
-  expect(await led(`/messages/${one.id}/edit`, { text: 'uno' }, `${router.url}/messages/${one.id}/edit`)).toEqual(
-    leaves,
-  );
+  const edit = `${router.url}/messages/${one.id}/edit`;
+  expect(await led(`/messages/${second.id}/stop`, {}, edit)).toEqual(stays);
+  expect(await led(`/messages/${one.id}/edit`, { text: 'uno' }, edit)).toEqual(leaves);
   const [uno] = await settled(id);
   expect(await led(`/messages/${uno?.id}/delete`, {}, past)).toEqual(leaves);
 });
