@@ -308,7 +308,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await search.find('u', '"hi "', { limit: 5 });
   await conversations.insertTurn({ ...turnOf('a6'), after: 1 });
   await conversations.endAnswer('a6', end);
-  await conversations.findTree('c');
+  await conversations.tree('c');
   await conversations.parentOf({ conversationId: 'c', position: 2 });
   await conversations.variants('c', [1, 2]);
   await conversations.showVariant('a1');
