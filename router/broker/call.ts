@@ -61,7 +61,7 @@ export class BrokerCall extends Lifecycle {
     const { agent } = held;
     const allowed = UPSTREAM_PATHS.get(path);
     if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
-    if (request.method !== allowed.method) throw new AppError('method_not_allowed');
+    if (request.method !== allowed.method) throw new AppError('method_not_allowed', { allow: [allowed.method] });
     this.#path = path;
     const hops = Math.max(hopsIn(request.headers), deps.hops.of(agent.id));
     const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share: this.#share });
