@@ -117,7 +117,6 @@ test('a page that is entered is painted before its script comes, and what the sc
   await send(page, `echo ${'A line.\n\n'.repeat(100)}`);
   await ended(page, 'done');
   const entered = await context.newPage();
-  let seen: unknown;
   const isPainted = () => performance.getEntriesByName('first-contentful-paint').length > 0;
   const isVisible = (selector: string) => entered.locator(selector).isVisible();
   let seen: unknown;
