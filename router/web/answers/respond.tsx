@@ -161,6 +161,7 @@ async function errorResponse(
   const { pathname, search } = URL.parse(request.url) ?? { pathname: '/', search: '' };
   const headers: Record<string, string> = {};
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
+  if (error.allow) headers.allow = error.allow.join(', ');
   const init = { status: error.status, headers };
   if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {
     // OpenAI's clients obey this header over the status.
