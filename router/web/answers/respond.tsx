@@ -36,8 +36,8 @@ export function pagePath(request: Request): string {
 }
 
 /** A whole page, in the reader's language. */
-export function page({ locale, formats }: Reader, view: VNode, status = 200): Response {
-  return html(renderPage(view, { assets: assetUrl, locale, formats }), status);
+export function page({ locale, formats, isEntry }: Reader, view: VNode, status = 200): Response {
+  return html(renderPage(view, { assets: assetUrl, locale, formats, isEntry }), status);
 }
 
 /** One part or several, for htmx. */
