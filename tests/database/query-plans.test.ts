@@ -302,6 +302,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.shown('c', { limit: 5, after: 1 });
   await conversations.textBytes('a1', 0, 5);
   await conversations.pieceBytes('a1', 0);
+  search.isBehind();
   await search.indexSome();
   await search.indexSome(undefined, 'u');
   await search.waiting('u');
