@@ -3,11 +3,12 @@
  * history of its own. One path through the tree is shown, and its messages are those that are not hidden; so whoever reads
  * a conversation reads the shown path, and needs the tree only to go to another one.
  */
-import { and, eq, inArray, type SQL, sql } from 'drizzle-orm';
-import type { Db } from '../../database/database';
+import { and, eq, inArray, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { type Db, roomInLog } from '../../database/database';
 import { groupedWrites } from '../../database/grouped-writes';
 import { TEXT_PARAMETER } from '../../database/parameters';
 import { conversations, messages } from '../../database/schema/chat';
+import { MESSAGES_AT_ONCE } from './deleting';
 import { inConversation, type MessageTree, parentOf, treeOf } from './message-tree';
 
 /** False stands in the head of a row, so that its texts are not read for it. */
@@ -16,8 +17,9 @@ export const isShown = sql`${messages.isHidden} = 0`;
 /** The condition that a message is on a path: the shown one, or the one with these positions. */
 export const onPath = (path: readonly number[] | undefined): SQL => (path ? positionIn(path) : isShown);
 
-const positionIn = (positions: Iterable<number>) =>
-  sql`${messages.position} IN (SELECT value FROM json_each(${JSON.stringify([...positions])}))`;
+const inPositions = (column: SQLWrapper, positions: Iterable<number>) =>
+  sql`${column} IN (SELECT value FROM json_each(${JSON.stringify([...positions])}))`;
+const positionIn = (positions: Iterable<number>) => inPositions(messages.position, positions);
 
 /** What changed on the shown path. */
 export interface PathChange {
@@ -153,28 +155,47 @@ export function treeStore(db: Db) {
 
     /**
      * Deletes what follows a message, in all variants; with `itself`, also the message, and shows another variant of it
-     * where there is one.
+     * where there is one. A part at a time: what is said meanwhile stays.
      * @returns `undefined` when there is no such message.
      */
     async deleteBelow(messageId: string, { itself }: { readonly itself: boolean }): Promise<PathChange | undefined> {
-      return write((tx) => {
-        const place = placeOf(tx, messageId);
-        if (!place) return undefined;
-        const { conversationId, position, isHidden } = place;
-        const tree = treeOf(tx, conversationId);
-        const below = [...tree.below(position), ...(itself ? [position] : [])];
-        if (below.length === 0) return { gone: [], after: position };
-        const there = and(inConversation(conversationId), positionIn(below));
-        const gone = tx.delete(messages).where(there).returning({ id: messages.id }).all();
-        const ids = gone.map(({ id }) => id);
-        const after = itself ? tree.parentOf(position) : position;
-        const variant = itself && !isHidden ? tree.childrenOf(after).findLast((one) => one !== position) : undefined;
+      const place = placeOf(db, messageId);
+      if (!place) return undefined;
+      const { conversationId, position, isHidden } = place;
+      const tree = treeOf(db, conversationId);
+      const below = [...(itself ? [position] : []), ...tree.below(position)].sort((one, other) => other - one);
+      const after = itself ? tree.parentOf(position) : position;
+      const take = (tx: Db, part: readonly number[]) => {
+        const there = and(inConversation(conversationId), positionIn(part));
+        const taken = tx.delete(messages).where(there).returning({ id: messages.id }).all();
+        return taken.map(({ id }) => id);
+      };
+      const gone: string[] = [];
+      let left = below;
+      // The newest first, so that what is left is a tree whenever the process ends.
+      for (; left.length > MESSAGES_AT_ONCE; left = left.slice(MESSAGES_AT_ONCE)) {
+        const part = left.slice(0, MESSAGES_AT_ONCE);
+        gone.push(...(await write((tx) => take(tx, part))));
+        await roomInLog(db);
+      }
+      const last = await write((tx) => {
+        const ids = take(tx, left);
+        follow(tx, conversationId, { gone: below, after });
+        const shown = treeOf(tx, conversationId);
+        const variant = itself && !isHidden ? shown.childrenOf(after).at(-1) : undefined;
         if (variant === undefined) goOn(tx, conversationId);
-        else show(tx, conversationId, treeOf(tx, conversationId), variant);
-        return { gone: ids, after };
+        else show(tx, conversationId, shown, variant);
+        return ids;
       });
+      return { gone: [...gone, ...last], after };
     },
   };
+}
+
+/** Has what was said meanwhile follow a message that is left. What follows the one before it needs nothing. */
+function follow(tx: Db, conversationId: string, { gone, after }: { gone: readonly number[]; after: number }): void {
+  const isThere = and(inConversation(conversationId), inPositions(messages.parent, gone));
+  tx.update(messages).set({ parent: after }).where(isThere).run();
 }
 
 /** Has what followed messages that are to be deleted follow what they followed. */
