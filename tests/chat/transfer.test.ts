@@ -89,7 +89,7 @@ test('an export names the files whose contents are gone or cannot be read, goes 
     { role: 'user', content: '', attachments: attachments.slice(1, 2) },
     { role: 'assistant', content: 'The end' },
   ];
-  const imported = await send(alice, file({ messages: said }));
+  const imported = await send(alice, file({ title: 'Missing files', messages: said }));
   const { id } = ((await imported.json()) as { conversation: { id: string } }).conversation;
   const pathOf = (text: string) => {
     const hash = new Bun.CryptoHasher('sha256').update(`${text} of an export`).digest('hex');
