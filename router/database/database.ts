@@ -9,6 +9,7 @@ import { processLog } from '../lib/log';
 import { backupBeforeMigration } from './backup-folders';
 import { checkDatabase, DatabaseError, databaseError, isEmpty, missingMigrations, newestMigration } from './checks';
 import * as schema from './schema';
+import { hasSqliteCode, LOCK_WAIT_MS } from './transaction';
 
 /** `$client` is for the few statements that every answer runs, which Drizzle would slow down. */
 export type Db = BunSQLiteDatabase<typeof schema> & { readonly $client: Sqlite };
@@ -27,31 +28,15 @@ export interface Database {
 }
 
 /**
- * Runs `work` in a transaction and returns its result. The type refuses an async callback: bun:sqlite commits when the
- * callback returns its promise, and an error that the promise rejects with later is not rolled back.
- */
-export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<unknown> ? never : T): T {
-  // Not Drizzle's: that makes an object of every table for each transaction, which costs more than most statements.
-  const { $client } = db;
-  $client.query('BEGIN IMMEDIATE').run();
-  try {
-    const result = work(db);
-    $client.query('COMMIT').run();
-    return result;
-  } catch (error) {
-    // A full disk has already rolled it back.
-    if ($client.inTransaction) $client.query('ROLLBACK').run();
-    throw error;
-  }
-}
-
-/**
  * 64 MB in pages of 4 KiB: the bound of the log. Checkpoints are made in a thread (checkpoints.ts), which does so at an eighth
  * of this. Where it cannot keep up, or where there is none as in a script, the connection makes one by itself at this size.
  */
 const LOG_PAGES_MAX = 16_000;
 /** The same where nobody can ask how long the log is, so that the thread never has anything to do. */
 const LOG_PAGES_MAX_UNASKED = 2_000;
+/** Who writes much in parts goes on when the log is shorter than this. */
+const LOG_PAGES_FULL = 12_000;
+const [ROOM_TRY_MS, ROOM_TRIES_MAX] = [100, 50];
 
 /** Thrown when another router uses the database. */
 export class InUseError extends Error {
@@ -120,13 +105,9 @@ function open(path: string, backupRoot: string): Database {
     sqlite.run('PRAGMA journal_mode = WAL');
     // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
     sqlite.run('PRAGMA synchronous = NORMAL');
-    const { version } = sqlite.query('SELECT sqlite_version() AS version').get() as { version: string };
-    const canAsk = saysPagesInLog(version);
-    sqlite.run(`PRAGMA wal_autocheckpoint = ${canAsk ? LOG_PAGES_MAX : LOG_PAGES_MAX_UNASKED}`);
+    sqlite.run(`PRAGMA wal_autocheckpoint = ${canAsk(sqlite) ? LOG_PAGES_MAX : LOG_PAGES_MAX_UNASKED}`);
     sqlite.run('PRAGMA foreign_keys = ON');
-    // How long a statement waits for the lock of another program, such as a backup. Short, because the wait blocks our
-    // only thread.
-    sqlite.run('PRAGMA busy_timeout = 500');
+    sqlite.run(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}`);
     const db = drizzle(sqlite, { schema });
     migrateLoudly(db, path, backupRoot);
     return {
@@ -134,7 +115,7 @@ function open(path: string, backupRoot: string): Database {
       ping: () => void sqlite.query('SELECT 1').get(),
       probeWrite: () => probeWrite(sqlite, path),
       migration: newestMigration,
-      pagesInLog: () => (canAsk ? pagesInLog(sqlite) : 0),
+      pagesInLog: () => pagesInLog(sqlite),
       close: () => sqlite.close(),
     };
   } catch (error) {
@@ -153,6 +134,16 @@ function keepPrivate(path: string): void {
 }
 
 /**
+ * Resolves when the log has room, for who writes much in parts: at its bound SQLite makes a checkpoint by itself, and the event
+ * loop waits for the disk. Where nobody makes one, it is not waited for long.
+ */
+export async function roomInLog({ $client }: Db): Promise<void> {
+  for (let tries = 0; tries < ROOM_TRIES_MAX && pagesInLog($client) > LOG_PAGES_FULL; tries += 1) {
+    await Bun.sleep(ROOM_TRY_MS);
+  }
+}
+
+/**
  * Whether a SQLite of this version says what is in its log without making a checkpoint. One before 3.51 does not know the
  * mode, and makes a checkpoint instead, which would wait for the disk on the event loop. Bun has a newer one, except on
  * macOS, where it loads the system's.
@@ -161,8 +152,12 @@ export function saysPagesInLog(version: string): boolean {
   return Bun.semver.order(version, '3.51.0') >= 0;
 }
 
-/** Asks without making a checkpoint. */
+const canAsk = (sqlite: Sqlite) =>
+  saysPagesInLog((sqlite.query('SELECT sqlite_version() AS version').get() as { version: string }).version);
+
+/** Asks without making a checkpoint. 0 where that is not possible. */
 function pagesInLog(sqlite: Sqlite): number {
+  if (!canAsk(sqlite)) return 0;
   const { log, checkpointed } = sqlite.query('PRAGMA wal_checkpoint(NOOP)').get() as Record<
     'log' | 'checkpointed',
     number
@@ -224,11 +219,4 @@ export function isUniqueViolation(thrown: unknown): boolean {
 /** Whether `thrown` says that a row refers to one that does not exist, or is still referred to. */
 export function isForeignKeyViolation(thrown: unknown): boolean {
   return hasSqliteCode(thrown, 'SQLITE_CONSTRAINT_FOREIGNKEY');
-}
-
-function hasSqliteCode(thrown: unknown, code: string): boolean {
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ('code' in error && String(error.code).startsWith(code)) return true;
-  }
-  return false;
 }
