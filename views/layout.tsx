@@ -8,7 +8,7 @@ import { Sidebar } from './chat/sidebar/sidebar';
 import { Icon } from './icons';
 import { TASK_DONE_ID, TASK_OPEN_ID } from './markdown-rules';
 import type { Shell } from './models';
-import { useAssets, useFormats, useText } from './render';
+import { useAssets, useFormats, useIsEntry, useText } from './render';
 
 /** What loads htmx, before it runs. */
 const HTMX_ID = 'htmx';
@@ -29,8 +29,11 @@ interface DocumentProps {
 export function Document({ title, parts, refreshSeconds, children }: DocumentProps) {
   const t = useText();
   const assets = useAssets();
+  // From outside, the sidebar and the bar above the content are painted as soon as they have come, and the rest when the
+  // script has put it where it stays. From another of our pages, which the reader sees until then, all is painted at once.
+  const isInParts = useIsEntry() && parts;
   return (
-    <html lang={t.lang} data-formats={useFormats()}>
+    <html lang={t.lang} data-formats={useFormats()} data-unplaced={isInParts ? '' : undefined}>
       <head>
         <meta charset="utf-8" />
         <meta
@@ -50,7 +53,7 @@ export function Document({ title, parts, refreshSeconds, children }: DocumentPro
         <script src={assets('theme.js')} />
         <link rel="stylesheet" href={assets(STYLES)} />
         {/* Scrolls to the newest message, without visible movement. */}
-        <script src={assets(SCRIPT)} defer {...{ blocking: 'render' }} />
+        <script src={assets(SCRIPT)} defer {...(!isInParts && { blocking: 'render' })} />
         {/* It runs when the page has been painted: app/after-paint.js. */}
         {parts && <link id={HTMX_ID} rel="preload" href={assets(HTMX)} as="script" fetchpriority="low" />}
         {refreshSeconds !== undefined && (

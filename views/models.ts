@@ -176,6 +176,8 @@ export interface ConversationView {
   id: string;
   title: string;
   isArchived: boolean;
+  /** An answer has ended there that nobody has seen. */
+  isUnread: boolean;
   agentId: string;
   agentName: string;
   messages: MessageView[];

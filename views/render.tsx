@@ -12,6 +12,7 @@ interface ViewContext {
   formats: string;
   text: Text;
   assets: Assets;
+  isEntry: boolean;
 }
 
 interface RenderOptions {
@@ -19,6 +20,8 @@ interface RenderOptions {
   /** The tag by which numbers and days are written; the language alone if there is none. */
   formats?: string;
   assets?: Assets;
+  /** Whether the reader comes from outside, and not from another of our pages. */
+  isEntry?: boolean;
 }
 
 /** Path of assets for parts that are rendered on their own. Parts use only the icons. */
@@ -29,6 +32,7 @@ const Context = createContext<ViewContext>({
   formats: 'en',
   text: locales.en,
   assets: plainAssets,
+  isEntry: false,
 });
 
 /** The texts of the reader's language. */
@@ -44,6 +48,11 @@ export function useLocale(): Locale {
 /** The BCP 47 tag by which the reader writes numbers and days. */
 export function useFormats(): string {
   return useContext(Context).formats;
+}
+
+/** Whether the reader comes to the page from outside. */
+export function useIsEntry(): boolean {
+  return useContext(Context).isEntry;
 }
 
 /** The function that gives an asset's URL. */
@@ -65,6 +74,7 @@ export function renderPart(part: VNode, options: RenderOptions): string {
 }
 
 function provide(children: ComponentChildren, options: RenderOptions): VNode {
-  const { locale, formats = locale, assets = plainAssets } = options;
-  return <Context.Provider value={{ locale, formats, text: locales[locale], assets }}>{children}</Context.Provider>;
+  const { locale, formats = locale, assets = plainAssets, isEntry = false } = options;
+  const value = { locale, formats, text: locales[locale], assets, isEntry };
+  return <Context.Provider value={value}>{children}</Context.Provider>;
 }

@@ -3,6 +3,7 @@
  * size.
  */
 import { type JsonObject, jsonObject } from '../lib/json';
+import { kept } from '../net/body';
 import { estimatedTokens, NO_TOKENS, type Tokens, tokensOf } from '../usage/tokens';
 import { textBytes } from './request';
 
@@ -24,7 +25,7 @@ export class AnswerTail {
   #bytes = 0;
 
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
+    this.#chunks.push(kept(chunk));
     this.#kept += chunk.length;
     this.#bytes += chunk.length;
     for (let first = this.#chunks[0]; first && this.#kept - first.length >= TAIL_BYTES; first = this.#chunks[0]) {

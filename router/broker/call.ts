@@ -9,7 +9,7 @@ import { isShort, requestHeaders } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending } from '../relay/relay';
 import type { HeldRunner } from '../runners/slots/slot';
-import { foreignHeaders, isEventStream } from '../web/answers/headers';
+import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
 import { readBody } from '../web/bodies/read';
 import { addressHint, isElsewhere } from './address-hint';
 import { CallUse } from './call-use';
@@ -37,7 +37,7 @@ export class BrokerCall extends Lifecycle {
 
   /**
    * Holds the lease `held` from here on, unless it throws: when too many calls are open.
-   * @param headers those of every answer. They become the answer's, with its own.
+   * @param headers those of every answer of the listener.
    */
   constructor(
     readonly deps: BrokerDeps,
@@ -61,7 +61,7 @@ export class BrokerCall extends Lifecycle {
     const { agent } = held;
     const allowed = UPSTREAM_PATHS.get(path);
     if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
-    if (request.method !== allowed.method) throw new AppError('method_not_allowed');
+    if (request.method !== allowed.method) throw new AppError('method_not_allowed', { allow: [allowed.method] });
     this.#path = path;
     const hops = Math.max(hopsIn(request.headers), deps.hops.of(agent.id));
     const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share: this.#share });
@@ -106,13 +106,13 @@ export class BrokerCall extends Lifecycle {
     this.end('failed', text.length);
     const hint = isElsewhere(status, text) ? addressHint(upstream.baseUrl) : undefined;
     if (hint !== undefined) return this.#misplaced(text, status, hint);
-    return new Response(text, { status, headers: this.#head(foreignHeaders(headers)) });
+    return dataResponse(text, status, this.headers, foreignHeaders(headers));
   }
 
   async #pass({ upstream, response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
-    const init = { status, headers: this.#head(foreignHeaders(headers)) };
+    const own = foreignHeaders(headers);
     const isFiltered = events && addedUsage;
     // A filtered answer is seen before the filter.
     this.recorder = { chunk: isFiltered ? NOTHING : (bytes) => this.#see(bytes), end: NOTHING };
@@ -123,13 +123,13 @@ export class BrokerCall extends Lifecycle {
       // An API's answer never begins so. Some servers send it with the status 200.
       const isError = /^\s*(<|\{\s*"error")/.test(text) && isElsewhere(status, text);
       const hint = isError ? addressHint(upstream.baseUrl) : undefined;
-      return hint === undefined ? new Response(bytes, init) : this.#misplaced(text, 502, hint);
+      return hint === undefined ? dataResponse(bytes, status, this.headers, own) : this.#misplaced(text, 502, hint);
     }
     // Not every API closes with [DONE]; one that is cut breaks its connection.
     const relay = this.open({ events, expectDone: false });
     const stream = this.streamOf(relay);
     relay.attach(isFiltered ? withoutUsage(body, (bytes) => this.#see(bytes)) : body);
-    return new Response(stream, init);
+    return dataResponse(stream, status, this.headers, own);
   }
 
   /** The server at LLM_BASE_URL is no API: its words and the hint are for the user who has set the address. */
@@ -137,11 +137,7 @@ export class BrokerCall extends Lifecycle {
     const said = readRefusal(text)?.message ?? 'What answers at LLM_BASE_URL sent a web page.';
     const message = `${said}${/[.!?]$/.test(said) ? '' : '.'} ${hint}`;
     const error = { message, type: 'invalid_request_error', param: null, code: 'upstream_address' };
-    return Response.json({ error }, { status, headers: this.#head({ 'content-type': 'application/json' }) });
-  }
-
-  #head(own: Record<string, string>): Record<string, string> {
-    return Object.assign(this.headers, own);
+    return dataResponse(JSON.stringify({ error }), status, this.headers, { 'content-type': 'application/json' });
   }
 
   #see(bytes: Uint8Array): void {

@@ -1,6 +1,6 @@
 /** Removes the usage event from a stream, if the broker asked for usage and the runner did not. */
 import { jsonObject } from '../lib/json';
-import type { Body } from '../net/body';
+import { type Body, kept } from '../net/body';
 import { mapBody } from '../net/mapped-body';
 
 /** A usage event is much shorter than this. A longer event is passed on before its end has arrived. */
@@ -32,12 +32,12 @@ export class UsageFilter {
     // The most frequent case: whole events, none of them without choices.
     if (isFresh && !this.#isPassing && endsWithEvent(chunk) && !CHOICELESS.test(latin1(chunk))) return chunk;
     const bytes = isFresh ? chunk : Buffer.concat([this.#held, chunk]);
-    const kept: Uint8Array[] = [];
+    const passed: Uint8Array[] = [];
     let start = 0;
     for (const end of eventEnds(bytes, this.#isPassing)) {
       const event = bytes.subarray(start, end);
       const isKept = this.#isPassing || !isUsage(event);
-      if (isKept) kept.push(event);
+      if (isKept) passed.push(event);
       this.#isBehindCr = !isKept && end === bytes.length && bytes[end - 1] === CR;
       this.#isPassing = false;
       start = end;
@@ -46,9 +46,9 @@ export class UsageFilter {
     this.#isPassing ||= rest.length > HELD_BYTES_MAX;
     // The line that just ended may be the last one of its event; the next byte decides.
     const heldFrom = this.#isPassing ? withoutLineEnd(rest) : 0;
-    if (heldFrom > 0) kept.push(rest.subarray(0, heldFrom));
-    this.#held = rest.subarray(heldFrom);
-    return Buffer.concat(kept);
+    if (heldFrom > 0) passed.push(rest.subarray(0, heldFrom));
+    this.#held = kept(rest.subarray(heldFrom));
+    return Buffer.concat(passed);
   }
 
   /** Returns the held bytes when the stream ends in the middle of an event. */

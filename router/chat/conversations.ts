@@ -7,6 +7,7 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
+import { textOfMarkdown } from '../lib/markdown-text';
 import { conversationMessages } from './messages';
 import { conversationShelves } from './shelves';
 import type { Conversation, ConversationsStore } from './store/conversations';
@@ -131,9 +132,10 @@ export function newConversation(agent: Pick<Agent, 'id' | 'userId'>, nowMs: numb
   };
 }
 
-/** The title that a first message gives its conversation. */
+/** The title that a first message gives its conversation: its first words, without the marks of Markdown. */
 export function titleFrom(text: string): string {
-  const line = text.trim().slice(0, TITLE_READ_LENGTH).replace(/\s+/g, ' ');
+  const read = text.trim().slice(0, TITLE_READ_LENGTH);
+  const line = (textOfMarkdown(read).trim() || read).replace(/\s+/g, ' ');
   const characters = [...line];
   return characters.length <= TITLE_FROM_TEXT_LENGTH
     ? line

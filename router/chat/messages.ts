@@ -35,7 +35,7 @@ export function conversationMessages(deps: {
 
     /** Positions of the messages up to one that is not shown; `undefined` for one that is. */
     async hiddenPath({ conversationId, position, isHidden }: MessageHead): Promise<readonly number[] | undefined> {
-      return isHidden ? (await conversations.findTree(conversationId))?.pathTo(position) : undefined;
+      return isHidden ? (await conversations.tree(conversationId)).pathTo(position) : undefined;
     },
 
     /** The newest messages, or the first ones after a position, without their texts; oldest first. `ofTurns`: without callbacks. */

@@ -52,6 +52,9 @@ export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<u
 const LOG_PAGES_MAX = 16_000;
 /** The same where nobody can ask how long the log is, so that the thread never has anything to do. */
 const LOG_PAGES_MAX_UNASKED = 2_000;
+/** Who writes much in parts goes on when the log is shorter than this. */
+const LOG_PAGES_FULL = 12_000;
+const [ROOM_TRY_MS, ROOM_TRIES_MAX] = [100, 50];
 
 /** Thrown when another router uses the database. */
 export class InUseError extends Error {
@@ -120,9 +123,7 @@ function open(path: string, backupRoot: string): Database {
     sqlite.run('PRAGMA journal_mode = WAL');
     // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
     sqlite.run('PRAGMA synchronous = NORMAL');
-    const { version } = sqlite.query('SELECT sqlite_version() AS version').get() as { version: string };
-    const canAsk = saysPagesInLog(version);
-    sqlite.run(`PRAGMA wal_autocheckpoint = ${canAsk ? LOG_PAGES_MAX : LOG_PAGES_MAX_UNASKED}`);
+    sqlite.run(`PRAGMA wal_autocheckpoint = ${canAsk(sqlite) ? LOG_PAGES_MAX : LOG_PAGES_MAX_UNASKED}`);
     sqlite.run('PRAGMA foreign_keys = ON');
     // How long a statement waits for the lock of another program, such as a backup. Short, because the wait blocks our
     // only thread.
@@ -134,7 +135,7 @@ function open(path: string, backupRoot: string): Database {
       ping: () => void sqlite.query('SELECT 1').get(),
       probeWrite: () => probeWrite(sqlite, path),
       migration: newestMigration,
-      pagesInLog: () => (canAsk ? pagesInLog(sqlite) : 0),
+      pagesInLog: () => pagesInLog(sqlite),
       close: () => sqlite.close(),
     };
   } catch (error) {
@@ -153,6 +154,16 @@ function keepPrivate(path: string): void {
 }
 
 /**
+ * Resolves when the log has room, for who writes much in parts: at its bound SQLite makes a checkpoint by itself, and the event
+ * loop waits for the disk. Where nobody makes one, it is not waited for long.
+ */
+export async function roomInLog({ $client }: Db): Promise<void> {
+  for (let tries = 0; tries < ROOM_TRIES_MAX && pagesInLog($client) > LOG_PAGES_FULL; tries += 1) {
+    await Bun.sleep(ROOM_TRY_MS);
+  }
+}
+
+/**
  * Whether a SQLite of this version says what is in its log without making a checkpoint. One before 3.51 does not know the
  * mode, and makes a checkpoint instead, which would wait for the disk on the event loop. Bun has a newer one, except on
  * macOS, where it loads the system's.
@@ -161,8 +172,12 @@ export function saysPagesInLog(version: string): boolean {
   return Bun.semver.order(version, '3.51.0') >= 0;
 }
 
-/** Asks without making a checkpoint. */
+const canAsk = (sqlite: Sqlite) =>
+  saysPagesInLog((sqlite.query('SELECT sqlite_version() AS version').get() as { version: string }).version);
+
+/** Asks without making a checkpoint. 0 where that is not possible. */
 function pagesInLog(sqlite: Sqlite): number {
+  if (!canAsk(sqlite)) return 0;
   const { log, checkpointed } = sqlite.query('PRAGMA wal_checkpoint(NOOP)').get() as Record<
     'log' | 'checkpointed',
     number

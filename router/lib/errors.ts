@@ -145,6 +145,8 @@ interface AppErrorOptions {
   readonly retryAfterSeconds?: number | undefined;
   /** Whether a retry would fail again, if the code alone does not say so. */
   readonly isLasting?: boolean;
+  /** For `method_not_allowed`: the header `Allow`. */
+  readonly allow?: readonly string[];
   /** The refusal that this error passes on, if the error is not the router's own. */
   readonly refusal?: Refusal;
   readonly cause?: unknown;
@@ -157,8 +159,8 @@ export class AppError extends Error {
   readonly fields: Readonly<Record<string, string>> | undefined;
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly allow: readonly string[] | undefined;
   readonly refusal: Refusal | undefined;
-  /** Whether a retry would fail again, although the status suggests one. */
   readonly isLasting: boolean;
 
   constructor(
@@ -171,9 +173,9 @@ export class AppError extends Error {
     this.fields = options.fields;
     this.param = options.param;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.allow = options.allow;
     this.refusal = options.refusal;
-    const isLasting = options.refusal ? isLastingRefusal(options.refusal) : LASTING.has(code);
-    this.isLasting = options.isLasting ?? isLasting;
+    this.isLasting = options.isLasting ?? (options.refusal ? isLastingRefusal(options.refusal) : LASTING.has(code));
   }
 
   /** HTTP status of the refusal that is passed on, otherwise of this error's code. */

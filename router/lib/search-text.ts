@@ -1,3 +1,5 @@
+import { endsInCode, textOfMarkdown } from './markdown-text';
+
 /**
  * How text is searched. Text and query are written in the same plain way: lower case, one space for whatever is no letter
  * or digit, and a space around each character of a script that has none between words. A term is found anywhere in that
@@ -13,6 +15,8 @@ const TERMS_MAX = 8;
 const TRIGRAMS_MAX = 32;
 /** Characters that an excerpt has before and after the start of its first hit. */
 const EXCERPT = { before: 50, after: 150 } as const;
+/** Characters of Markdown around a hit that an excerpt is made from. */
+const READ = { before: 300, after: 600 } as const;
 
 const SEPARATE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/gu;
 
@@ -52,18 +56,26 @@ export interface Piece {
   readonly isHit: boolean;
 }
 
-/** The text around its first hit, in pieces that are a hit or not. White space is one space. */
-export function excerptOf(text: string, terms: readonly string[]): readonly Piece[] {
+/** The plain text of a Markdown around its first hit, in pieces that are a hit or not. White space is one space. */
+export function excerptOf(markdown: string, terms: readonly string[]): readonly Piece[] {
   const hits = hitsOf(terms);
-  const whole = text.slice(0, SEARCHED_LENGTH_MAX);
-  const first = whole.search(hits);
+  const whole = markdown.slice(0, SEARCHED_LENGTH_MAX);
+  const hit = Math.max(whole.search(hits), 0);
+  // From the beginning of a line, where that is near.
+  const line = whole.lastIndexOf('\n', hit - EXCERPT.before) + 1;
+  const from = hit < READ.before ? 0 : Math.max(line, hit - READ.before);
+  const read = whole.slice(from, hit + READ.after);
+  const plainText = textOfMarkdown(read, endsInCode(whole.slice(0, from)));
+  // What was found in the address of a link is shown as it is written.
+  const text = plainText.search(hits) >= 0 ? plainText : read;
+  const first = Math.max(text.search(hits), 0);
   const start = first <= EXCERPT.before ? 0 : first - EXCERPT.before;
-  const end = Math.max(first, 0) + EXCERPT.after;
-  const cut = whole.slice(start, end).toWellFormed().replaceAll('\uFFFD', '').replace(/\s+/gu, ' ');
+  const end = first + EXCERPT.after;
+  const cut = text.slice(start, end).toWellFormed().replaceAll('\uFFFD', '').replace(/\s+/gu, ' ');
   return [
-    ...(start > 0 ? [{ text: '…', isHit: false }] : []),
-    ...marked(cut, terms),
-    ...(end < text.length ? [{ text: '…', isHit: false }] : []),
+    ...(from + start > 0 ? [{ text: '…', isHit: false }] : []),
+    ...marked(cut.trim(), terms),
+    ...(end < text.length || from + read.length < markdown.length ? [{ text: '…', isHit: false }] : []),
   ];
 }
 

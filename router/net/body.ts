@@ -3,8 +3,12 @@
  * chunk; this costs a function call.
  */
 
+/** Bytes from which on a chunk is a part of what was read at once, and may be given back when it was taken. */
+export const LARGE_BYTES = 32_768;
+
 /** Reads a body. Receives its chunks in order, then exactly one `end` or `lost`, then nothing. */
 export interface Sink {
+  /** @param bytes valid in this turn of the event loop; where the sink pauses in it, until it resumes. Keep them by `kept`. */
   chunk(bytes: Uint8Array): void;
   end(): void;
   /** The body broke off. */
@@ -19,6 +23,11 @@ export interface Body {
   resume(): void;
   /** Gives up the rest: the sink receives nothing more. */
   cancel(): void;
+}
+
+/** The bytes of a chunk for whoever keeps them: a large one is copied, since its memory is given back (`inTurns`). */
+export function kept(bytes: Uint8Array): Uint8Array {
+  return bytes.length < LARGE_BYTES ? bytes : new Uint8Array(bytes);
 }
 
 /** A body of bytes that are in memory already. */
@@ -137,7 +146,7 @@ class Whole implements Sink {
   }
 
   chunk(bytes: Uint8Array): void {
-    this.#chunks.push(bytes);
+    this.#chunks.push(kept(bytes));
   }
 
   end(): void {

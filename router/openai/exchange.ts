@@ -16,9 +16,9 @@ import { isShort } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
 import { callRunner, type RunnerAnswer, recordRefusal, refusalIn } from '../runners/call';
-import { dataHeaders, foreignHeaders, isEventStream } from '../web/answers/headers';
+import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
 import type { ExchangeDeps } from './deps';
-import { addKnown, answerHead, type Known, takeRequest } from './headers';
+import { type Known, knownHeaders, takeRequest } from './headers';
 import type { Plan } from './plan';
 import { attachOutcome, type Outcome, START_PATIENCE_MS, WARM_PATIENCE_MS, Waiting } from './waiting';
 
@@ -140,7 +140,7 @@ class Exchange extends Lifecycle {
   /** There is no answer. Throws what the client is told, if there still is one. */
   refuse(thrown: unknown): Response {
     const error = this.toError(thrown);
-    addKnown(this.options.headers, this.#known());
+    Object.assign(this.options.headers, knownHeaders(this.#known()));
     this.fail(error);
     if (this.options.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
     throw error;
@@ -174,12 +174,12 @@ class Exchange extends Lifecycle {
       const relay = this.#relay(plan, isEvents, new Waiting(this.deps, this.who, plan));
       const stream = this.streamOf(relay);
       relay.attach(body);
-      return new Response(stream, { status, headers: this.#head(own) });
+      return this.#answer(stream, status, own);
     }
     const bytes = await this.whole(body);
     const isLasting = status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString()));
     if (isLasting) own['x-should-retry'] = 'false';
-    return new Response(bytes, { status, headers: this.#head(own) });
+    return this.#answer(bytes, status, own);
   }
 
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
@@ -191,7 +191,7 @@ class Exchange extends Lifecycle {
     const unsubscribe = waiting.tell(relay);
     const attached = settled.then((outcome) => attachOutcome(relay, outcome, plan, this.share));
     void attached.catch((thrown: unknown) => relay.fail(this.toError(thrown))).finally(unsubscribe);
-    return new Response(stream, { headers: this.#head(dataHeaders('text/event-stream; charset=utf-8')) });
+    return this.#answer(stream, 200, { 'content-type': 'text/event-stream; charset=utf-8' });
   }
 
   #relay({ path, translation }: Plan, events: boolean, waiting: Waiting): Relay {
@@ -243,9 +243,11 @@ class Exchange extends Lifecycle {
     };
   }
 
-  #head(own: Record<string, string>): Record<string, string> {
+  /** @param own headers of the answer itself. */
+  #answer(body: BodyInit, status: number, own: Record<string, string>): Response {
     const { headers, isFinal = false } = this.options;
-    // Nobody else writes into them any more when the answer is theirs.
-    return answerHead(isFinal ? (headers as Record<string, string>) : {}, this.#known(), own);
+    // nginx keeps a stream back until its buffer is full, unless it is told not to.
+    if (own['content-type']?.startsWith('text/event-stream')) own['x-accel-buffering'] = 'no';
+    return dataResponse(body, status, isFinal ? headers : {}, knownHeaders(this.#known()), own);
   }
 }

@@ -47,12 +47,8 @@ export interface Known {
   readonly conversationId?: string | undefined;
 }
 
-/** Adds headers with the known facts about an answer. */
-export function addKnown<Headers extends Record<string, string | number>>(headers: Headers, known: Known): Headers {
-  return Object.assign(headers, knownHeaders(known));
-}
-
-function knownHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: Known): Record<string, string> {
+/** Headers with the known facts about an answer. */
+export function knownHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: Known): Record<string, string> {
   const headers: Record<string, string> = {
     'openai-processing-ms': String(Math.round(performance.now() - startedMs)),
   };
@@ -63,16 +59,4 @@ function knownHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: 
   if (runnerId !== undefined) headers['x-agent-stack-runner'] = runnerId;
   if (conversationId !== undefined) headers['x-conversation-id'] = conversationId;
   return headers;
-}
-
-/** Completes the headers of an answer in `head`: with the known facts about it, then with its own. */
-export function answerHead(
-  head: Record<string, string>,
-  known: Known,
-  own: Readonly<Record<string, string>>,
-): Record<string, string> {
-  Object.assign(addKnown(head, known), own);
-  // nginx keeps a stream back until its buffer is full, unless it is told not to.
-  if (own['content-type']?.startsWith('text/event-stream')) head['x-accel-buffering'] = 'no';
-  return head;
 }

@@ -8,6 +8,7 @@ import type { Caller } from '../accounts/identify';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { jsonObject } from '../lib/json';
+import { kept } from '../net/body';
 import { isEventStream } from '../web/answers/headers';
 import { readBody } from '../web/bodies/read';
 import type { OpenStreams } from '../web/streams/open-streams';
@@ -214,7 +215,7 @@ async function bodyOf(
     for (let isTooLong = false; !isTooLong; isTooLong = length > maxBytes || measure(length) !== undefined) {
       const { done = true, value } = (await reader?.read()) ?? {};
       if (done || !value) return new Uint8Array(Buffer.concat(chunks));
-      chunks.push(value);
+      chunks.push(kept(value));
       length += value.length;
     }
   } catch (cause) {

@@ -14,7 +14,7 @@ import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
 import { checkType, relayPath, runnerPathOf } from './paths';
 import { placeOf } from './place';
-import { requireMethod, route } from './resolve';
+import { type Routed, requireMethod, route } from './resolve';
 import { responsesTranslation, type Translation } from './responses/answer-body';
 import { withReferences } from './responses/references';
 
@@ -101,7 +101,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
             {
               id: `resp_${answerId}`,
               createdAtMs: Date.now(),
-              body: { ...body, model: body.model ?? backend.name },
+              body: { ...body, model: await modelFor(deps, who, routed, body.model) },
               ...(conversation && { conversationId: conversation.id }),
             },
             { maxBytes: deps.config.maxAnswerBytes, share: asked.share },
@@ -117,6 +117,15 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
       body: bytes.length === 0 ? undefined : sent === body ? bytes : await written(sent, files, asked.share),
     },
   };
+}
+
+/** The model that the answer names: the client's name for it, unless the agent of a conversation answers in its place. */
+async function modelFor(deps: OpenaiDeps, who: Caller, routed: Routed, model: unknown): Promise<string> {
+  const { agent, backend, conversation } = routed;
+  if (typeof model !== 'string') return backend.name;
+  if (!conversation) return model;
+  const own = model.startsWith('@') ? await deps.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
+  return (own ? own.id === agent.id : deps.backends.forModel(model) === backend) ? model : backend.name;
 }
 
 /** OpenAI ends a stream with a chunk without choices only for clients that ask for it; others read the first choice. */

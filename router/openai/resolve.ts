@@ -172,7 +172,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
 /** Throws `method_not_allowed`. A backend lists other paths, such as `files/*`, for all methods. */
 export function requireMethod(path: string, method: string): void {
   if (method === 'POST' || (METHODS.has(method) && !POSTED.has(path.replace(/\/$/, '')))) return;
-  throw new AppError('method_not_allowed', { message: `Send a POST to /v1/${path}.` });
+  const allow = POSTED.has(path.replace(/\/$/, '')) ? ['POST'] : [...METHODS];
+  throw new AppError('method_not_allowed', { message: `Send a POST to /v1/${path}.`, allow });
 }
 
 /** The ids that a caller may use as model: those of the backends, and those of the caller's own agents. */

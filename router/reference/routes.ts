@@ -2,6 +2,7 @@
  * The reference of the API, for programs at `/openapi.json` and for people at `/docs`, also without a sign-in (decision
  * 0047). It is made when somebody asks for it first, and the same for everybody.
  */
+import { setImmediate } from 'node:timers/promises';
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
 import { dataHeaders } from '../web/answers/headers';
@@ -31,8 +32,13 @@ export function referenceRoutes({ routes, cookieName }: ReferenceDeps) {
     const name = `${reader.locale} ${part ?? ''}`;
     const kept = pages.get(name);
     if (kept) return kept.clone();
+    const document = await made();
     const { referencePage, referenceView } = await import('./present-page');
-    const view = referencePage(referenceView(reader, await made()), part);
+    // One step in each turn of the event loop: all of it would hold up everybody.
+    await setImmediate();
+    const reference = referenceView(reader, document);
+    await setImmediate();
+    const view = referencePage(reference, part);
     if (!view) throw new AppError('not_found');
     const fresh = page(reader, view);
     pages.set(name, fresh);

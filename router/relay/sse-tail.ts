@@ -3,6 +3,7 @@
  */
 
 import { parseJson } from '../lib/json';
+import { kept } from '../net/body';
 
 /** Enough for `data: [DONE]`, its line ends and a comment. */
 const TAIL_BYTES = 64;
@@ -35,7 +36,7 @@ export class EventTail {
 
   #keep(chunk: Uint8Array): void {
     if (this.#open.length > 0 && this.#openBytes + chunk.length > OPEN_BYTES_MAX) this.#forget(false);
-    this.#open.push(chunk);
+    this.#open.push(kept(chunk));
     this.#openBytes += chunk.length;
   }
 

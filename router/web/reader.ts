@@ -1,10 +1,12 @@
-/** The reader of a page: their language, and how they write numbers. From their setting, or from `Accept-Language`. */
+/** The reader of a page: their language, how they write numbers, and where they come from. From their setting, or the request's headers. */
 import { isLocale, type Locale, locales, type Text } from '../../views/locales';
 
 export interface Reader {
   readonly locale: Locale;
   /** A BCP 47 tag for numbers and days: the language of the page, and the region of the browser, such as `en-DE`. */
   readonly formats: string;
+  /** Whether they come to the page from outside: by its address, or from another site. */
+  readonly isEntry: boolean;
 }
 
 /** What a header may say at most: the rest of a longer one is not read. */
@@ -33,7 +35,13 @@ function readerFor(request: Request, language: string | null): Reader {
   const tags = languagesIn(request.headers.get('accept-language') ?? '');
   const locale = [language ?? '', ...tags.map((tag) => tag.language)].find(isLocale) ?? 'en';
   const region = tags[0]?.maximize().region;
-  return { locale, formats: region === undefined ? locale : `${locale}-${region}` };
+  return { locale, formats: region === undefined ? locale : `${locale}-${region}`, isEntry: isEntry(request) };
+}
+
+/** Browsers send this header over HTTPS, and to this machine. Without it nobody enters, and a page is painted whole. */
+function isEntry({ headers }: Request): boolean {
+  const site = headers.get('sec-fetch-site');
+  return site !== null && site !== 'same-origin';
 }
 
 /** The languages that a browser asks for, the preferred one first. */

@@ -8,8 +8,9 @@ import { MODELS, type Person } from './people';
 import { below, DAY_MS, DAYS, type Sizes, someone } from './sizes';
 
 const MIGRATIONS = join(import.meta.dir, '../../router/database/migrations');
-const SUMS_MIGRATIONS = ['0008_usage_sums.sql', '0021_usage_without_key.sql'];
-/** The sums are made as the migration makes them: a sum for each day of each series, one by one, takes half an hour. */
+const SUMS_MIGRATIONS = ['0008_usage_sums.sql', '0021_usage_without_key.sql', '0030_newest-sums.sql'];
+
+/** The sums are made as the migrations make them: a sum for each day of each series, one by one, takes half an hour. */
 export function insertCalls(
   sqlite: Sqlite,
   people: readonly Person[],
@@ -58,6 +59,6 @@ export function insertCalls(
   const statements = SUMS_MIGRATIONS.flatMap((name) =>
     readFileSync(join(MIGRATIONS, name), 'utf8').split('--> statement-breakpoint'),
   );
-  const backfill = statements.slice(statements.findIndex((one) => one.includes('TEMP TABLE')));
-  atOnce(sqlite, () => backfill.forEach((one) => void sqlite.run(one)));
+  const all = ['DROP TABLE usage_series', 'DROP TABLE usage_sums', ...statements];
+  atOnce(sqlite, () => all.forEach((one) => void sqlite.run(one)));
 }

@@ -110,12 +110,22 @@ test('after the time a deleted user is purged with homes and data, and id and sl
   expect(user.slug).not.toBe(slug);
 });
 
+test('a user who is deleted twice is kept as long as before, so that a request that is repeated destroys nothing', async () => {
+  const { person, home } = await someone();
+  const purgeAt = async () => (await (await admin.request(path(person.id))).json()).user.purge_at;
+  expect(await remove(person.id)).toBe(204);
+  const firstAt = await purgeAt();
+  nowMs += DAY_MS;
+  expect([await remove(person.id), await purgeAt(), existsSync(home)]).toEqual([204, firstAt, true]);
+  expect((await admin.request(path(person.id, '/restore'), { method: 'POST' })).status).toBe(200);
+});
+
 test('a user is purged at once when that is asked for, also one who is kept', async () => {
   const first = await someone();
   expect(await remove(first.person.id, '?purge=true')).toBe(204);
   expect([(await admin.request(path(first.person.id))).status, existsSync(first.home)]).toEqual([404, false]);
   const second = await someone();
-  expect([await remove(second.person.id), await remove(second.person.id)]).toEqual([204, 204]);
+  expect([await remove(second.person.id), await remove(second.person.id, '?purge=true')]).toEqual([204, 204]);
   expect([(await admin.request(path(second.person.id))).status, existsSync(second.home)]).toEqual([404, false]);
   const third = await someone();
   const at = `/admin/users/${third.person.id}/delete`;

@@ -122,7 +122,9 @@ test('only what runners need is served, with its own method', async () => {
   ]) {
     expect([path, await codeOf(await call(path, { method: 'POST', body: '{}' }))]).toEqual([path, [404, 'not_found']]);
   }
-  expect(await codeOf(await call('/chat/completions'))).toEqual([405, 'method_not_allowed']);
+  const refused = await call('/chat/completions');
+  expect(refused.headers.get('allow')).toBe('POST');
+  expect(await codeOf(refused)).toEqual([405, 'method_not_allowed']);
   expect(await codeOf(await call('/models', { method: 'POST', body: '{}' }))).toEqual([405, 'method_not_allowed']);
   expect(await codeOf(await call('/models', { method: 'DELETE' }))).toEqual([405, 'method_not_allowed']);
   expect(upstream.requests).toHaveLength(0);

@@ -1,5 +1,5 @@
 /** The administrator's pages in a browser: they are live, and stay right after a lost connection. */
-import { ended, expect, send, signIn, test } from './fixtures';
+import { ended, expect, expectNoOverflow, send, signIn, test } from './fixtures';
 
 test('the overview and the list of runners change while they are open, also after the connection was lost', async ({
   page,
@@ -48,4 +48,19 @@ test('a question that is open on the page of a runner stays open while its outpu
   await page.request.delete('/api/runners/demo');
   await expect(runner.getByText('This runner has ended')).toBeVisible();
   await expect(runner.getByRole('dialog')).toBeVisible();
+});
+
+test.describe('on a phone without scripts', () => {
+  test.use({ javaScriptEnabled: false, viewport: { width: 320, height: 740 } });
+  test('the tabs are one line, and the one of the page is in view', async ({ page, router }) => {
+    await signIn(page, router);
+    for (const tab of ['overview', 'usage', 'audit']) {
+      await page.goto(`/admin/${tab}`);
+      const tabs = page.locator('.tabs');
+      await expect(tabs.locator('[aria-current]')).toBeInViewport({ ratio: 1 });
+      const tops = await tabs.locator('a').evaluateAll((all) => all.map((one) => one.getBoundingClientRect().top));
+      expect(new Set(tops).size).toBe(1);
+      await expectNoOverflow(page, tab);
+    }
+  });
 });

@@ -132,6 +132,32 @@ test('nothing is told while a page is visible, and what was told is taken back w
   await expect.poll(() => toldOn(hidden)).toMatchObject([{ title: 'echo unseen', isClosed: true }]);
 });
 
+test('a conversation that is opened in a tab behind stays unread until its tab is in front', async ({
+  page,
+  router,
+  context,
+}) => {
+  await signIn(page, router);
+  await send(page, 'echo unseen');
+  await ended(page, 'done');
+  const { pathname } = new URL(page.url());
+  await setAway(page, true);
+  await sendAway(page, 'echo more');
+  const list = await context.newPage();
+  await list.goto('/search');
+  const link = list.locator('#conversations').getByRole('link', { name: /^echo unseen/ });
+  await expect(link).toContainText('unread', { timeout: 20_000 });
+  const behind = await context.newPage();
+  await behind.addInitScript(() => Object.assign(window, { isAway: true }));
+  await behind.goto(pathname);
+  await expect(behind.locator('article.answer').last()).toContainText('more');
+  await expect(behind.locator('#sidebar .unread')).toHaveCount(0);
+  await list.reload();
+  await expect(link).toContainText('unread');
+  await setAway(behind, false);
+  await expect(link).not.toContainText('unread');
+});
+
 test('a browser that blocks notifications says so beside the switch, and loads nothing for them elsewhere', async ({
   page,
   router,

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Route } from '@playwright/test';
 import { ended, expect, send, signIn, test } from './fixtures';
 
 test.describe('on a phone', () => {
@@ -105,4 +106,49 @@ test('htmx runs behind the first frame of a page, also where the browser has it 
   await page.reload();
   await live;
   expect(await page.evaluate(() => (window as unknown as { ranBehindFrame: boolean }).ranBehindFrame)).toBe(true);
+});
+
+test('a page that is entered is painted before its script comes, and what the script places is shown in its place', async ({
+  context,
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, `echo ${'A line.\n\n'.repeat(100)}`);
+  await ended(page, 'done');
+  const entered = await context.newPage();
+  const isPainted = () => performance.getEntriesByName('first-contentful-paint').length > 0;
+  const isVisible = (selector: string) => entered.locator(selector).isVisible();
+  let seen: unknown;
+  const look = async (route: Route) => {
+    await entered.waitForFunction(isPainted, undefined, { polling: 10 });
+    const [brand, messages, list] = await Promise.all(['.brand', '#messages', '#conversations'].map(isVisible));
+    seen = { brand, messages, list };
+    await route.continue();
+  };
+  await entered.route('**/app.js*', look, { times: 1 });
+  await entered.goto(page.url());
+  expect(seen).toEqual({ brand: true, messages: false, list: false });
+  await expect(entered.locator('#messages')).toBeVisible();
+  await expect(entered.locator('#conversations')).toBeVisible();
+  await expect(entered.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
+  const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
+  expect(await entered.evaluate(fromEnd)).toBeLessThan(2);
+  // From one of our pages, which is seen until then, the next one is painted whole.
+  await entered.getByRole('link', { name: 'New conversation', exact: true }).click();
+  await expect(entered.locator('html')).not.toHaveAttribute('data-unplaced');
+  await expect(entered.locator('script[src*="app.js"]')).toHaveAttribute('blocking', 'render');
+});
+
+test('a page that is entered is shown whole without its script, too', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.route('**/app.js*', (route) => route.fulfill({ status: 404 }));
+  await page.goto('/search');
+  await expect(page.getByRole('searchbox')).toBeVisible();
+});
+
+test('a page that is entered focuses the field that it is for', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.goto('/search');
+  await expect(page.getByRole('searchbox')).toBeFocused();
 });

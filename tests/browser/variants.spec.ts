@@ -66,8 +66,32 @@ test('the keys are listed by ?, n begins a conversation, and Escape stops an ans
   await page.waitForURL(/\/agents\//);
 });
 
+test('Stop on the page of a message that is being edited keeps what is written there', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'slow');
+  await page.goto((await page.getByRole('link', { name: 'Edit message' }).getAttribute('href')) ?? '');
+  const edit = page.getByLabel('Your message');
+  await edit.fill('something else');
+  await page.getByRole('button', { name: 'Stop answer' }).click();
+  await ended(page, 'stopped');
+  await expect(page.getByRole('button', { name: 'Send message' })).toBeVisible();
+  await expect(edit).toHaveValue('something else');
+  await page.getByRole('button', { name: 'Send again' }).click();
+  await page.waitForURL(/\/conversations\//);
+  await expect(page.locator('.bubble')).toHaveText('something else');
+});
+
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
+  test('nothing leads away from a message that is being edited while an answer grows', async ({ page, router }) => {
+    await signIn(page, router);
+    await send(page, 'slow');
+    await page.goto((await page.getByRole('link', { name: 'Edit message' }).getAttribute('href')) ?? '');
+    await expect(page.getByLabel('Your message')).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Stop answer' })).toBeHidden();
+    await expect(page.locator('meta[http-equiv="refresh"]')).toHaveCount(0);
+  });
+
   test('a message is edited in the page', async ({ page, router }) => {
     await signIn(page, router);
     await send(page, 'echo one');

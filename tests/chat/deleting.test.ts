@@ -50,6 +50,25 @@ test('a long conversation is deleted in parts, between which others write and no
   expect(rowsOf(other)).toEqual({ conversations: 1, messages: MANY });
 });
 
+test('from a message on, a long conversation is deleted in parts, and what is said meanwhile stays', async () => {
+  const id = await longConversation();
+  const [first] = await stores.conversations.page(id, { limit: 1, before: 2 });
+  const deleted = stores.conversations.deleteBelow(first?.id ?? '', { itself: false });
+  const message = {
+    id: newTimeId(),
+    conversationId: id,
+    content: 'meanwhile',
+    nowMs: 1,
+    role: 'user',
+    title: '',
+  } as const;
+  await stores.conversationsApi.post({ ...message, attachmentIds: [] }, () => false);
+  expect(rowsOf(id).messages).toBeGreaterThan(2);
+  expect(await deleted).toMatchObject({ after: 1, gone: { length: MANY - 1 } });
+  const left = await stores.conversations.page(id, { limit: 9 });
+  expect(left.map(({ content }) => content)).toEqual(['wombat 0', 'meanwhile']);
+});
+
 test('one whose deletion was cut off goes with those that expire, and one that was brought back in time stays', async () => {
   const [half, expired, back] = [await longConversation(), await longConversation(), await longConversation()];
   {

@@ -68,13 +68,35 @@ async function watch(who: Person, url: string): Promise<Watch> {
 const isMarked = (item: string) => item.includes(UNREAD);
 const isPlain = (item: string) => item !== '' && !item.includes('class="dot');
 
-test('an answer that no page shows leaves its conversation unread until its page is opened', async () => {
+test('an answer that no page shows leaves its conversation unread until somebody looks at its page', async () => {
   const { id, answer } = await converse(alice, 'unseen');
   expect(await listed(alice, id)).toContain('answering');
   await finish(answer);
   expect(await listed(alice, id)).toContain(UNREAD);
-  expect(linkIn(await (await alice.request(`/conversations/${id}`)).text(), id)).not.toContain(UNREAD);
+  await using _page = await watch(alice, `/live?conversation=${id}`);
+  await until(async () => isPlain(await listed(alice, id)), 'it is read');
+});
+
+test('a page that is loaded and not looked at marks nothing as read, and has no mark of its own', async () => {
+  const { id, answer } = await converse(alice, 'loaded ahead');
+  await finish(answer);
+  for (const purpose of ['prefetch', 'prefetch;prerender', '']) {
+    const page = await alice.request(`/conversations/${id}`, { headers: { 'sec-purpose': purpose } });
+    expect(linkIn(await page.text(), id)).not.toContain(UNREAD);
+  }
+  expect(await listed(alice, id)).toContain(UNREAD);
+});
+
+test('a page without scripts says by a picture that it is looked at', async () => {
+  const { id, answer } = await converse(alice, 'without scripts');
+  await finish(answer);
+  const page = await (await alice.request(`/conversations/${id}`)).text();
+  const path = /<noscript><img src="([^"]+)"/.exec(page)?.[1] ?? '';
+  expect((await bob.request(path)).status).toBe(404);
+  expect(await listed(alice, id)).toContain(UNREAD);
+  expect((await alice.request(path)).status).toBe(204);
   expect(isPlain(await listed(alice, id))).toBe(true);
+  expect(await (await alice.request(`/conversations/${id}`)).text()).not.toContain(path);
 });
 
 test('an answer that fails while no page shows it is unread too', async () => {

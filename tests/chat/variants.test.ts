@@ -169,7 +169,7 @@ test('the API and a search have the shown path only, and the API deletes what fo
   await post(`/messages/${two.id}/show`);
   expect(await found()).toHaveLength(0);
   await alice.request(`/api/conversations/${id}/messages/after/${first.id}`, { method: 'DELETE' });
-  expect((await conversations.findTree(id))?.childrenOf(2) ?? []).toEqual([]);
+  expect((await conversations.tree(id)).childrenOf(2)).toEqual([]);
   expect(await texts(id)).toEqual(['one', 'answer 1']);
 });
 
@@ -217,9 +217,9 @@ test('a page that shows the newest messages stays after a form of a message, and
   expect(await led(`/messages/${second.id}/show`, {}, past)).toEqual([204, `/messages/${second.id}`]);
   expect(await led(`/messages/${second.id}/stop`, {}, past)).toEqual(leaves);
   expect(await led(`/conversations/${id}/messages`, { text: 'three' }, past)).toEqual(leaves);
-  expect(await led(`/messages/${one.id}/edit`, { text: 'uno' }, `${router.url}/messages/${one.id}/edit`)).toEqual(
-    leaves,
-  );
+  const edit = `${router.url}/messages/${one.id}/edit`;
+  expect(await led(`/messages/${second.id}/stop`, {}, edit)).toEqual(stays);
+  expect(await led(`/messages/${one.id}/edit`, { text: 'uno' }, edit)).toEqual(leaves);
   const [uno] = await settled(id);
   expect(await led(`/messages/${uno?.id}/delete`, {}, past)).toEqual(leaves);
 });

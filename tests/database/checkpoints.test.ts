@@ -3,8 +3,9 @@ import { afterAll, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createCheckpoints } from '../../router/database/checkpoints';
-import { type Database, openDatabase, saysPagesInLog } from '../../router/database/database';
+import { type Database, openDatabase, roomInLog, saysPagesInLog } from '../../router/database/database';
 
 const root = mkdtempSync(join(tmpdir(), 'agent-stack-checkpoints-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -40,6 +41,21 @@ test('a thread copies the log into the file, and what is written next is at the 
   expect(statSync(`${path}-wal`).size).toBe(size);
   await checkpoints.whenDue();
   expect(database.pagesInLog()).toBe(0);
+});
+
+test('who writes much in parts waits while the log is long, until it is copied', async () => {
+  using opened = open('full.db');
+  using checkpoints = createCheckpoints(opened.database, opened.path);
+  write(opened.database, 13_000);
+  let hasRoom = false;
+  const waiting = roomInLog(opened.database.db).then(() => {
+    hasRoom = true;
+  });
+  await nextTurn();
+  expect(hasRoom).toBe(false);
+  await checkpoints.whenDue();
+  await waiting;
+  expect(opened.database.pagesInLog()).toBe(0);
 });
 
 test('a small log is left alone', async () => {

@@ -16,7 +16,7 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/from "runners"$/, 'at boot and for health: one row for each runner that runs, which capacity bounds'],
   [/^delete from "runners"$/, 'once, when the data moved to another place'],
   [/from "user_limits"$/, 'at boot: the administrator makes each by hand'],
-  [/from "budgets"($| cross join)/, 'at boot: the administrator and owners make each by hand'],
+  [/from "budgets"$|FROM budgets CROSS JOIN/, 'at boot: the administrator and owners make each by hand'],
   [/from "prices" order by/, 'at boot: the administrator makes each by hand'],
   [/FROM search_index WHERE/, 'the full-text index has no plan: it reads a range of ids, which the store bounds'],
   [/"shared_models"$/, 'at boot, and when the administrator sets the whole list: at most 1,000'],
@@ -38,7 +38,7 @@ type Stores = ReturnType<typeof createStores>;
 /** Statements that sort rows of which they take the first, by what they have in common, and why. */
 const SORTED: typeof ALLOWED = [
   [/INDEXED BY conversations_numbered ON/, 'the numbers of conversations with all agents of one backend, mostly one'],
-  [/from "usage_series" .* DESC, 1 limit/, 'lines of a report by what was used in its days, which no index knows'],
+  [/FROM usage_series .* DESC, 1 LIMIT/s, 'lines of a report by what was used in its days, which no index knows'],
 ];
 
 const statements = new Set<string>();
@@ -308,7 +308,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await search.find('u', '"hi "', { limit: 5 });
   await conversations.insertTurn({ ...turnOf('a6'), after: 1 });
   await conversations.endAnswer('a6', end);
-  await conversations.findTree('c');
+  await conversations.tree('c');
   await conversations.parentOf({ conversationId: 'c', position: 2 });
   await conversations.variants('c', [1, 2]);
   await conversations.showVariant('a1');

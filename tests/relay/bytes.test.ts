@@ -4,9 +4,11 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { connect } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { streamBody } from '../../router/net/body';
+import { open } from '../../router/net/outgoing';
 import { Relay } from '../../router/relay/relay';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
+import { Reader } from '../support/wire-client';
 
 const TEXT = `: 开始\n\n${chunk('Grüße, мир, 你好, 🙂👩‍👩‍👧 ')}${chunk('שלום\u0000\u2028')}${DONE}`;
 const BYTES = new TextEncoder().encode(TEXT);
@@ -96,6 +98,45 @@ test('law 8: a body that is not events goes through byte for byte too', async ()
   const bytes = crypto.getRandomValues(new Uint8Array(60_000));
   runner.reply = () => new Response(bytes, { headers: { 'content-type': 'application/octet-stream' } });
   expect(await (await ask(false)).bytes()).toEqual(bytes);
+});
+
+/** A client of the router that stops and goes on at random, so that what the runner has sent waits and is read at once. */
+async function haltingly(headers: Record<string, string>, stream: boolean): Promise<{ reader: Reader; id: string }> {
+  const answer = await open({
+    url: `${router.url}/v1/chat/completions`,
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+    body: new TextEncoder().encode(body(stream)),
+    signal: new AbortController().signal,
+  });
+  const reader = new Reader(answer.body, () => {
+    if (Math.random() < 0.5) return;
+    answer.body.pause();
+    setTimeout(() => answer.body.resume(), Math.random() * 3);
+  });
+  expect(await reader.ended()).toBe('end');
+  return { reader, id: answer.headers.get('x-conversation-id') ?? '' };
+}
+
+test('law 8: a long answer arrives byte for byte at a client that stops and goes on, and is kept so for a retry', async () => {
+  const long = new Uint8Array(16 * 1_048_576);
+  for (let at = 0; at < long.length; at += CHUNK_BYTES) crypto.getRandomValues(long.subarray(at, at + CHUNK_BYTES));
+  const hash = Bun.SHA256.hash(long, 'hex');
+  runner.reply = () => new Response(long, { headers: { 'content-type': 'application/octet-stream' } });
+  for (const headers of [{}, { 'idempotency-key': 'halting' }] as Record<string, string>[]) {
+    const { reader } = await haltingly(headers, false);
+    expect([reader.bytes, Bun.SHA256.hash(Buffer.concat(reader.pieces), 'hex')]).toEqual([long.length, hash]);
+  }
+});
+
+test('law 8: a long answer is recorded byte for byte while its client stops and goes on', async () => {
+  const words = Array.from({ length: 40 }, (_, index) => String.fromCharCode(0x4e00 + index).repeat(20_000));
+  const text = new TextEncoder().encode(words.map((word) => chunk(word)).join('') + DONE);
+  runner.reply = () => new Response(text, { headers: { 'content-type': 'text/event-stream' } });
+  const { reader, id } = await haltingly({ 'x-agent-stack-detach': 'true' }, true);
+  expect(Bun.SHA256.hash(Buffer.concat(reader.pieces), 'hex')).toBe(Bun.SHA256.hash(text, 'hex'));
+  const kept = await router.context.conversations.page(id, { limit: 1 });
+  expect(kept.at(-1)?.content === words.join('')).toBe(true);
 });
 
 test('law 8: no more than one chunk is read ahead of the client', async () => {

@@ -307,13 +307,15 @@ test('a path that only has a POST refuses other methods, and unknown methods are
   const authorization = `Bearer ${key}`;
   for (const path of ['/v1/chat/completions', '/v1/chat/completions?model=scripted', '/v1/responses?model=scripted']) {
     for (const method of ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
-      const { status } = await router.request(path, { method, headers: { authorization } });
-      expect([method, path, status]).toEqual([method, path, 405]);
+      const { status, headers } = await router.request(path, { method, headers: { authorization } });
+      expect([method, path, status, headers.get('allow')]).toEqual([method, path, 405, 'POST']);
     }
   }
   for (const method of ['OPTIONS', 'PROPFIND']) {
-    const { status } = await router.request('/v1/files?model=scripted', { method, headers: { authorization } });
-    expect([method, status]).toEqual([method, 405]);
+    const { status, headers } = await router.request('/v1/files?model=scripted', {
+      ...{ method, headers: { authorization } },
+    });
+    expect([method, status, headers.get('allow')]).toEqual([method, 405, 'GET, HEAD, POST, PUT, PATCH, DELETE']);
   }
   expect(runner.requests).toHaveLength(count);
   runner.reply = () => Response.json({ data: [] });

@@ -1,5 +1,5 @@
 /** The router's own client as tests use it: through its front door, with an answer that is read step by step. */
-import type { Body, Sink } from '../../router/net/body';
+import { type Body, kept, type Sink } from '../../router/net/body';
 import { type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../../router/net/outgoing';
 import type { WireServer } from './wire-server';
 
@@ -29,7 +29,7 @@ export class Reader implements Sink {
   }
 
   chunk(bytes: Uint8Array): void {
-    this.pieces.push(bytes);
+    this.pieces.push(kept(bytes));
     this.bytes += bytes.length;
     this.onChunk(this);
   }

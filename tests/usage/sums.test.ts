@@ -107,7 +107,7 @@ test('a report over any days has the figures of its calls, written in any order'
 
 test('a database from before the sums gets them from its calls', async () => {
   const path = join(folder, 'before.db');
-  const migrations = ['0008_usage_sums.sql', '0021_usage_without_key.sql'];
+  const migrations = ['0008_usage_sums.sql', '0021_usage_without_key.sql', '0030_newest-sums.sql'];
   const all = calls(1_000);
   const database = openDatabase(path);
   const store = usageStore(database.db);

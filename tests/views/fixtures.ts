@@ -100,6 +100,7 @@ export function conversation(overrides: Partial<ConversationView>): Conversation
     id: 'c1',
     title: 'Refactor the relay loop',
     isArchived: false,
+    isUnread: false,
     agentId: 'a1',
     agentName: 'OpenClaw',
     messages: [userMessage('m1', 'How do I relay a stream without touching a byte?'), message({ text: longAnswer })],

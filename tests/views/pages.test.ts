@@ -7,9 +7,13 @@ import { all } from './dom';
 const names = Object.keys(pages);
 
 function html(name: string): string {
+  return rendered(name, false);
+}
+
+function rendered(name: string, isEntry: boolean): string {
   const page = pages[name];
   if (!page) throw new Error(`no page ${name}`);
-  return renderPage(page(), { assets: (asset) => `/assets/${asset}`, locale: 'en' });
+  return renderPage(page(), { assets: (asset) => `/assets/${asset}`, locale: 'en', isEntry });
 }
 
 describe.each(names)('page %s', (name) => {
@@ -69,6 +73,17 @@ test('the page reloads itself without scripts only while an answer grows', async
   const [noscript] = await all(html('streaming'), 'noscript');
   expect(noscript?.text).toBe('<meta http-equiv="refresh" content="2"/>');
   expect(await all(html('conversation'), 'noscript')).toEqual([]);
+});
+
+test('a page is painted in parts only for readers who come from outside, and only where a sidebar comes first', async () => {
+  const scriptOf = async (name: string, isEntry: boolean) => {
+    const shown = rendered(name, isEntry);
+    const [script] = await all(shown, 'script[src$="app.js"]');
+    return { isBlocking: script?.attributes.blocking === 'render', isInParts: shown.includes('data-unplaced') };
+  };
+  expect(await scriptOf('conversation', true)).toEqual({ isBlocking: false, isInParts: true });
+  expect(await scriptOf('conversation', false)).toEqual({ isBlocking: true, isInParts: false });
+  expect(await scriptOf('sign-in', true)).toEqual({ isBlocking: true, isInParts: false });
 });
 
 test('a page has one stream, and none nor htmx where nobody is signed in', async () => {

@@ -1,5 +1,7 @@
 /** Nobody waits for what is sent to pages, nor for a page that shows what somebody else has written. */
+import { Database as Sqlite } from 'bun:sqlite';
 import { expect } from 'bun:test';
+import { join } from 'node:path';
 import { alice, answers, DONE, delta, MB, nobodyWaits, router, STORED, useRouterProcess } from '../support/event-loop';
 
 useRouterProcess();
@@ -10,6 +12,25 @@ async function form(path: string, body: RequestInit['body']): Promise<number> {
   const response = await fetch(router.url + path, { method: 'POST', headers, body: body ?? null, redirect: 'manual' });
   await response.bytes().catch(() => undefined);
   return response.status;
+}
+
+/** Looks at a conversation in which an agent has said 30,000 things unasked, beside an answer that was asked for twice. */
+async function viewOfNotices(): Promise<number> {
+  expect(await answers(delta('"content":"first"') + DONE, STORED)).toBe(200);
+  const page = await (await alice.request('/', { redirect: 'follow' })).text();
+  const [path = '', id = ''] = /href="\/conversations\/(\w+)"/.exec(page) ?? [];
+  expect(path).not.toBe('');
+  using database = new Sqlite(join(router.dataRoot, 'router.db'));
+  database.run('PRAGMA busy_timeout = 5000');
+  const insert = database.query(
+    `INSERT INTO messages (id, conversation_id, position, role, content, status, created_at_ms, callback_id, parent)
+      VALUES (?, ?, ?, 'notice', 'a step', 'done', 1, ?, ?)`,
+  );
+  database.transaction(() => {
+    for (let at = 3; at < 30_003; at += 1) insert.run(`${id}${at}`, id, at, `${id}${at}`, at === 3 ? 1 : null);
+    database.query('UPDATE conversations SET last_position = 30002 WHERE id = ?').run(id);
+  })();
+  return view(`/conversations/${id}`);
 }
 
 /** In chunks, so that nobody knows the length before it has come. */
@@ -68,6 +89,7 @@ nobodyWaits({
   ],
   'a page with code that takes seconds to colour': [200, () => viewOf(`\`\`\`csharp\n${'a `'.repeat(10_200)}\n\`\`\``)],
   'a page with 400 KB of links': [200, () => viewOf('http://a.b/ '.repeat(33_000))],
+  'a page of a conversation with 30,000 notices and an answer in two variants': [200, viewOfNotices],
   'a page with an answer of 8 MB': [200, () => viewOf('a '.repeat(4 * MB))],
   'a recorded answer of 8 MB with five pages that do not read': [
     200,

@@ -110,6 +110,7 @@ const PUBLIC: Record<string, string> = {
   'POST /agents/:id/conversations': '401 404 404 401 401 403',
   'GET /conversations': '401 200 200 401 401 200',
   'GET /conversations/:id': '401 404 404 401 401 404',
+  'GET /conversations/:id/read': '401 404 404 401 401 404',
   'POST /conversations/:id/messages': '401 404 404 401 401 403',
   'POST /conversations/:id/title': '401 404 404 401 401 403',
   'POST /conversations/:id/delete': '401 404 404 401 401 403',

@@ -12,3 +12,6 @@ addEventListener('unhandledrejection', (event) => {
   if (event.reason instanceof DOMException && event.reason.message.startsWith('Transition was '))
     event.preventDefault();
 });
+
+// A page without its script is shown all the same. Otherwise app/page.js has done so before.
+addEventListener('load', () => delete document.documentElement.dataset.unplaced);

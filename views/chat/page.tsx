@@ -83,6 +83,15 @@ function UsedUp({ untilMs }: { untilMs: number }) {
   );
 }
 
+/** Tells that somebody looks at the page, as its live stream does where there are scripts. */
+function ReadWithoutScript({ conversationId }: { conversationId: string }) {
+  return (
+    <noscript>
+      <img src={`/conversations/${conversationId}/read`} alt="" width={0} height={0} />
+    </noscript>
+  );
+}
+
 /** The page of a conversation with an agent, or of a new one. */
 export function ChatPage({
   shell,
@@ -101,7 +110,7 @@ export function ChatPage({
       shell={shell}
       liveUrl={conversation?.liveUrl}
       title={conversation?.title ?? agent.name}
-      refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
+      refreshSeconds={conversation?.streamingId === undefined || conversation.edit ? undefined : refreshSeconds}
     >
       <TitleBar agent={agent} conversation={conversation} model={model} />
       {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} importError={importError} />}
@@ -116,18 +125,22 @@ export function ChatPage({
           {agent.disabled ? (
             <Notice kind="info">{t.composer.disabled(agent.name)}</Notice>
           ) : (
-            <Composer
-              agentId={agent.agentId}
-              agentName={agent.name}
-              attach={agent.attach}
-              composer={composer}
-              conversationId={conversation?.id}
-              streamingId={conversation?.streamingId}
-            />
+            // Without scripts it leads away from what is being written in the place of a message.
+            <div class={conversation?.edit && 'script-only'}>
+              <Composer
+                agentId={agent.agentId}
+                agentName={agent.name}
+                attach={agent.attach}
+                composer={composer}
+                conversationId={conversation?.id}
+                streamingId={conversation?.streamingId}
+              />
+            </div>
           )}
         </div>
       </div>
       <LiveVoice />
+      {conversation?.isUnread && !conversation.isPast && <ReadWithoutScript conversationId={conversation.id} />}
     </AppLayout>
   );
 }

@@ -105,12 +105,13 @@ export function removalService(deps: {
     delete: purge,
 
     /**
-     * Keeps a user out, with everything of theirs, and has them purged when `keptMs` are over; a user who is deleted already is
-     * purged at once. Throws what `delete` throws.
+     * Keeps a user out, with everything of theirs, and has them purged when `keptMs` are over. A user who is deleted already
+     * stays as they are: programs repeat a request whose answer they lost. Throws what `delete` throws.
      */
     async deleteLater(userId: string): Promise<void> {
       const user = await users.get(userId);
-      if (keptMs === 0 || user.purgeAtMs !== null) return purge(userId);
+      if (user.purgeAtMs !== null) return;
+      if (keptMs === 0) return purge(userId);
       requireNotAdmin(user, 'deleted');
       // First: from here on nobody enables the user.
       await users.keepDeleted(userId, now() + keptMs);

@@ -5,6 +5,7 @@ import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { safely } from '../../lib/safely';
+import { kept } from '../../net/body';
 import type { MessageFailure } from '../store/conversations';
 import { type AnswerPicture, AnswerPictures } from './answer-pictures';
 import { GrowingText } from './growing-text';
@@ -68,7 +69,7 @@ export class AnswerReader {
   }
 
   push(bytes: Uint8Array): void {
-    this.#waiting.push(bytes);
+    this.#waiting.push(kept(bytes));
     this.#waitingBytes += bytes.length;
     // What waits of a stream counts from there on; all else has been counted since it was parsed.
     if (!this.isStream || this.#waitingBytes > WAITING_BYTES_MAX) this.#hold();

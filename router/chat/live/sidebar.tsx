@@ -59,13 +59,13 @@ export class LiveSidebar {
 
   async #linkParts(): Promise<JSX.Element[]> {
     const { deps } = this;
-    const { who, conversation } = this.options;
+    const { who, conversation, isPast } = this.options;
     const [changed, isEvery, had] = [[...this.#links], this.#everyLink, this.#hadAtConnect];
     this.#links.clear();
     this.#everyLink = false;
     this.#hadAtConnect = undefined;
     if (changed.length === 0 && !isEvery) return [];
-    const current = conversation ? { conversationId: conversation.row.id } : {};
+    const current = conversation ? { conversationId: conversation.row.id, isPast } : {};
     const agents = await deps.agents.list(who.user.id);
     if (isEvery) {
       const list = await conversationList(deps, who, { agents, current });

@@ -58,14 +58,16 @@ export function conversationLink(
   current: Current,
 ): ConversationLink {
   const { id, agentId, title, updatedAtMs, streaming, isUnread, shelf } = conversation;
+  const isCurrent = id === current.conversationId;
   return {
     id,
     title: title || textOf(reader).conversation.untitled,
     agent: { id: agentId, name: agents.find((agent) => agent.id === agentId)?.name ?? '' },
     atMs: updatedAtMs,
-    current: id === current.conversationId,
+    current: isCurrent,
     streaming,
-    unread: isUnread,
+    // The page itself shows it.
+    unread: isUnread && (!isCurrent || current.isPast === true),
     shelf: shelfOf(shelf),
   };
 }

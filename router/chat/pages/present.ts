@@ -30,6 +30,8 @@ export interface ChatViewDeps extends UsableDeps {
 export interface Current {
   readonly agentId?: string;
   readonly conversationId?: string;
+  /** It shows older messages of the conversation, and not what is unread there. */
+  readonly isPast?: boolean | undefined;
 }
 
 /**

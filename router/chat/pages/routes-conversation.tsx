@@ -13,16 +13,15 @@ import { formatSeen } from '../live/seen';
 import { StepsOnPage } from '../live/steps';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
-import { composerView, shellOf } from './present';
+import { type Current, composerView, shellOf } from './present';
 import { hadOf, messageViews } from './present-messages';
 
 const PAGE_MESSAGES = 50;
+/** The page of a message that is being edited, in its conversation. */
+const EDIT_PAGE = /^\/messages\/\w+\/edit$/;
 
-async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId?: string) {
-  const shell = await shellOf(deps, who, {
-    agentId: agent.id,
-    ...(conversationId !== undefined && { conversationId }),
-  });
+async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, shown: Omit<Current, 'agentId'> = {}) {
+  const shell = await shellOf(deps, who, { agentId: agent.id, ...shown });
   const view = shell.agents.find((one) => one.agentId === agent.id);
   if (!view) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
   const budget = deps.budgets.ownState(who.user.id);
@@ -80,9 +79,8 @@ interface PageOptions {
 export async function conversationPage(deps: LiveDeps, who: Who, id: string, options: PageOptions): Promise<Response> {
   const conversation = await deps.conversations.get(who.user.id, id);
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
-  // Older messages do not show what is unread.
-  if (options.before === undefined) await deps.unread.read(who.user.id, conversation.id);
-  const about = await aboutAgent(deps, who, agent, conversation.id);
+  const isPast = options.before !== undefined;
+  const about = await aboutAgent(deps, who, agent, { conversationId: conversation.id, isPast });
   const { liveUrl } = about.shell;
   const view = await conversationView(deps, who, { conversation, agent, liveUrl, ...options });
   return page(
@@ -120,6 +118,7 @@ async function conversationView(
     id: conversation.id,
     title: conversation.title || textOf(who).conversation.untitled,
     isArchived: conversation.shelf === 'archived',
+    isUnread: conversation.isUnread,
     agentId: agent.id,
     agentName: agent.name,
     messages: views,
@@ -132,11 +131,13 @@ async function conversationView(
 }
 
 /**
- * After a form that changes a conversation: the page of its newest messages gets the effect by its stream, and any other
- * page, for example one of older messages, is left for `to`.
+ * After a form that changes a conversation: the page of its newest messages, or of one that is being edited there, gets the
+ * effect by its stream, and any other page, for example one of older messages, is left for `to`.
  */
 export function doneIn({ id }: Pick<Conversation, 'id'>, request: Request, to = `/conversations/${id}`): Response {
   const from = pageUrl(request);
-  const isTold = !from || (from.pathname === `/conversations/${id}` && !from.searchParams.has('before'));
+  const isHere = from?.pathname === `/conversations/${id}` && !from.searchParams.has('before');
+  // What is being written there is nowhere else.
+  const isTold = !from || isHere || EDIT_PAGE.test(from.pathname);
   return isTold ? done(request, to) : seeOther(request, to);
 }

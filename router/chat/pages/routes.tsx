@@ -15,80 +15,94 @@ type ChatRoutesDeps = LiveDeps;
 export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
   const { conversations, generations } = deps;
 
-  return new Elysia({ name: 'chat' })
-    .use(session)
-    .get('/', async ({ who, request }) => seeOther(request, await firstPage(deps, who)), { session: true })
+  return (
+    new Elysia({ name: 'chat' })
+      .use(session)
+      .get('/', async ({ who, request }) => seeOther(request, await firstPage(deps, who)), { session: true })
 
-    .get(
-      '/agents/:id',
-      async ({ who, params, query: { deleted, shelf } }) =>
-        newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), {
-          deleted: deleted === undefined ? undefined : { id: deleted, shelf: shelf ?? 'list' },
-        }),
-      { session: true, query: t.Object({ deleted: t.Optional(t.String()), shelf: t.Optional(shelfName) }) },
-    )
+      .get(
+        '/agents/:id',
+        async ({ who, params, query: { deleted, shelf } }) =>
+          newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), {
+            deleted: deleted === undefined ? undefined : { id: deleted, shelf: shelf ?? 'list' },
+          }),
+        { session: true, query: t.Object({ deleted: t.Optional(t.String()), shelf: t.Optional(shelfName) }) },
+      )
 
-    .get(
-      '/conversations/:id',
-      async ({ who, params, query, request }) => {
-        const discarded = await conversations.findDiscarded(who.user.id, params.id);
-        if (discarded) return seeOther(request, deletedPath(discarded));
-        return conversationPage(deps, who, params.id, { before: query.before });
-      },
-      {
-        session: true,
-        query: t.Object({ before: t.Optional(t.Numeric()) }),
-      },
-    )
+      .get(
+        '/conversations/:id',
+        async ({ who, params, query, request }) => {
+          const discarded = await conversations.findDiscarded(who.user.id, params.id);
+          if (discarded) return seeOther(request, deletedPath(discarded));
+          return conversationPage(deps, who, params.id, { before: query.before });
+        },
+        {
+          session: true,
+          query: t.Object({ before: t.Optional(t.Numeric()) }),
+        },
+      )
 
-    .get(
-      '/messages/:id/text',
-      async ({ who, params }) => {
-        const { message } = await conversations.getMessage(who.user.id, params.id);
-        return plainText(conversations.text(message.id));
-      },
-      { session: true },
-    )
-    .post(
-      '/messages/:id/stop',
-      async ({ who, params, request }) => {
-        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
-        await generations.stop(message.id);
-        return doneIn(conversation, request);
-      },
-      { session: true },
-    )
-    .get(
-      '/live',
-      async ({ who, query, headers, request, server }) => {
-        server?.timeout(request, 0);
-        // A page that comes back has got links by its stream.
-        const linksMark = headers['last-event-id'] === undefined ? query.links : undefined;
-        if (query.conversation === undefined) return liveStream(deps, { who, request, linksMark });
-        const row = await conversations.get(who.user.id, query.conversation);
-        const agent = await deps.agents.get(who.user.id, row.agentId);
-        const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
-        const isPast = query.past !== undefined;
-        if (seen && (await conversations.wasReplaced(row, seen.position))) throw outdated();
-        return liveStream(deps, {
-          who,
-          request,
-          linksMark,
-          conversation: { row, agent },
-          isPast,
-          ...(seen && { seen }),
-        });
-      },
-      {
-        session: true,
-        query: t.Object({
-          conversation: t.Optional(t.String()),
-          after: t.Optional(t.String()),
-          past: t.Optional(t.String()),
-          links: t.Optional(t.String()),
-        }),
-      },
-    );
+      // Asked for by a page without scripts, which has no live stream to say that somebody looks at it. So a page that a browser
+      // loads ahead, or in a tab behind, marks nothing.
+      .get(
+        '/conversations/:id/read',
+        async ({ who, params }) => {
+          const { id } = await conversations.get(who.user.id, params.id);
+          await deps.unread.read(who.user.id, id);
+          return new Response(null, { status: 204 });
+        },
+        { session: true },
+      )
+
+      .get(
+        '/messages/:id/text',
+        async ({ who, params }) => {
+          const { message } = await conversations.getMessage(who.user.id, params.id);
+          return plainText(conversations.text(message.id));
+        },
+        { session: true },
+      )
+      .post(
+        '/messages/:id/stop',
+        async ({ who, params, request }) => {
+          const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
+          await generations.stop(message.id);
+          return doneIn(conversation, request);
+        },
+        { session: true },
+      )
+      .get(
+        '/live',
+        async ({ who, query, headers, request, server }) => {
+          server?.timeout(request, 0);
+          // A page that comes back has got links by its stream.
+          const linksMark = headers['last-event-id'] === undefined ? query.links : undefined;
+          if (query.conversation === undefined) return liveStream(deps, { who, request, linksMark });
+          const row = await conversations.get(who.user.id, query.conversation);
+          const agent = await deps.agents.get(who.user.id, row.agentId);
+          const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
+          const isPast = query.past !== undefined;
+          if (seen && (await conversations.wasReplaced(row, seen.position))) throw outdated();
+          return liveStream(deps, {
+            who,
+            request,
+            linksMark,
+            conversation: { row, agent },
+            isPast,
+            ...(seen && { seen }),
+          });
+        },
+        {
+          session: true,
+          query: t.Object({
+            conversation: t.Optional(t.String()),
+            after: t.Optional(t.String()),
+            past: t.Optional(t.String()),
+            links: t.Optional(t.String()),
+          }),
+        },
+      )
+  );
 }
 
 /**

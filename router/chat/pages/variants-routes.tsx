@@ -5,7 +5,7 @@ import { Message } from '../../../views/chat/message/message';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import { AppError } from '../../lib/errors';
 import { refusalOf } from '../../web/answers/refused-form';
-import { isPartRequest, part, seeOther } from '../../web/answers/respond';
+import { isPartRequest, pagePath, part, seeOther } from '../../web/answers/respond';
 import { TEXT_LENGTH_MAX } from '../generations/generations';
 import type { LiveDeps } from '../live/options';
 import type { Conversation } from '../store/conversations';
@@ -56,7 +56,9 @@ export function variantsRoutes(deps: VariantsRoutesDeps, session: SessionPlugin)
         } catch (error) {
           return editing(deps, who, request, { message, conversation, text, keeps, error: refusalOf(error) });
         }
-        return doneIn(conversation, request);
+        // The page of the edit is over.
+        const isAlone = pagePath(request) === `/messages/${message.id}/edit`;
+        return isAlone ? seeOther(request, `/conversations/${conversation.id}`) : doneIn(conversation, request);
       },
       {
         session: true,

@@ -1,10 +1,10 @@
 /** Deletes conversations some messages at a time: a message takes up to 90 µs with what belongs to it, and some have thousands. */
-import type { Db } from '../../database/database';
+import { type Db, roomInLog } from '../../database/database';
 import type { Write } from '../../database/grouped-writes';
 import { TEXT_PARAMETER } from '../../database/parameters';
 
 /** Messages that one transaction deletes. */
-const MESSAGES_AT_ONCE = 100;
+export const MESSAGES_AT_ONCE = 50;
 /** When a conversation expires of which a part is deleted: nobody finds it, and after a crash it goes like those that expire. */
 export const BEING_DELETED = 0;
 /** Conversations that are deleted together: few, because others' writes come behind them. */
@@ -17,7 +17,8 @@ interface Expired {
   isAnswering(conversationId: string): boolean;
 }
 
-export function deletingStore({ $client }: Db, write: Write) {
+export function deletingStore(db: Db, write: Write) {
+  const { $client } = db;
   const isExpired = $client.query<{ is: number }, [id: string, byMs: number]>(
     `SELECT 1 AS "is" FROM conversations WHERE id = ${TEXT_PARAMETER} AND expires_at_ms <= ?
       AND NOT EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id AND status = 'streaming')`,
@@ -43,7 +44,7 @@ export function deletingStore({ $client }: Db, write: Write) {
         else hide.run(id);
         return isWhole;
       });
-    while (!(await isOver()));
+    while (!(await isOver())) await roomInLog(db);
   }
 
   return {
@@ -53,6 +54,7 @@ export function deletingStore({ $client }: Db, write: Write) {
     /** Deletes those of these conversations whose time is over and that nothing is written in. */
     async deleteIfExpired(ids: readonly string[], expired: Expired): Promise<void> {
       for (let from = 0; from < ids.length; from += TOGETHER) {
+        await roomInLog(db);
         await Promise.all(ids.slice(from, from + TOGETHER).map((id) => deleteOne(id, expired)));
       }
     },
@@ -61,6 +63,7 @@ export function deletingStore({ $client }: Db, write: Write) {
     async deleteOfAgent(agentId: string): Promise<void> {
       for (let found = ofAgent.all(agentId); found.length > 0; found = ofAgent.all(agentId)) {
         await Promise.all(found.map(({ id }) => deleteOne(id)));
+        await roomInLog(db);
       }
     },
   };

@@ -3,10 +3,13 @@
  * history of its own. One path through the tree is shown, and its messages are those that are not hidden; so whoever reads
  * a conversation reads the shown path, and needs the tree only to go to another one.
  */
-import { and, eq, inArray, isNotNull, type SQL, sql } from 'drizzle-orm';
-import type { Db } from '../../database/database';
+import { and, eq, inArray, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { type Db, roomInLog } from '../../database/database';
 import { groupedWrites } from '../../database/grouped-writes';
+import { TEXT_PARAMETER } from '../../database/parameters';
 import { conversations, messages } from '../../database/schema/chat';
+import { MESSAGES_AT_ONCE } from './deleting';
+import { inConversation, type MessageTree, parentOf, treeOf } from './message-tree';
 
 /** False stands in the head of a row, so that its texts are not read for it. */
 export const isShown = sql`${messages.isHidden} = 0`;
@@ -14,9 +17,9 @@ export const isShown = sql`${messages.isHidden} = 0`;
 /** The condition that a message is on a path: the shown one, or the one with these positions. */
 export const onPath = (path: readonly number[] | undefined): SQL => (path ? positionIn(path) : isShown);
 
-const positionIn = (positions: Iterable<number>) =>
-  sql`${messages.position} IN (SELECT value FROM json_each(${JSON.stringify([...positions])}))`;
-const inConversation = (id: string) => eq(messages.conversationId, id);
+const inPositions = (column: SQLWrapper, positions: Iterable<number>) =>
+  sql`${column} IN (SELECT value FROM json_each(${JSON.stringify([...positions])}))`;
+const positionIn = (positions: Iterable<number>) => inPositions(messages.position, positions);
 
 /** What changed on the shown path. */
 export interface PathChange {
@@ -24,70 +27,6 @@ export interface PathChange {
   readonly gone: readonly string[];
   /** Position after which the path has changed. */
   readonly after: number;
-}
-
-/** The positions of all messages of a conversation, and which follows which. */
-class MessageTree {
-  readonly #positions: readonly number[];
-  readonly #parents = new Map<number, number>();
-  readonly #children = new Map<number, number[]>();
-
-  /** @param branching Messages that do not follow the one before them. */
-  constructor(positions: readonly number[], branching: ReadonlyMap<number, number>) {
-    this.#positions = positions;
-    for (const [index, position] of positions.entries()) {
-      const parent = branching.get(position) ?? positions[index - 1] ?? 0;
-      this.#parents.set(position, parent);
-      const siblings = this.#children.get(parent);
-      if (siblings) siblings.push(position);
-      else this.#children.set(parent, [position]);
-    }
-  }
-
-  /** Position of the message that one follows; 0 for none. */
-  parentOf(position: number): number {
-    return this.#parents.get(position) ?? 0;
-  }
-
-  /** Positions of the messages that follow a message, oldest first. Each begins a variant. */
-  childrenOf(position: number): readonly number[] {
-    return this.#children.get(position) ?? [];
-  }
-
-  /** From the first message to this one. */
-  pathTo(position: number): readonly number[] {
-    const path: number[] = [];
-    for (let at = position; at > 0; at = this.parentOf(at)) path.push(at);
-    return path.reverse();
-  }
-
-  /** Everything that follows a message, in all variants. */
-  below(position: number): ReadonlySet<number> {
-    const found = new Set<number>();
-    // Who follows has the greater position.
-    for (const one of this.#positions) {
-      const parent = this.parentOf(one);
-      if (parent === position || found.has(parent)) found.add(one);
-    }
-    return found;
-  }
-}
-
-/** @returns the tree; of a conversation that never branched, one path. */
-export function treeOf(db: Db, conversationId: string): MessageTree {
-  const there = inConversation(conversationId);
-  const { position, parent } = messages;
-  const positions = db.select({ position }).from(messages).where(there).orderBy(position).all();
-  return new MessageTree(
-    positions.map((row) => row.position),
-    branchingOf(db, conversationId, parent),
-  );
-}
-
-function branchingOf(db: Db, conversationId: string, parent = messages.parent): Map<number, number> {
-  const there = and(inConversation(conversationId), isNotNull(parent));
-  const rows = db.select({ position: messages.position, parent }).from(messages).where(there).all();
-  return new Map(rows.map((row) => [row.position, row.parent ?? 0]));
 }
 
 /** Hides what is shown after a position. @returns the ids. */
@@ -151,33 +90,52 @@ export function treeStore(db: Db) {
       .where(eq(messages.id, id))
       .get();
 
+  const branches = db.$client.query<unknown, [conversationId: string]>(
+    `SELECT 1 FROM messages INDEXED BY messages_branching
+      WHERE conversation_id = ${TEXT_PARAMETER} AND parent IS NOT NULL LIMIT 1`,
+  );
+  // Of the whole tree only what is beside these messages: there may be tens of thousands in a conversation.
+  const siblings = db.$client.query<
+    { shown: number; after: number; position: number; id: string },
+    [conversationId: string, positions: string]
+  >(
+    `WITH placed AS (
+        SELECT m.conversation_id, m.position AS shown, coalesce(m.parent, (SELECT max(position) FROM messages
+          WHERE conversation_id = m.conversation_id AND position < m.position), 0) AS after
+        FROM messages AS m
+        WHERE conversation_id = ${TEXT_PARAMETER} AND position IN (SELECT value FROM json_each(?))
+      )
+      SELECT shown, after, m.position AS position, m.id AS id FROM placed
+        CROSS JOIN messages AS m INDEXED BY messages_branching
+        WHERE m.conversation_id = placed.conversation_id AND m.parent = after
+      UNION ALL
+      SELECT shown, after, m.position, m.id FROM placed CROSS JOIN messages AS m
+        WHERE m.conversation_id = placed.conversation_id AND m.parent IS NULL AND m.position =
+          (SELECT min(position) FROM messages WHERE conversation_id = placed.conversation_id AND position > after)
+      ORDER BY position`,
+  );
+
   return {
-    /** The tree of a conversation that has variants. */
-    async findTree(conversationId: string): Promise<MessageTree | undefined> {
-      return branchingOf(db, conversationId).size === 0 ? undefined : treeOf(db, conversationId);
+    /** The tree of a conversation. */
+    async tree(conversationId: string): Promise<MessageTree> {
+      return treeOf(db, conversationId);
     },
 
     /** Position of the message that one follows; 0 for none. */
     async parentOf({ conversationId, position }: { conversationId: string; position: number }): Promise<number> {
-      return treeOf(db, conversationId).parentOf(position);
+      return parentOf(db, conversationId, position);
     },
 
     /** Returns the variants of the messages at these positions that have any. */
     async variants(conversationId: string, positions: readonly number[]): Promise<ReadonlyMap<number, Variants>> {
       const found = new Map<number, Variants>();
-      const tree = positions.length > 0 ? await this.findTree(conversationId) : undefined;
-      if (!tree) return found;
-      const sets = positions
-        .map((position) => ({ position, all: tree.childrenOf(tree.parentOf(position)) }))
-        .filter(({ all }) => all.length > 1);
-      const there = and(inConversation(conversationId), positionIn(sets.flatMap(({ all }) => all)));
-      const rows = db.select({ id: messages.id, position: messages.position }).from(messages).where(there).all();
-      const ids = new Map(rows.map((row) => [row.position, row.id]));
-      for (const { position, all } of sets) {
-        const index = all.indexOf(position);
-        const [previousId, nextId] = [index - 1, index + 1].map((one) => ids.get(all[one] ?? 0));
-        const after = tree.parentOf(position);
-        found.set(position, { after, number: index + 1, count: all.length, previousId, nextId });
+      if (positions.length === 0 || !branches.get(conversationId)) return found;
+      const rows = siblings.all(conversationId, JSON.stringify(positions));
+      for (const [position, all] of Map.groupBy(rows, ({ shown }) => shown)) {
+        const index = all.findIndex((one) => one.position === position);
+        const { after = 0 } = all[index] ?? {};
+        const [previousId, nextId] = [all[index - 1]?.id, all[index + 1]?.id];
+        if (all.length > 1) found.set(position, { after, number: index + 1, count: all.length, previousId, nextId });
       }
       return found;
     },
@@ -197,28 +155,47 @@ export function treeStore(db: Db) {
 
     /**
      * Deletes what follows a message, in all variants; with `itself`, also the message, and shows another variant of it
-     * where there is one.
+     * where there is one. A part at a time: what is said meanwhile stays.
      * @returns `undefined` when there is no such message.
      */
     async deleteBelow(messageId: string, { itself }: { readonly itself: boolean }): Promise<PathChange | undefined> {
-      return write((tx) => {
-        const place = placeOf(tx, messageId);
-        if (!place) return undefined;
-        const { conversationId, position, isHidden } = place;
-        const tree = treeOf(tx, conversationId);
-        const below = [...tree.below(position), ...(itself ? [position] : [])];
-        if (below.length === 0) return { gone: [], after: position };
-        const there = and(inConversation(conversationId), positionIn(below));
-        const gone = tx.delete(messages).where(there).returning({ id: messages.id }).all();
-        const ids = gone.map(({ id }) => id);
-        const after = itself ? tree.parentOf(position) : position;
-        const variant = itself && !isHidden ? tree.childrenOf(after).findLast((one) => one !== position) : undefined;
+      const place = placeOf(db, messageId);
+      if (!place) return undefined;
+      const { conversationId, position, isHidden } = place;
+      const tree = treeOf(db, conversationId);
+      const below = [...(itself ? [position] : []), ...tree.below(position)].sort((one, other) => other - one);
+      const after = itself ? tree.parentOf(position) : position;
+      const take = (tx: Db, part: readonly number[]) => {
+        const there = and(inConversation(conversationId), positionIn(part));
+        const taken = tx.delete(messages).where(there).returning({ id: messages.id }).all();
+        return taken.map(({ id }) => id);
+      };
+      const gone: string[] = [];
+      let left = below;
+      // The newest first, so that what is left is a tree whenever the process ends.
+      for (; left.length > MESSAGES_AT_ONCE; left = left.slice(MESSAGES_AT_ONCE)) {
+        const part = left.slice(0, MESSAGES_AT_ONCE);
+        gone.push(...(await write((tx) => take(tx, part))));
+        await roomInLog(db);
+      }
+      const last = await write((tx) => {
+        const ids = take(tx, left);
+        follow(tx, conversationId, { gone: below, after });
+        const shown = treeOf(tx, conversationId);
+        const variant = itself && !isHidden ? shown.childrenOf(after).at(-1) : undefined;
         if (variant === undefined) goOn(tx, conversationId);
-        else show(tx, conversationId, treeOf(tx, conversationId), variant);
-        return { gone: ids, after };
+        else show(tx, conversationId, shown, variant);
+        return ids;
       });
+      return { gone: [...gone, ...last], after };
     },
   };
+}
+
+/** Has what was said meanwhile follow a message that is left. What follows the one before it needs nothing. */
+function follow(tx: Db, conversationId: string, { gone, after }: { gone: readonly number[]; after: number }): void {
+  const isThere = and(inConversation(conversationId), inPositions(messages.parent, gone));
+  tx.update(messages).set({ parent: after }).where(isThere).run();
 }
 
 /** Has what followed messages that are to be deleted follow what they followed. */

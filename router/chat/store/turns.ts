@@ -12,9 +12,10 @@ import {
 import { newTimeId } from '../../lib/ids';
 import type { KeptFile } from '../attachments/store';
 import type { Conversation, Message, MessageStatus } from './conversations';
+import { parentOf, treeOf } from './message-tree';
 import { json, jsonList, type Statements } from './statements';
 import { type TextPart, textsOf } from './texts';
-import { goOn, hideAfter, reattach, show, treeOf } from './tree';
+import { goOn, hideAfter, reattach, show } from './tree';
 
 /** A conversation that begins with a turn. */
 export interface Beginning {
@@ -81,7 +82,7 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: Answe
   // The message that the turn follows, where that is not the one before it.
   let parent = turn.after ?? conversation.goesOnFrom;
   if (turn.replacesId) {
-    const followed = parent === null ? null : treeOf(tx, conversation.id).parentOf(parent);
+    const followed = parent === null ? null : parentOf(tx, conversation.id, parent);
     const replaced = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning().get();
     if (!replaced) return undefined;
     results = replaced.results ?? [];

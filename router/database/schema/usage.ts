@@ -41,9 +41,20 @@ export const usage = sqliteTable(
   (table) => [index('usage_by_user').on(table.userId, table.atMs), index('usage_by_time').on(table.atMs)],
 );
 
+/** What calls used. Costs are in 10⁻¹² of the currency, so that adding them is exact for prices of up to six decimals. */
+const amounts = <Column>(amount: (name: string) => Column) => ({
+  calls: amount('calls'),
+  promptTokens: amount('prompt_tokens'),
+  completionTokens: amount('completion_tokens'),
+  cachedTokens: amount('cached_tokens'),
+  reasoningTokens: amount('reasoning_tokens'),
+  estimatedCalls: amount('estimated_calls'),
+  costPicos: amount('cost_picos'),
+});
+
 /**
- * The series of usage sums: one row for each thing whose use a report or a budget shows. Every call counts in
- * several of them (`seriesOf` in `usage/store/sums-writing.ts`).
+ * The series of usage sums: one row for each thing whose use a report or a budget shows, with all its use up to the newest
+ * day with any. Every call counts in several of them (`seriesOf` in `usage/store/sums-writing.ts`).
  */
 export const usageSeries = sqliteTable(
   'usage_series',
@@ -54,13 +65,17 @@ export const usageSeries = sqliteTable(
     userId: text('user_id').notNull(),
     /** Id of the user, agent or key, or name of the backend or model; empty for calls without a certain key. */
     key: text().notNull(),
+    /** The newest day with use, in days since the epoch. */
+    day: integer().notNull().default(0),
+    ...amounts((name) => integer(name).notNull().default(0)),
   },
   (table) => [uniqueIndex('usage_series_by_key').on(table.dimension, table.userId, table.key)],
 );
 
 /**
- * Running totals: the use of a series up to the end of a UTC day, in one row for each day with use. The use of any span of
- * days is the difference of two rows, however long it is. `WITHOUT ROWID` in the database: the rows are in the index.
+ * Running totals: the use of a series up to the end of a UTC day before its newest, in one row for each day with use. The use
+ * of any span of days is the difference of two totals, however long it is. `WITHOUT ROWID` in the database: the rows are in
+ * the index.
  */
 export const usageSums = sqliteTable(
   'usage_sums',
@@ -68,14 +83,7 @@ export const usageSums = sqliteTable(
     seriesId: integer('series_id').notNull(),
     /** Days since the epoch. */
     day: integer().notNull(),
-    calls: integer().notNull(),
-    promptTokens: integer('prompt_tokens').notNull(),
-    completionTokens: integer('completion_tokens').notNull(),
-    cachedTokens: integer('cached_tokens').notNull(),
-    reasoningTokens: integer('reasoning_tokens').notNull(),
-    estimatedCalls: integer('estimated_calls').notNull(),
-    /** In 10⁻¹² of the currency, so that adding and subtracting is exact for prices of up to six decimals. */
-    costPicos: integer('cost_picos').notNull(),
+    ...amounts((name) => integer(name).notNull()),
   },
   (table) => [primaryKey({ columns: [table.seriesId, table.day] })],
 );

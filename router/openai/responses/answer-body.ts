@@ -3,7 +3,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { tooLarge } from '../../chat/generations/answer-reader';
 import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
-import type { Body } from '../../net/body';
+import { type Body, kept } from '../../net/body';
 import { mapBody } from '../../net/mapped-body';
 import { ResponseAnswer } from './answer';
 import type { Requested } from './objects';
@@ -109,7 +109,7 @@ function whole(answer: ResponseAnswer, source: Body, limits: TranslationLimits):
   let length = 0;
   return mapBody(source, {
     chunk(bytes) {
-      chunks.push(bytes);
+      chunks.push(kept(bytes));
       length += bytes.length;
       hold(length);
       return NOTHING;

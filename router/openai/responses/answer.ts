@@ -9,6 +9,7 @@ import { contentText, refusalText, saidIn } from '../../chat/generations/tool-ca
 import { AppError, toStreamedError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
+import { type Details, detailsIn } from './details';
 import {
   type CallItem,
   type Failure,
@@ -61,7 +62,11 @@ export class ResponseAnswer {
     if (!completion) throw new AppError('runner_lost', { message: 'The agent sent an invalid answer.' });
     const said = saidIn(completion) ?? {};
     const [text, refusal] = [contentText(said.content), refusalText(said)];
-    if (text !== '') this.#output.addText(false).text = text;
+    const item = text === '' ? undefined : this.#output.addText(false);
+    if (item) {
+      item.text = text;
+      this.#output.addDetails(item, detailsIn(completion, said));
+    }
     if (refusal !== '') this.#output.addText(true).text = refusal;
     for (const part of this.#output.readCalls(said.tool_calls)) this.#output.addPart(part);
     this.#usage = tokensOf(completion.usage);
@@ -100,7 +105,8 @@ export class ResponseAnswer {
     this.#finish = finishIn(chunk ?? {}) ?? this.#finish;
     const said = saidIn(chunk ?? {}) ?? {};
     const [text, refusal] = [contentText(said.content), refusalText(said)];
-    if (text !== '') yield* this.#text(text, false);
+    const details = detailsIn(chunk ?? {}, said);
+    if (text !== '' || this.#belongsToText(details)) yield* this.#text(text, false, details);
     if (refusal !== '') yield* this.#text(refusal, true);
     for (const part of this.#output.readCalls(said.tool_calls)) yield* this.#call(part);
     const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
@@ -119,7 +125,14 @@ export class ResponseAnswer {
     return this.open() + [...last].join('');
   }
 
-  *#text(delta: string, isRefusal: boolean): Generator<string> {
+  /** Sources come behind the text, and a token may be half a character, of which the text has nothing yet. */
+  #belongsToText({ annotations, logprobs }: Details): boolean {
+    const last = this.#output.items.at(-1);
+    const isOpen = last === undefined || (last.type === 'message' && !last.isRefusal);
+    return isOpen && annotations.length + logprobs.length > 0;
+  }
+
+  *#text(delta: string, isRefusal: boolean, details?: Details): Generator<string> {
     let item = this.#output.items.at(-1);
     if (item?.type !== 'message' || (item.isRefusal ?? false) !== isRefusal) {
       yield* this.#closeText();
@@ -130,7 +143,20 @@ export class ResponseAnswer {
     }
     this.#output.addDelta(item, delta);
     if (isRefusal) yield this.#event('response.refusal.delta', { ...this.#place(item), delta });
-    else yield this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
+    else if (details) yield* this.#said(item, delta, details);
+  }
+
+  *#said(item: TextItem, delta: string, details: Details): Generator<string> {
+    const { annotations, logprobs } = details;
+    const place = this.#place(item);
+    if (delta !== '' || logprobs.length > 0)
+      yield this.#event('response.output_text.delta', { ...place, delta, logprobs });
+    const before = item.annotations.length;
+    if (annotations.length + logprobs.length > 0) this.#output.addDetails(item, details);
+    for (const [index, annotation] of annotations.entries()) {
+      const added = { ...place, annotation_index: before + index, annotation };
+      yield this.#event('response.output_text.annotation.added', added);
+    }
   }
 
   /** Ends the last item where it is a text. */
@@ -176,7 +202,7 @@ export class ResponseAnswer {
   *#textDone(item: TextItem): Generator<string> {
     const place = this.#place(item);
     if (item.isRefusal) yield this.#event('response.refusal.done', { ...place, refusal: item.text });
-    else yield this.#event('response.output_text.done', { ...place, text: item.text, logprobs: [] });
+    else yield this.#event('response.output_text.done', { ...place, text: item.text, logprobs: item.logprobs });
     yield this.#event('response.content_part.done', { ...place, part: textPart(item) });
   }
 

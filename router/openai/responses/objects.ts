@@ -2,6 +2,7 @@
 
 import type { JsonBody } from '../../backends/shape';
 import type { Message } from '../../chat/store/conversations';
+import type { JsonObject } from '../../lib/json';
 import type { Tokens } from '../../usage/tokens';
 
 /** The request that an answer belongs to. */
@@ -24,6 +25,9 @@ export interface TextItem {
   status: ItemStatus;
   readonly role: 'assistant';
   text: string;
+  /** What the model said beside the text. */
+  readonly annotations: JsonObject[];
+  readonly logprobs: JsonObject[];
   /** The text is the words with which the model refuses. */
   readonly isRefusal?: true;
 }
@@ -87,6 +91,7 @@ export function responseOf(requested: Requested, { status, output, usage, failur
     text: body.text ?? { format: { type: 'text' } },
     tool_choice: body.tool_choice ?? 'auto',
     tools: body.tools ?? [],
+    top_logprobs: body.top_logprobs ?? 0,
     top_p: body.top_p ?? null,
     truncation: 'disabled',
     usage: usage ? usageOf(usage) : null,
@@ -109,7 +114,9 @@ function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly
   const output: Item[] = [];
   const place = (prefix: string) => itemId(prefix, `resp_${id}`, output.length);
   const say = (text: string) => {
-    if (text !== '') output.push({ id: place('msg'), type: 'message', role: 'assistant', status, text });
+    if (text === '') return;
+    const item = { id: place('msg'), type: 'message', role: 'assistant', status, text } as const;
+    output.push({ ...item, annotations: [], logprobs: [] });
   };
   let told = 0;
   for (const { id: call_id, name, namespace, arguments: args, textLengthBefore, more } of calls ?? []) {
@@ -178,13 +185,14 @@ export function shown(item: Item, content?: readonly object[]): object {
     const { more, ...call } = item;
     return { ...more, ...call };
   }
-  const { text: _, isRefusal: __, ...message } = item;
+  const { id, type, status, role } = item;
+  const message = { id, type, status, role };
   return { ...message, content: content ?? [textPart(item)] };
 }
 
-export function textPart({ text, isRefusal }: Pick<TextItem, 'text' | 'isRefusal'>): object {
+export function textPart({ text, isRefusal, annotations, logprobs }: TextItem): object {
   if (isRefusal) return { type: 'refusal', refusal: text };
-  return { type: 'output_text', text, annotations: [], logprobs: [] };
+  return { type: 'output_text', text, annotations, logprobs };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The output of an answer of `/v1/responses` as it grows: texts and calls, in their order. */
 import { type CallPart, CallReader } from '../../../backends/shared/calls';
 import { callId } from '../../chat/generations/tool-calls';
+import type { Details } from './details';
 import { type CallItem, type Item, itemId, type Requested, type TextItem } from './objects';
 import { type ToolNames, toolNames } from './tools';
 
@@ -45,6 +46,8 @@ export class Output {
       status: 'in_progress',
       role: 'assistant',
       text: '',
+      annotations: [],
+      logprobs: [],
       ...(isRefusal && { isRefusal }),
     };
     this.size += ITEM_BYTES;
@@ -54,6 +57,12 @@ export class Output {
   addDelta(item: TextItem, delta: string): void {
     item.text += delta;
     this.size += delta.length;
+  }
+
+  addDetails(item: TextItem, { annotations, logprobs }: Details): void {
+    item.annotations.push(...annotations);
+    item.logprobs.push(...logprobs);
+    this.size += JSON.stringify([annotations, logprobs]).length;
   }
 
   /** Adds a part to its call, or begins a call with it. */

@@ -15,7 +15,7 @@ import { toolOptions } from './tools';
 const SAME = ['model', 'stream', 'temperature', 'top_p', 'user', 'service_tier'] as const;
 const SAME_TOO = ['prompt_cache_key', 'safety_identifier'] as const;
 /** Members that chat does not have. An empty value asks for nothing and is accepted. */
-const REFUSED = ['background', 'prompt', 'context_management', 'moderation', 'top_logprobs'] as const;
+const REFUSED = ['background', 'prompt', 'context_management', 'moderation'] as const;
 
 /**
  * Returns the chat request.
@@ -38,6 +38,7 @@ export function chatOf(body: JsonBody, stored: readonly Message[], contents: Rea
     ...(body.max_output_tokens != null && { max_completion_tokens: body.max_output_tokens }),
     ...toolOptions(body),
     ...textOptions(record(body.text)),
+    ...logprobsOptions(body),
     ...(record(body.reasoning)?.effort != null && { reasoning_effort: record(body.reasoning)?.effort }),
     // A stream of `/v1/responses` always reports its usage at the end.
     ...(body.stream === true && { stream_options: { include_usage: true } }),
@@ -48,6 +49,12 @@ function instructionsOf(instructions: unknown): JsonBody[] {
   if (instructions == null || instructions === '') return [];
   if (typeof instructions !== 'string') throw invalid('instructions', 'must be text.');
   return [{ role: 'system', content: instructions }];
+}
+
+/** Chat wants to be told that probabilities are asked for, and then of how many more tokens for each place. */
+function logprobsOptions({ include, top_logprobs: more }: JsonBody): JsonBody {
+  if (more) return { logprobs: true, top_logprobs: more };
+  return Array.isArray(include) && include.includes('message.output_text.logprobs') ? { logprobs: true } : {};
 }
 
 function textOptions(text: JsonBody | undefined): JsonBody {

@@ -56,7 +56,8 @@ export async function storedResponse(
   }
   if (what === 'POST cancel') throw notInBackground('response_id', 'cancelled');
   if (part !== '' && part !== 'input_items') throw new AppError('not_found', { message: 'This path does not exist.' });
-  throw new AppError('method_not_allowed', { message: 'A stored response can only be read and deleted.' });
+  const allow = part === '' ? ['GET', 'DELETE'] : ['GET'];
+  throw new AppError('method_not_allowed', { message: 'A stored response can only be read and deleted.', allow });
 }
 
 /** OpenAI refuses like this what it only does with responses that were made in the background, and none is here. */

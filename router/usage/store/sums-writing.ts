@@ -1,7 +1,6 @@
-/** Writes the running totals of usage (`usage_sums`), which `sums.ts` reads. */
-import { and, eq, gte, lt, sql } from 'drizzle-orm';
+/** Writes the running totals of usage, which `sums.ts` reads: the newest beside its series, earlier ones in `usage_sums`. */
 import type { Db } from '../../database/database';
-import { usageSeries, usageSums } from '../../database/schema/usage';
+import type { usageSeries } from '../../database/schema/usage';
 import { lazy } from '../../lib/lazy';
 import type { NewUsageRow } from './calls';
 
@@ -10,12 +9,12 @@ export const DAY_MS = 86_400_000;
 export const PICOS = 1e12;
 
 type Dimension = typeof usageSeries.$inferSelect.dimension;
-export type Amounts = Omit<typeof usageSums.$inferSelect, 'seriesId' | 'day'>;
-type Name = keyof Amounts;
 const NAMES = [
   ...(['calls', 'promptTokens', 'completionTokens', 'cachedTokens', 'reasoningTokens'] as const),
   ...(['estimatedCalls', 'costPicos'] as const),
 ];
+/** The columns of the amounts, in both tables and in the order of their names. */
+export const COLUMNS = NAMES.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 
 /** The series that a call is added to, as dimension, user and key. Everybody's use of an agent or a key is that of its owner. */
 function seriesOf({
@@ -39,67 +38,47 @@ function seriesOf({
   ];
 }
 
-function amountsOf(row: NewUsageRow): Amounts {
+function amountsOf(row: NewUsageRow): number[] {
   const { promptTokens, completionTokens, cachedTokens, reasoningTokens, estimated, cost } = row;
   const costPicos = Math.round((cost ?? 0) * PICOS);
-  return {
-    ...{ calls: 1, promptTokens, completionTokens, cachedTokens, reasoningTokens },
-    ...{ estimatedCalls: estimated ? 1 : 0, costPicos },
-  };
+  return [1, promptTokens, completionTokens, cachedTokens, reasoningTokens, estimated ? 1 : 0, costPicos];
 }
 
-/** An object with a value for each amount. */
-export const eachName = <Value>(of: (name: Name, place: number) => Value) =>
-  Object.fromEntries(NAMES.map((name, place) => [name, of(name, place)])) as Record<Name, Value>;
-
-function statements(db: Db) {
-  const { placeholder } = sql;
-  const find = db
-    .select({ id: usageSeries.id })
-    .from(usageSeries)
-    .where(
-      and(
-        eq(usageSeries.dimension, placeholder('dimension')),
-        eq(usageSeries.userId, placeholder('userId')),
-        eq(usageSeries.key, placeholder('key')),
-      ),
-    )
-    .prepare();
-  const ofSeries = eq(usageSums.seriesId, placeholder('id'));
-  // Usually one row: there are later ones only where the clock was set back.
-  const add = db
-    .update(usageSums)
-    .set(eachName((name) => sql`${usageSums[name]} + ${placeholder(name)}`))
-    .where(and(ofSeries, gte(usageSums.day, placeholder('day'))))
-    .returning({ day: usageSums.day })
-    .prepare();
-  const before = db
-    .select()
-    .from(usageSums)
-    .where(and(ofSeries, lt(usageSums.day, placeholder('day'))))
-    .orderBy(sql`${usageSums.day} DESC`)
-    .limit(1)
-    .prepare();
-
-  const begin = db
-    .insert(usageSeries)
-    .values({ dimension: placeholder('dimension'), userId: placeholder('userId'), key: placeholder('key') })
-    .returning({ id: usageSeries.id })
-    .prepare();
-  const insert = db
-    .insert(usageSums)
-    .values({ seriesId: placeholder('id'), day: placeholder('day'), ...eachName((name) => placeholder(name)) })
-    .prepare();
-
-  return { find, begin, add, before, insert };
+/** Parameters: the day, the amounts, and which series or total. */
+function statements({ $client }: Db) {
+  const list = COLUMNS.join(', ');
+  const added = COLUMNS.map((column, place) => `${column} = ${column} + ?${place + 2}`).join(', ');
+  const after = (place: number) => `?${COLUMNS.length + 1 + place}`;
+  const isSeries = `dimension = ${after(1)} AND user_id = ${after(2)} AND key = ${after(3)}`;
+  return {
+    /** To the newest day, as most calls are. */
+    addNewest: $client.query(`UPDATE usage_series SET ${added} WHERE ${isSeries} AND day = ?1`),
+    find: $client.query<{ id: number; day: number }, [Dimension, string, string]>(
+      'SELECT id, day FROM usage_series WHERE dimension = ? AND user_id = ? AND key = ?',
+    ),
+    begin: $client.query(
+      `INSERT INTO usage_series (day, ${list}, dimension, user_id, key)
+        VALUES (${[...COLUMNS, 'day', 'dimension', 'user', 'key'].map(() => '?').join(', ')})`,
+    ),
+    keep: $client.query(
+      `INSERT INTO usage_sums (series_id, day, ${list}) SELECT id, day, ${list} FROM usage_series WHERE id = ?`,
+    ),
+    addTo: $client.query(`UPDATE usage_series SET day = ?1, ${added} WHERE id = ${after(1)}`),
+    upTo: $client.query<[day: number, ...number[]], [id: number, day: number]>(
+      `SELECT day, ${list} FROM usage_sums WHERE series_id = ? AND day <= ? ORDER BY day DESC LIMIT 1`,
+    ),
+    insert: $client.query(
+      `INSERT INTO usage_sums (series_id, day, ${list}) VALUES (${[...COLUMNS, 'id', 'day'].map(() => '?').join(', ')})`,
+    ),
+    addFrom: $client.query(`UPDATE usage_sums SET ${added} WHERE series_id = ${after(1)} AND day >= ?1`),
+  };
 }
 
 /** Returns the function that adds the use of calls to the sums; call it inside the transaction that writes the calls. */
 export function sumsWriter(db: Db) {
   const made = lazy(() => statements(db));
   return (rows: readonly NewUsageRow[]): void => {
-    const { find, begin, add, before, insert } = made();
-    const sums = new Map<string, { series: readonly [Dimension, string, string]; day: number; amounts: Amounts }>();
+    const sums = new Map<string, { series: readonly [Dimension, string, string]; day: number; amounts: number[] }>();
     for (const row of rows) {
       const day = Math.floor(row.atMs / DAY_MS);
       const amounts = amountsOf(row);
@@ -107,16 +86,24 @@ export function sumsWriter(db: Db) {
         const place = `${day}\n${series.join('\n')}`;
         const sum = sums.get(place);
         if (!sum) sums.set(place, { series, day, amounts });
-        else sum.amounts = eachName((name) => sum.amounts[name] + amounts[name]);
+        else sum.amounts = sum.amounts.map((amount, index) => amount + (amounts[index] ?? 0));
       }
     }
+    const { addNewest, find, begin, keep, addTo, upTo, insert, addFrom } = made();
     for (const { series, day, amounts } of sums.values()) {
-      const [dimension, userId, key] = series;
-      const { id } = find.get({ dimension, userId, key }) ?? begin.get({ dimension, userId, key });
-      if (add.all({ id, day, ...amounts }).some((row) => row.day === day)) continue;
-      const soFar = before.get({ id, day });
-      const row = eachName((name) => (soFar?.[name] ?? 0) + amounts[name]);
-      insert.run({ id, day, ...row });
+      if (addNewest.run(day, ...amounts, ...series).changes > 0) continue;
+      const known = find.get(...series);
+      if (!known) begin.run(day, ...amounts, ...series);
+      else if (known.day < day) {
+        keep.run(known.id);
+        addTo.run(day, ...amounts, known.id);
+      } else {
+        // The clock was set back: all totals from that day on grow.
+        const [soFar = []] = upTo.values(known.id, day);
+        if (soFar[0] !== day) insert.run(known.id, day, ...COLUMNS.map((_, place) => soFar[place + 1] ?? 0));
+        addFrom.run(day, ...amounts, known.id);
+        addTo.run(known.day, ...amounts, known.id);
+      }
     }
   };
 }

@@ -28,6 +28,13 @@ export const DATA_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 };
 
+/**
+ * The same for a `Response`, which copies them at once. The headers of a record cost it 0.15 µs each, several times that
+ * when they are in no cache (decision 0033).
+ */
+const PREPARED = new Headers(DATA_HEADERS);
+const PREPARED_VALUES: Readonly<Record<string, string>> = DATA_HEADERS;
+
 /** The policy of a page or an asset, which replaces that of data. */
 export const PAGE_HEADERS = { 'content-security-policy': PAGE_POLICY };
 
@@ -76,11 +83,11 @@ function readType(said: string): string {
 }
 
 /**
- * The headers of an answer whose bytes come from a runner or an upstream: an allow-list of its own headers, and the
- * headers of data (law 12).
+ * The headers of an answer of a runner or an upstream that are passed on, by an allow-list (law 12). Answer with a
+ * `dataResponse`.
  */
 export function foreignHeaders(headers: AnswerHeaders): Record<string, string> {
-  const kept: Record<string, string> = { ...DATA_HEADERS, 'content-type': mediaTypeOf(headers.get('content-type')) };
+  const kept: Record<string, string> = { 'content-type': mediaTypeOf(headers.get('content-type')) };
   for (const name of PASSED_ON) {
     const value = headers.get(name);
     if (value !== null) kept[name] = value;
@@ -91,6 +98,26 @@ export function foreignHeaders(headers: AnswerHeaders): Record<string, string> {
 /** The headers of data that this router writes and that may contain other people's text. */
 export function dataHeaders(mediaType: string): Record<string, string> {
   return { ...DATA_HEADERS, 'content-type': mediaType };
+}
+
+/**
+ * An answer with the headers of data and those of all `records`, of which the last one of a name counts. A record may
+ * repeat the headers of data.
+ */
+export function dataResponse(
+  body: BodyInit,
+  status: number,
+  ...records: readonly Readonly<Record<string, string | number>>[]
+): Response {
+  const response = new Response(body, { status, headers: PREPARED });
+  const { headers } = response;
+  for (const record of records) {
+    for (const name in record) {
+      const value = String(record[name]);
+      if (value !== PREPARED_VALUES[name]) headers.set(name, value);
+    }
+  }
+  return response;
 }
 
 /** Whether the answer's media type is exactly server-sent events. */

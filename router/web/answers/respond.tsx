@@ -36,8 +36,8 @@ export function pagePath(request: Request): string {
 }
 
 /** A whole page, in the reader's language. */
-export function page({ locale, formats }: Reader, view: VNode, status = 200): Response {
-  return html(renderPage(view, { assets: assetUrl, locale, formats }), status);
+export function page({ locale, formats, isEntry }: Reader, view: VNode, status = 200): Response {
+  return html(renderPage(view, { assets: assetUrl, locale, formats, isEntry }), status);
 }
 
 /** One part or several, for htmx. */
@@ -161,6 +161,7 @@ async function errorResponse(
   const { pathname, search } = URL.parse(request.url) ?? { pathname: '/', search: '' };
   const headers: Record<string, string> = {};
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
+  if (error.allow) headers.allow = error.allow.join(', ');
   const init = { status: error.status, headers };
   if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {
     // OpenAI's clients obey this header over the status.

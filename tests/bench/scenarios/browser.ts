@@ -25,7 +25,7 @@ export const browser: Scenario = {
     {
       name: PAINT,
       title: 'The first page in a browser',
-      note: `The page after signing in, at its own address, of a user with ${CONVERSATIONS.toLocaleString('en')} conversations, in Chromium with an empty cache. The static page is the same files with the same headers: the HTML, the styles, and the scripts, which it loads and does not run.`,
+      note: `The page after signing in, at its own address, of a user with ${CONVERSATIONS.toLocaleString('en')} conversations, in Chromium with an empty cache. The static page is the same files with the same headers: the HTML, the styles, the icons, and the scripts, which it loads and does not run.`,
       columns: [
         plain('first contentful paint ms', 'paintMs', 0),
         ratio('× static', 'paintMs', STATIC),
@@ -148,7 +148,7 @@ async function loadAll(page: Page): Promise<void> {
 interface StaticFile {
   readonly text: string;
   readonly type: string;
-  /** Of the page: a browser takes longer for a page that wants a process of its own. */
+  /** A browser takes longer for a page that wants a process of its own. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -169,10 +169,12 @@ async function firstPageOf({ server, cookie }: RouterUnderTest) {
   );
   const headers = Object.fromEntries([...page.headers].filter(([name]) => !OWN_HEADERS.test(name)));
   const files = new Map<string, StaticFile>([['/first', { text: inert, type: HTML, headers }]]);
-  for (const [, path = ''] of inert.matchAll(/<link\b[^>]*\bhref="(\/[^"]+\.(?:css|js)\b[^"]*)"/g)) {
+  const urls = [...inert.matchAll(/\bhref="(\/assets\/[^"#]+\.(?:css|js|svg)\b[^"#]*)/g)].map(([, url = '']) => url);
+  for (const path of new Set(urls)) {
     const file = await read(path);
     const type = file.headers.get('content-type') ?? '';
-    files.set(path.replace(/\?.*/, ''), { text: await file.text(), type });
+    const kept = { 'cache-control': file.headers.get('cache-control') ?? '' };
+    files.set(path.replace(/\?.*/, ''), { text: await file.text(), type, headers: kept });
   }
   return { url: page.url, files: Object.fromEntries(files) };
 }

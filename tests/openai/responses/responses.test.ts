@@ -216,6 +216,27 @@ test('a member that chat does not have is refused by its name, before any reques
   }
 });
 
+test('sources and probabilities of a text are asked for and told as in a response', async () => {
+  const citation = { url: 'https://example.org/', title: 'Example', start_index: 0, end_index: 5 };
+  const token = { token: 'Hello', logprob: -0.1, bytes: [72], top_logprobs: [] };
+  const message = {
+    role: 'assistant',
+    content: 'Hello',
+    annotations: [{ type: 'url_citation', url_citation: citation }],
+  };
+  const choices = [{ index: 0, message, logprobs: { content: [token], refusal: null }, finish_reason: 'stop' }];
+  runner.reply = () => Response.json({ object: 'chat.completion', choices });
+  const { output } = await respond({ input: 'Hi', top_logprobs: 2 });
+  const annotations = [{ type: 'url_citation', ...citation }];
+  const content = [{ type: 'output_text', text: 'Hello', annotations, logprobs: [token] }];
+  expect(output).toMatchObject([{ type: 'message', content }] as object[]);
+  expect(told()).toMatchObject({ logprobs: true, top_logprobs: 2 });
+  await respond({ input: 'Hi', include: ['message.output_text.logprobs'] });
+  expect(told()).toMatchObject({ logprobs: true });
+  await respond({ input: 'Hi' });
+  expect(Object.keys(told())).toEqual(['model', 'messages']);
+});
+
 test('a refusal of the runner is passed on, and an answer that is no completion is an error', async () => {
   runner.reply = () => Response.json({ error: { message: 'No such tool.', code: 'nope' } }, { status: 400 });
   const refused = await respond({ input: 'Hi' }).catch((thrown: unknown) => thrown);

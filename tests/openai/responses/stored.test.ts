@@ -151,6 +151,20 @@ test('continuing an answer that is not the newest makes a new conversation', asy
   expect(await textsOf(id)).toEqual(['One?', 'to One?', 'Two?', 'to Two?']);
 });
 
+test('in a conversation its own agent answers and is named, whatever model is asked for', async () => {
+  const first = await respond({ input: 'One?', store: true });
+  await saved(first.conversation?.id);
+  const slug = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'plain')?.slug;
+  const models: string[] = [];
+  for (const model of ['keeper', 'nobody', `@${slug}`]) {
+    const next = await respond({ input: 'And?', previous_response_id: first.id, model });
+    models.push(next.model);
+    await saved(next.conversation?.id);
+    models.push((await client.responses.retrieve(next.id)).model);
+  }
+  expect(models).toEqual(['plain', 'plain', 'plain', 'plain', `@${slug}`, 'plain']);
+});
+
 test('requests that go on from the same answer at the same time all branch off from it', async () => {
   const first = await respond({ input: 'One?', store: true });
   await saved(first.conversation?.id);

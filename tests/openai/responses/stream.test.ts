@@ -77,6 +77,33 @@ test('a text comes as the documented events, numbered, piece by piece', async ()
   expect(last.response.usage).toMatchObject({ input_tokens: 4, output_tokens: 2, total_tokens: 6 });
 });
 
+test('sources and probabilities come with their text, and again whole at its end', async () => {
+  const token = (text: string) => ({ token: text, logprob: -0.5, top_logprobs: [] });
+  const said = (content: string, more: object, tokens: readonly string[]) =>
+    event({ choices: [{ index: 0, delta: { content, ...more }, logprobs: { content: tokens.map(token) } }] });
+  const source = (title: string) => ({ title, url: 'https://example.org/', start_index: 0, end_index: 2 });
+  const cited = (title: string) => ({ annotations: [{ type: 'url_citation', url_citation: source(title) }] });
+  // The first token is half a character.
+  out.write(said('', {}, ['half']) + said('Hi', cited('a'), ['Hi']) + delta(cited('b')) + delta({}, 'stop') + DONE);
+  out.close();
+  const { events } = await read(await client.responses.create(ASKED));
+  expect(types(events)).toEqual([
+    ...[...BEGIN, ...TEXT_BEGIN, 'output_text.delta', 'output_text.delta'],
+    ...['output_text.annotation.added', 'output_text.annotation.added', ...TEXT_END, 'completed'],
+  ]);
+  const [half, hi, a, b] = events.slice(4);
+  expect([half, hi]).toMatchObject([
+    { delta: '', logprobs: [token('half')] },
+    { delta: 'Hi', logprobs: [token('Hi')] },
+  ]);
+  const annotations = ['a', 'b'].map((title) => ({ type: 'url_citation', ...source(title) }));
+  expect([a, b]).toMatchObject(annotations.map((annotation, annotation_index) => ({ annotation_index, annotation })));
+  const last = events.at(-1);
+  if (last?.type !== 'response.completed') throw new Error('premise');
+  const content = [{ text: 'Hi', annotations, logprobs: ['half', 'Hi'].map(token) }];
+  expect(last.response.output as object[]).toMatchObject([{ content }]);
+});
+
 test('an event that is split anywhere gives the same result', async () => {
   const text = new TextEncoder().encode(chunk('Grüße ') + chunk('🌍') + delta({}, 'stop') + DONE);
   for (const byte of text) out.write(Uint8Array.of(byte));
