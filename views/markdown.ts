@@ -110,7 +110,7 @@ export function settledLength(text: string): number {
  */
 export function mayBeSettled(text: string, readLength: number): boolean {
   const hasMore = Math.floor(text.length / settlingLength) > Math.floor(readLength / settlingLength);
-  return hasMore || /\n[ \t]*\r?\n[ \t\r\n]*\S/.test(text);
+  return hasMore || /\n\r?\n/.test(text.trimEnd());
 }
 
 function parseBlocks(text: string, env: Env) {
