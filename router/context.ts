@@ -122,7 +122,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const usage = await wireUsage({ ...shared, ...accounts });
   const runners = wireRunners({ ...shared, ...accounts, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, ...usage, credentials });
-  const chat = wireChat({ ...shared, ...web, ...usage, ...runners, ask: broker.ask, credentials });
+  const chat = wireChat({ ...shared, ...web, ...usage, ...runners, ask: broker.ask, credentials, owned });
   const schedules = wireSchedules({ ...shared, ...web, ...agents, ...chat });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
   const admin = wireAdmin({ ...shared, ...others, audit, credentials }, owned);

@@ -20,6 +20,7 @@ export const WORKERS = {
   },
   'router/database/checkpoint-file.ts': { name: 'checkpointFile', worker: 'router/database/checkpoint-worker.ts' },
   'router/backup/worker-file.ts': { name: 'backupWorkerFile', worker: 'router/backup/backup-worker.ts' },
+  'router/chat/search/index-file.ts': { name: 'indexFile', worker: 'router/chat/search/index-worker.ts' },
   'router/web/rendering/worker-file.ts': { name: 'workerFile', worker: 'router/web/rendering/markdown-worker.ts' },
 };
 

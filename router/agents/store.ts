@@ -1,8 +1,9 @@
 /** Stores agents: a user's durable instances of backends. */
 import { and, asc, eq, sql } from 'drizzle-orm';
-import { type Db, isForeignKeyViolation, transaction } from '../database/database';
+import { type Db, isForeignKeyViolation } from '../database/database';
 import { IN_LIST } from '../database/in-list';
 import { agents } from '../database/schema/agents';
+import { transaction } from '../database/transaction';
 import { newId } from '../lib/ids';
 import { lazy } from '../lib/lazy';
 

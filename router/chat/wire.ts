@@ -19,6 +19,7 @@ import { callbacksService } from './callbacks/callbacks';
 import type { CallbacksStore } from './callbacks/store';
 import { conversationsService } from './conversations';
 import { generationsService } from './generations/generations';
+import { createIndexing } from './search/indexing';
 import { searchService } from './search/search';
 import type { SearchStore } from './search/store';
 import type { ConversationsStore } from './store/conversations';
@@ -28,7 +29,7 @@ import { unreadService } from './unread';
 import { variantsService } from './variants';
 
 export function wireChat(uses: {
-  config: Pick<Config, 'maxAnswerBytes' | 'maxBodyBytes' | 'attachments' | 'attachmentsRoot'>;
+  config: Pick<Config, 'maxAnswerBytes' | 'maxBodyBytes' | 'attachments' | 'attachmentsRoot' | 'databasePath'>;
   stores: {
     conversations: ConversationsStore;
     conversationsApi: ConversationsApiStore;
@@ -49,6 +50,7 @@ export function wireChat(uses: {
   requests: Allowance;
   now: () => number;
   steady: () => number;
+  owned: AsyncDisposableStack;
 }) {
   const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now, steady } =
     uses;
@@ -87,7 +89,8 @@ export function wireChat(uses: {
   });
   const transfer = transferService({ attachments, posted, api: stores.conversationsApi, events, now });
   const variants = variantsService({ attachments, conversations: stores.conversations, generations, events });
-  const search = searchService({ search: stores.search });
+  const indexing = uses.owned.use(createIndexing(stores.search, config.databasePath));
+  const search = searchService({ search: stores.search, indexing });
   const { callbacks: callbacksStore, conversations: store } = stores;
   const callbacks = callbacksService({
     ...{ conversations: store, callbacks: callbacksStore, generations, unread, events, metrics, now, steady },

@@ -1,7 +1,8 @@
 /** Stores the values that users have set (sealed), and the names of the variables that the administrator shares. */
 import { and, eq, inArray } from 'drizzle-orm';
-import { type Db, transaction } from '../database/database';
+import type { Db } from '../database/database';
 import { credentials, sharedVariables } from '../database/schema/credentials';
+import { transaction } from '../database/transaction';
 
 type CredentialRow = typeof credentials.$inferSelect;
 

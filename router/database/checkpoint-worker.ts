@@ -1,6 +1,6 @@
 /** The worker thread that makes checkpoints (checkpoints.ts), through a connection of its own. */
-import { Database } from 'bun:sqlite';
 import { giveWay } from '../lib/give-way';
+import { openInThread } from './thread-connection';
 
 declare const self: Worker;
 
@@ -16,9 +16,7 @@ export type CheckpointResult = string;
 const RUNS = 5;
 
 function checkpoint(path: string): void {
-  using sqlite = new Database(path, { readwrite: true });
-  // As the router's own connection: the log is on the disk before it is copied, and the file before the log is used again.
-  sqlite.run('PRAGMA synchronous = NORMAL');
+  using sqlite = openInThread(path);
   for (let run = 0; run < RUNS; run += 1) {
     // Waits for nobody, and lets nobody wait.
     sqlite.query('PRAGMA wal_checkpoint(PASSIVE)').get();

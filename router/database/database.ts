@@ -9,6 +9,7 @@ import { processLog } from '../lib/log';
 import { backupBeforeMigration } from './backup-folders';
 import { checkDatabase, DatabaseError, databaseError, isEmpty, missingMigrations, newestMigration } from './checks';
 import * as schema from './schema';
+import { hasSqliteCode, LOCK_WAIT_MS } from './transaction';
 
 /** `$client` is for the few statements that every answer runs, which Drizzle would slow down. */
 export type Db = BunSQLiteDatabase<typeof schema> & { readonly $client: Sqlite };
@@ -24,25 +25,6 @@ export interface Database {
   /** Pages in SQLite's log that are not in the file yet. 0 for `:memory:`, and where this SQLite cannot say it. */
   pagesInLog(): number;
   close(): void;
-}
-
-/**
- * Runs `work` in a transaction and returns its result. The type refuses an async callback: bun:sqlite commits when the
- * callback returns its promise, and an error that the promise rejects with later is not rolled back.
- */
-export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<unknown> ? never : T): T {
-  // Not Drizzle's: that makes an object of every table for each transaction, which costs more than most statements.
-  const { $client } = db;
-  $client.query('BEGIN IMMEDIATE').run();
-  try {
-    const result = work(db);
-    $client.query('COMMIT').run();
-    return result;
-  } catch (error) {
-    // A full disk has already rolled it back.
-    if ($client.inTransaction) $client.query('ROLLBACK').run();
-    throw error;
-  }
 }
 
 /**
@@ -125,9 +107,7 @@ function open(path: string, backupRoot: string): Database {
     sqlite.run('PRAGMA synchronous = NORMAL');
     sqlite.run(`PRAGMA wal_autocheckpoint = ${canAsk(sqlite) ? LOG_PAGES_MAX : LOG_PAGES_MAX_UNASKED}`);
     sqlite.run('PRAGMA foreign_keys = ON');
-    // How long a statement waits for the lock of another program, such as a backup. Short, because the wait blocks our
-    // only thread.
-    sqlite.run('PRAGMA busy_timeout = 500');
+    sqlite.run(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}`);
     const db = drizzle(sqlite, { schema });
     migrateLoudly(db, path, backupRoot);
     return {
@@ -239,11 +219,4 @@ export function isUniqueViolation(thrown: unknown): boolean {
 /** Whether `thrown` says that a row refers to one that does not exist, or is still referred to. */
 export function isForeignKeyViolation(thrown: unknown): boolean {
   return hasSqliteCode(thrown, 'SQLITE_CONSTRAINT_FOREIGNKEY');
-}
-
-function hasSqliteCode(thrown: unknown, code: string): boolean {
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ('code' in error && String(error.code).startsWith(code)) return true;
-  }
-  return false;
 }

@@ -1,10 +1,11 @@
 /** Finds and replaces all texts in the database that are sealed under the encryption key, for a change of that key. */
 import { and, eq } from 'drizzle-orm';
-import { type Db, transaction } from './database';
+import type { Db } from './database';
 import { agentVariables } from './schema/agents';
 import { credentials } from './schema/credentials';
 import { installation } from './schema/installation';
 import { runners } from './schema/runners';
+import { transaction } from './transaction';
 
 /** The place of a sealed text. It determines the owner for whom the text is sealed. */
 export type SealedPlace =

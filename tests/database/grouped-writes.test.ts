@@ -1,13 +1,15 @@
-/** What one turn of the event loop writes is one transaction, and what fails in it fails alone. */
+/** What is written in one moment is one transaction, and what fails in it fails alone. */
 import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { eq } from 'drizzle-orm';
 import { type Db, openDatabase } from '../../router/database/database';
 import { groupedWrites } from '../../router/database/grouped-writes';
 import { prices } from '../../router/database/schema/usage';
+import { until } from '../support/router';
 
 const folder = mkdtempSync(join(tmpdir(), 'agent-stack-writes-'));
 const path = join(folder, 'router.db');
@@ -48,6 +50,34 @@ test('a write that throws fails alone, and leaves nothing of its own', async () 
     'fulfilled',
   ]);
   expect(there()).toEqual(['b', 'c', 'd']);
+});
+
+test('while several write at once, what is written in the next turn of the event loop is in the same transaction', async () => {
+  let isOpen = false;
+  const together = async () => {
+    await Promise.all([write(() => undefined), write(() => undefined)]);
+    const first = write(() => {
+      isOpen = true;
+      queueMicrotask(() => {
+        isOpen = false;
+      });
+    });
+    const next = nextTurn().then(() => write(() => isOpen));
+    await first;
+    return next;
+  };
+  // On a busy machine a turn may take longer than writes are gathered.
+  await until(together, 'the writes of two turns were one transaction');
+});
+
+test('writes wait for a lock that another connection has for a moment, and the event loop does not', async () => {
+  const other = new Database(path);
+  other.run('BEGIN IMMEDIATE');
+  const written = write(() => 'written');
+  for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+  other.run('ROLLBACK');
+  other.close();
+  expect(await written).toBe('written');
 });
 
 test('while another program holds the lock all writes of a moment fail after one wait, and later ones do not', async () => {

@@ -30,6 +30,9 @@ async function program() {
     "export const checkpointFile = 'of the sources';\n",
   );
   await writeFile(join(root, 'router/database/checkpoint-worker.ts'), 'postMessage(1);\n');
+  await mkdir(join(root, 'router/chat/search'), { recursive: true });
+  await writeFile(join(root, 'router/chat/search/index-file.ts'), "export const indexFile = 'of the sources';\n");
+  await writeFile(join(root, 'router/chat/search/index-worker.ts'), 'postMessage(1);\n');
   await mkdir(join(root, 'router/accounts/passwords'), { recursive: true });
   await writeFile(
     join(root, 'router/accounts/passwords/hashing-file.ts'),
@@ -53,7 +56,7 @@ test('a change of a source is in the next file, and without one the file stays',
   expect(said(await build(made.root))).toBe(`${made.root}/router other`);
   expect((await readdir(join(file, '..'))).sort()).toEqual([
     ...['backup-worker.js', 'backup-worker.js.jsc', 'checkpoint-worker.js', 'checkpoint-worker.js.jsc'],
-    ...['hashing-worker.js', 'hashing-worker.js.jsc'],
+    ...['hashing-worker.js', 'hashing-worker.js.jsc', 'index-worker.js', 'index-worker.js.jsc'],
     ...['key', 'main.js', 'main.js.jsc'],
     ...['markdown-worker.js', 'markdown-worker.js.jsc'],
   ]);

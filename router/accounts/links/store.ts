@@ -1,7 +1,8 @@
 /** Links that are handed out: reset links and invitations. Only the hash of a link's token is stored. */
 import { and, desc, eq, gt, lt, sql } from 'drizzle-orm';
-import { type Db, transaction } from '../../database/database';
+import type { Db } from '../../database/database';
 import { invitations, passwordResets, sessions, users } from '../../database/schema/accounts';
+import { transaction } from '../../database/transaction';
 import type { NewUser, User } from '../users/store';
 
 export type Invitation = typeof invitations.$inferSelect;

@@ -1,8 +1,9 @@
 /** Browser sessions. */
 import { and, eq, gt, isNull, lt, ne, sql } from 'drizzle-orm';
-import { type Db, transaction } from '../../database/database';
+import type { Db } from '../../database/database';
 import { textParameter } from '../../database/parameters';
 import { sessions, users } from '../../database/schema/accounts';
+import { transaction } from '../../database/transaction';
 import { lazy } from '../../lib/lazy';
 import type { User } from '../users/store';
 

@@ -1,9 +1,10 @@
 /** Users. */
 import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm';
-import { type Db, transaction } from '../../database/database';
+import type { Db } from '../../database/database';
 import { IN_LIST } from '../../database/in-list';
 import { passwordResets, retiredSlugs, sessions, users } from '../../database/schema/accounts';
 import { sharedVariables } from '../../database/schema/credentials';
+import { transaction } from '../../database/transaction';
 import { lazy } from '../../lib/lazy';
 
 export type User = typeof users.$inferSelect;

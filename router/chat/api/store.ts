@@ -1,8 +1,9 @@
 /** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
 import { and, desc, eq, isNull } from 'drizzle-orm';
-import { type Db, transaction } from '../../database/database';
+import type { Db } from '../../database/database';
 import { groupedWrites } from '../../database/grouped-writes';
 import { conversations, messages } from '../../database/schema/chat';
+import { transaction } from '../../database/transaction';
 import { attaching, binding, type KeptFile } from '../attachments/store';
 import type { Conversation, Message, MessageFailure } from '../store/conversations';
 import { json } from '../store/statements';

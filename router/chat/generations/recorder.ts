@@ -41,7 +41,7 @@ export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   readonly isStream: boolean;
   /** The answer has ended here because it is too long; what still comes of it is not recorded. */
   onTooLarge?(error: AppError): void;
-  /** The turn of the answer, where it is not stored yet. It is at the next tick, unless the answer has ended before that. */
+  /** The turn of the answer, where it is not stored yet. It is when the text would be saved, unless the answer has ended before that. */
   readonly waiting?: WaitingTurn;
 }
 
@@ -85,7 +85,7 @@ export class Answer implements Recorder {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
-    if (options.waiting) this.#tickSoon();
+    if (options.waiting) this.#dueSoon();
   }
 
   /** The text, as far as it is parsed. */
@@ -133,9 +133,7 @@ export class Answer implements Recorder {
     if (reader.tooLarge) this.#cut(reader.tooLarge);
     else if (!reader.isStream || this.#isBehind) return;
     else if (reader.waitingBytes > PENDING_BYTES_MAX) this.#work();
-    // An answer that nobody watches is parsed when it is saved.
-    else if (!this.#deps.events.isHeard(this.#ids.userId)) this.#saveLater();
-    else this.#tickSoon();
+    else this.#dueSoon();
   }
 
   /**
@@ -156,6 +154,12 @@ export class Answer implements Recorder {
     if (this.#ended) return;
     void this.end('failed', error);
     this.#options.onTooLarge?.(error);
+  }
+
+  /** What nobody watches is parsed and stored when it is saved. */
+  #dueSoon(): void {
+    if (this.#deps.events.isHeard(this.#ids.userId)) this.#tickSoon();
+    else this.#saveLater();
   }
 
   #tickSoon(): void {

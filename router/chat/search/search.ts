@@ -1,7 +1,8 @@
-/** Full-text search in what a user wrote and was answered, and the work that keeps the index complete. */
+/** Full-text search in what a user wrote and was answered. */
 import { setImmediate } from 'node:timers/promises';
 import { hasAll, matchOf, termsOf } from '../../lib/search-text';
-import type { Found, IndexPlace, SearchStore } from './store';
+import type { Indexing } from './indexing';
+import type { Found, SearchStore } from './store';
 
 const PAGE_HITS = 20;
 /** Entries whose texts are read at once: so many may be compared before others have their turn. */
@@ -11,11 +12,6 @@ const SEARCH_MS = 500;
 /** Messages of its user that a search indexes first, and milliseconds for them. Of more it indexes one step. */
 const CATCH_UP_MESSAGES = 100;
 const CATCH_UP_MS = 100;
-/** Milliseconds of rest between two steps of indexing, so that a large database takes a part of one core only. */
-const REST_MS = 30;
-/** The later the process comes back from a rest, the busier it is, and the longer the next one, so that others come first. */
-const REST_PER_LATE = 20;
-const REST_MOST_MS = 500;
 
 interface Hits {
   readonly terms: readonly string[];
@@ -28,7 +24,7 @@ interface Hits {
 
 export type SearchService = ReturnType<typeof searchService>;
 
-export function searchService({ search }: { search: SearchStore }) {
+export function searchService({ search, indexing }: { search: SearchStore; indexing: Indexing }) {
   /** @returns whether all of this user is indexed. */
   async function catchUp(userId: string): Promise<boolean> {
     const untilMs = performance.now() + CATCH_UP_MS;
@@ -59,16 +55,6 @@ export function searchService({ search }: { search: SearchStore }) {
     },
 
     /** Indexes what is not indexed yet of all users. Ends early by the signal. */
-    async indexAll(signal: AbortSignal): Promise<void> {
-      let place: IndexPlace | undefined;
-      let restMs = REST_MS;
-      while (!signal.aborted) {
-        place = await search.indexSome(place);
-        if (!place) return;
-        const untilMs = performance.now() + restMs;
-        await Bun.sleep(restMs);
-        restMs = Math.min(REST_MOST_MS, REST_MS + REST_PER_LATE * Math.max(0, performance.now() - untilMs));
-      }
-    },
+    indexAll: (signal: AbortSignal): Promise<void> => indexing.all(signal),
   };
 }

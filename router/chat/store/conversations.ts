@@ -10,7 +10,7 @@ import {
   type ToolCall,
   type ToolResult,
 } from '../../database/schema/chat';
-import { searchIndex } from '../search/store';
+import { searchIndex } from '../search/store-index';
 import { answersStore } from './answers';
 import { deletingStore } from './deleting';
 import { messagesStore, type Newest } from './messages';
@@ -37,7 +37,7 @@ export type ConversationsStore = ReturnType<typeof conversationsStore>;
 export function conversationsStore(db: Db) {
   const write = groupedWrites(db);
   const run = statements(db);
-  const indexing = searchIndex(db);
+  const indexing = searchIndex(db.$client);
 
   return {
     ...answersStore(write, run),

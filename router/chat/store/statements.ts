@@ -40,10 +40,8 @@ export function statements(db: Db) {
       `INSERT INTO conversations (id, user_id, agent_id, title, model, created_at_ms, updated_at_ms, last_position,
         session_from, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    insert: $client.query<never, Values>(
-      `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms, parent, failure, calls,
-        steps, ended_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
+    insert: $client.query<never, Values>(`${INSERT_MESSAGE} VALUES ${MESSAGE}`),
+    insertBoth: $client.query<never, Values>(`${INSERT_MESSAGE} VALUES ${MESSAGE}, ${MESSAGE}`),
     ids: $client.query<{ readonly id: string }, [conversationId: string, from: number, upTo: number]>(
       `SELECT id FROM messages WHERE conversation_id = ${TEXT_PARAMETER} AND position BETWEEN ? AND ? AND is_hidden = 0
         ORDER BY position`,
@@ -86,6 +84,9 @@ export function statements(db: Db) {
   };
 }
 
+const INSERT_MESSAGE = `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms, parent,
+  failure, calls, steps, ended_at_ms)`;
+const MESSAGE = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
 const COPIED = Object.values(getTableColumns(messages))
   .map(({ name }) => name)
   // A copied path is the only one.

@@ -90,7 +90,7 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: Answe
   }
   const gone = turn.after === undefined ? [] : hideAfter(tx, conversation.id, turn.after);
   let position = conversation.lastPosition;
-  const insert = (id: string, role: 'user' | 'assistant', content: string, end?: AnswerEnd): Message => {
+  const messageOf = (id: string, role: 'user' | 'assistant', content: string, end?: AnswerEnd): Message => {
     position += 1;
     const status = role === 'user' ? 'done' : (end?.status ?? 'streaming');
     const message: Message = {
@@ -98,12 +98,15 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: Answe
       ...{ failure: end?.failure ?? null, calls: end?.calls ?? null, endedAtMs: end?.nowMs ?? null },
       ...{ results: results.length > 0 ? results : null, parent, isHidden: false, callbackId: null },
     };
-    insertMessage(write, message, end?.steps);
     results = [];
     parent = null;
     return message;
   };
-  const user = turn.user && insert(turn.user.id, 'user', turn.user.content);
+  const user = turn.user && messageOf(turn.user.id, 'user', turn.user.content);
+  const answer = messageOf(turn.answerId, 'assistant', end?.text?.content ?? '', end);
+  const answerRow = rowOf(answer, end?.steps);
+  if (user) write.insertBoth.run(...rowOf(user), ...answerRow);
+  else write.insert.run(...answerRow);
   if (user && turn.user?.files) {
     write.attach(
       { userId: conversation.userId, conversationId: conversation.id, messageId: user.id },
@@ -111,7 +114,6 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: Answe
       nowMs,
     );
   }
-  const answer = insert(turn.answerId, 'assistant', end?.text?.content ?? '', end);
   const title = conversation.title || turn.title;
   const sessionFrom =
     turn.after === undefined ? (turn.sessionFrom ?? conversation.sessionFrom) : conversation.lastPosition;
@@ -124,11 +126,12 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: Answe
   return { ...(user && { user }), answer, gone, sessionFrom };
 }
 
-function insertMessage(write: Statements, message: Message, steps: readonly Step[] = []): void {
+/** The values of a message for the statements that insert it. */
+function rowOf(message: Message, steps: readonly Step[] = []): (string | number | null)[] {
   const { id, conversationId, position, role, content, status, results, createdAtMs, parent } = message;
   const { failure, calls, endedAtMs } = message;
   const turn = [id, conversationId, position, role, content, status, jsonList(results ?? []), createdAtMs, parent];
-  write.insert.run(...turn, json(failure ?? undefined), jsonList(calls ?? []), jsonList(steps), endedAtMs);
+  return [...turn, json(failure ?? undefined), jsonList(calls ?? []), jsonList(steps), endedAtMs];
 }
 
 export function insertConversation(write: Statements, conversation: Conversation): void {

@@ -48,9 +48,9 @@ export const conversations = sqliteTable(
       .on(table.agentId, table.updatedAtMs, table.id)
       .where(sql`shelf IN ('list', 'pinned') AND expires_at_ms IS NULL`),
     index('conversations_by_expiry').on(table.expiresAtMs),
-    // Finds the conversations that the search index does not have in full.
+    // Finds the conversations that the search index does not have in full. No turn writes it for one that is in it.
     index('conversations_unsearched')
-      .on(table.userId, table.updatedAtMs, table.id)
+      .on(table.userId, table.id)
       .where(sql`searched_to < last_position AND expires_at_ms IS NULL`),
   ],
 );

@@ -1,7 +1,8 @@
 /** The usage of upstream calls, and the prices of models. */
 import { and, eq, getTableColumns, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
-import { type Db, transaction } from '../../database/database';
+import type { Db } from '../../database/database';
 import { prices, sharedModels, usage } from '../../database/schema/usage';
+import { transaction } from '../../database/transaction';
 import { lazy } from '../../lib/lazy';
 import { sumsStore, type UsageRange } from './sums';
 
