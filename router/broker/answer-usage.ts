@@ -3,7 +3,6 @@
  * size.
  */
 import { type JsonObject, jsonObject } from '../lib/json';
-import { kept } from '../net/body';
 import { estimatedTokens, NO_TOKENS, type Tokens, tokensOf } from '../usage/tokens';
 import { textBytes } from './request';
 
@@ -18,20 +17,34 @@ const USAGE_MEMBERS = [
   /"(?:usageMetadata|timings|amazon-bedrock-invocationMetrics)"\s*:\s*\{/g,
 ];
 
-/** Keeps only the end of an answer, however long it is. Parses nothing until it is read. */
+/** Bytes of the memory for an answer's end, before it is known to be longer. */
+const SHORT_BYTES = 1_024;
+
+/**
+ * Keeps only the end of an answer, however long it is. Parses nothing until it is read. The bytes are copied: chunks that
+ * are kept for seconds outlive the collection that short-lived ones do not.
+ */
 export class AnswerTail {
-  readonly #chunks: Uint8Array[] = [];
-  #kept = 0;
   #bytes = 0;
+  #kept = Buffer.alloc(SHORT_BYTES);
+  #end = 0;
 
   push(chunk: Uint8Array): void {
-    this.#chunks.push(kept(chunk));
-    this.#kept += chunk.length;
     this.#bytes += chunk.length;
-    for (let first = this.#chunks[0]; first && this.#kept - first.length >= TAIL_BYTES; first = this.#chunks[0]) {
-      this.#chunks.shift();
-      this.#kept -= first.length;
-    }
+    const added = chunk.length > TAIL_BYTES ? chunk.subarray(-TAIL_BYTES) : chunk;
+    if (this.#end + added.length > this.#kept.length) this.#makeRoom(added.length);
+    this.#kept.set(added, this.#end);
+    this.#end += added.length;
+  }
+
+  /** Moves the end to the front, where that leaves room for more than this. */
+  #makeRoom(bytes: number): void {
+    const start = Math.max(0, this.#end - TAIL_BYTES);
+    const needed = this.#end - start + bytes;
+    const to = needed * 1.5 > this.#kept.length ? Buffer.alloc(needed * 2) : this.#kept;
+    this.#kept.copy(to, 0, start, this.#end);
+    this.#kept = to;
+    this.#end -= start;
   }
 
   /** The usage in the answer; the last one wins. */
@@ -56,12 +69,12 @@ export class AnswerTail {
     const share =
       said.length === 0
         ? 1
-        : said.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / Math.min(this.#kept, TAIL_BYTES);
+        : said.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / Math.min(this.#end, TAIL_BYTES);
     return estimatedTokens(this.#bytes * share);
   }
 
   #text(): string {
-    return Buffer.concat(this.#chunks).subarray(-TAIL_BYTES).toString('utf8');
+    return this.#kept.toString('utf8', Math.max(0, this.#end - TAIL_BYTES), this.#end);
   }
 }
 

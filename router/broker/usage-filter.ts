@@ -8,8 +8,10 @@ const HELD_BYTES_MAX = 16_384;
 const LF = 10;
 const CR = 13;
 const NOTHING = new Uint8Array();
-/** Text of an event without choices, in OpenAI's spelling and in others. Events that do not match are not parsed. */
-const CHOICELESS = /"choices"\s*:\s*\[\s*\]/;
+const CHOICES = Buffer.from('"choices"');
+const COLON = 0x3a;
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
 
 /**
  * Passes on all bytes except a usage event. Holds back the beginning of an event until its end, so that the client
@@ -30,7 +32,7 @@ export class UsageFilter {
     }
     const isFresh = this.#held.length === 0;
     // The most frequent case: whole events, none of them without choices.
-    if (isFresh && !this.#isPassing && endsWithEvent(chunk) && !CHOICELESS.test(latin1(chunk))) return chunk;
+    if (isFresh && !this.#isPassing && endsWithEvent(chunk) && !hasNoChoices(chunk)) return chunk;
     const bytes = isFresh ? chunk : Buffer.concat([this.#held, chunk]);
     const passed: Uint8Array[] = [];
     let start = 0;
@@ -57,7 +59,8 @@ export class UsageFilter {
   }
 }
 
-const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+const bufferOf = (bytes: Uint8Array) =>
+  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 const endsWithEvent = (bytes: Uint8Array) => bytes.at(-1) === LF && bytes.at(-2) === LF;
 
 /**
@@ -85,9 +88,30 @@ function withoutLineEnd(bytes: Uint8Array): number {
   return bytes[end - 1] === CR ? end - 1 : end;
 }
 
+/**
+ * Whether there is an event without choices, in OpenAI's spelling or in others. Only those are parsed; that of a token is
+ * not even made into text. Inside a JSON string the quotes would be escaped.
+ */
+function hasNoChoices(bytes: Uint8Array): boolean {
+  const buffer = bufferOf(bytes);
+  for (let at = buffer.indexOf(CHOICES); at !== -1; at = buffer.indexOf(CHOICES, at)) {
+    at += CHOICES.length;
+    for (const sign of [COLON, OPEN, CLOSE]) {
+      while (isBlank(buffer[at])) at += 1;
+      if (buffer[at] !== sign) break;
+      if (sign === CLOSE) return true;
+      at += 1;
+    }
+  }
+  return false;
+}
+
+/** White space of JSON. */
+const isBlank = (byte: number | undefined) => byte === 0x20 || byte === LF || byte === CR || byte === 0x09;
+
 function isUsage(event: Uint8Array): boolean {
-  const text = latin1(event);
-  if (!CHOICELESS.test(text)) return false;
+  if (!hasNoChoices(event)) return false;
+  const text = bufferOf(event).toString('latin1');
   const lines = text.split(/\r\n|\r|\n/).filter((line) => line.startsWith('data:'));
   const { choices, usage } = jsonObject(lines.map((line) => line.slice('data:'.length)).join('\n')) ?? {};
   // Some APIs begin with an event that has neither choices nor usage.

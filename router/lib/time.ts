@@ -1,4 +1,5 @@
 /** The clock for durations, and functions that repeat work, give it a deadline, or end it by a signal. */
+import type { Abortable } from './abort';
 import { processLog } from './log';
 
 /**
@@ -86,7 +87,7 @@ export async function onClock<T>(
  * Returns the result of the promise, or rejects with the signal's reason if the signal aborts first. Does not stop the
  * work behind the promise.
  */
-export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export function orAbort<T>(promise: Promise<T>, signal: Abortable): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });

@@ -3,6 +3,7 @@
  * requests (law 22).
  */
 import { isIP, isIPv6 } from 'node:net';
+import { type Abortable, signalOf } from '../lib/abort';
 import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError, NotConnectedError } from './connect-timeout';
@@ -144,7 +145,7 @@ async function sendByFetch(
     headers: { ...headers, 'accept-encoding': 'identity', ...(isPinned && { host: url.host }) },
     ...(isPinned && { tls: { serverName: host } }),
     ...(body !== undefined && { body }),
-    signal,
+    signal: signalOf(signal),
     redirect: 'manual',
     proxy: proxy ?? NO_PROXY,
     // Bun's own limit of five idle minutes is shorter than a tool may run.
@@ -179,7 +180,7 @@ function answered(destination: Destination): void {
  * a bad certificate, are left for the request to find. Rejects with `ConnectTimeoutError` after `limitMs` without a
  * byte, with the system's error when there is no connection, or with the signal's reason.
  */
-async function greet(destination: Destination, limitMs: number, signal: AbortSignal): Promise<void> {
+async function greet(destination: Destination, limitMs: number, signal: Abortable): Promise<void> {
   const lastMs = answeredAtMs.get(keyOf(destination));
   if (lastMs !== undefined && performance.now() - lastMs < KNOWN_MS) return;
   const { hostname, port, serverName } = destination;

@@ -6,6 +6,7 @@
  * A request of `/v1`, a runner's call to its upstream and an answer without a client are subclasses. Each defines only
  * which server it calls, how it answers, and what it reports at the end.
  */
+import { Abort, type Abortable } from '../lib/abort';
 import { AppError, toAppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
@@ -34,7 +35,7 @@ export abstract class Lifecycle {
   #span: Span | undefined;
   /** Observes the answer, and is notified of its end. Set it before the relay opens. */
   protected recorder: Recorder | undefined;
-  readonly #abort = new AbortController();
+  readonly #abort = new Abort();
   readonly #held: (() => void)[] = [];
   #isClientGone = false;
   /** How the call ends if it has no answer. */
@@ -57,8 +58,8 @@ export abstract class Lifecycle {
   protected abstract report(ending: Ending, bytes: number, error?: AppError): void;
 
   /** Aborts the call. Pass it to the request to the runner or the upstream. */
-  protected get signal(): AbortSignal {
-    return this.#abort.signal;
+  protected get signal(): Abortable {
+    return this.#abort;
   }
 
   /** Whether a relay passes the answer on. */
@@ -213,7 +214,7 @@ export abstract class Lifecycle {
 
   /** Keeps the first reason. */
   #abortCall(ending: Ending, why?: AppError): void {
-    if (this.#abort.signal.aborted) return;
+    if (this.#abort.aborted) return;
     this.#unansweredEnding = ending;
     this.#abort.abort(why);
   }

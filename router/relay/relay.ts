@@ -38,7 +38,7 @@ export interface RelayOptions {
   /** What happens when the client disconnects: abort the runner's request, or continue for the recorder (law 9). */
   readonly onClientGone: 'cancel' | 'detach';
   /** Aborts the request to the runner. */
-  readonly abort: AbortController;
+  readonly abort: Pick<AbortController, 'abort'>;
   readonly recorder?: Recorder | undefined;
   /** Returns the error for the client when the body breaks off; `runner_lost` by default. May be asynchronous. */
   lost?(cause: unknown): AppError | Promise<AppError>;

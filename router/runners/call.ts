@@ -7,6 +7,7 @@ import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { accessHeaders } from '../backends/traits';
+import type { Abortable } from '../lib/abort';
 import { AppError, type Refusal, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { jsonObject } from '../lib/json';
@@ -41,7 +42,7 @@ export interface RunnerRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: Abortable;
   /** A person asked for this start: the back-off after failed starts does not apply. */
   readonly explicit?: boolean;
   readonly work?: Work;

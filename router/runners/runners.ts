@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
+import type { Abortable } from '../lib/abort';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
@@ -136,7 +137,7 @@ export function runnersService(deps: RunnersDeps) {
      * Throws the error that made the start fail. The caller's abort ends only the wait, not a start that others also
      * wait for.
      */
-    async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
+    async lease(agent: Agent, options: { signal: Abortable; explicit?: boolean; work?: Work }): Promise<Lease> {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
       const slot = slots.of(agent);

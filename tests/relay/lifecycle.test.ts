@@ -1,5 +1,6 @@
 /** The order of the events of one request, which has one owner: whatever comes first and whatever throws, it ends once. */
 import { expect, test } from 'bun:test';
+import type { Abortable } from '../../router/lib/abort';
 import { AppError } from '../../router/lib/errors';
 import { Lifecycle } from '../../router/relay/lifecycle';
 import type { Ending, Relay } from '../../router/relay/relay';
@@ -54,7 +55,7 @@ class Watched extends Lifecycle {
     this.#note('report', ending, bytes, error?.code ?? 'no error');
   }
 
-  override get signal(): AbortSignal {
+  override get signal(): Abortable {
     return super.signal;
   }
 

@@ -1,5 +1,6 @@
 /** One connection to a server, with one request at a time on it. */
 import type { Socket } from 'bun';
+import type { Abortable } from '../../lib/abort';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
@@ -68,7 +69,7 @@ export class Connection implements Beating, InTurn, Source {
   }
 
   /** Call it only on an idle or new connection. */
-  send(method: string, bytes: readonly Uint8Array[], signal: AbortSignal): Promise<WireAnswer> {
+  send(method: string, bytes: readonly Uint8Array[], signal: Abortable): Promise<WireAnswer> {
     const exchange: Exchange = { reader: new WireReader(method), answered: Promise.withResolvers() };
     this.#leaveIdle();
     signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason));

@@ -1,4 +1,5 @@
 /** Writes an HTTP/1.1 request (RFC 9112). */
+import type { Abortable } from '../../lib/abort';
 
 /** Bytes of a body that is sent in one write with its head. */
 const TOGETHER_BYTES_MAX = 65_536;
@@ -20,7 +21,7 @@ export interface WireRequest {
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
   /** Milliseconds for a new connection, with its handshake; `CONNECT_MS` by default. */
   readonly connectMs?: number | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: Abortable;
   /** The IP address to connect to, whatever the URL's host resolves to now. */
   readonly address?: string | undefined;
   /** The runner's id. Connections are pooled per runner, because a port may soon belong to another one. */
