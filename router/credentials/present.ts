@@ -218,6 +218,8 @@ export async function missingView(
   const asksUpstream = missing.some(({ name }) => PROFILE.includes(name));
   const asked = values.filter(({ name, source }) => source === 'unset' || (asksUpstream && isUpstream(name)));
   const reason = missing.find((value) => value.reason !== undefined)?.reason;
+  const sharing = asksUpstream && user.role === 'admin' ? await deps.credentials.sharing() : undefined;
+  const canShare = sharing && !shareView(UPSTREAM_VARIABLES, sharing).isShared;
   return {
     action: `/messages/${message.id}/credentials`,
     agentName: agent.name,
@@ -228,6 +230,7 @@ export async function missingView(
     scope: typed?.scope ?? (values.some(({ isOwn }) => isOwn) ? agent.backend : ''),
     ownScope: agent.backend,
     isAdmin: user.role === 'admin',
+    ...(canShare && { share: { receivers: holdersOf(deps, UPSTREAM_VARIABLES) } }),
     ...(reason !== undefined && { reason }),
     ...(typed?.error !== undefined && { error: typed.error }),
     ...(typed?.trial && { trial: typed.trial }),

@@ -4,7 +4,17 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, spyOn, test } from 'bun
 import { grownBy } from '../../router/admin/live/stream';
 import type { Agent } from '../../router/agents/store';
 import { newId } from '../../router/lib/ids';
-import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { agentOf } from '../support/chat';
+import {
+  ADMIN,
+  form,
+  memoryBackend,
+  PEOPLE,
+  type Person,
+  startRouter,
+  type TestRouter,
+  until,
+} from '../support/router';
 import { watchStream } from '../support/watch';
 
 /** Ends only a test that has failed. */
@@ -30,6 +40,10 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
+/** An empty conversation of a person with their agent. */
+const beginConversationOf = async (who: Person) =>
+  router.context.conversations.create(await agentOf(router, who, 'echo'));
+
 const watch = (query: string, who = admin) => watchStream(`${router.url}/admin/live?${query}`, { cookie: who.cookie });
 
 test('the pages of overview, runners, backends and users have one stream each, and fetch nothing by a clock', async () => {
@@ -52,6 +66,22 @@ test('runners that start, stop and fail arrive on the overview and on the list',
   expect(await list.saw(PEOPLE.alice.email)).toContain('hx-target="#runner-list"');
   await alice.request('/api/runners/echo', { method: 'DELETE' });
   await list.saw('No agent is awake');
+});
+
+test('what changes around a page arrives by the same stream, and nothing of it that the page has', async () => {
+  const { id } = await beginConversationOf(admin);
+  const page = await (await admin.request('/admin/overview')).text();
+  const query = /hx-sse:connect="\/admin\/live\?([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&') ?? '';
+  await using overview = await watch(query);
+  const first = await overview.saw('overview-versions');
+  expect(first).not.toContain(`conversation-link-${id}`);
+  await admin.request(`/conversations/${id}/title`, form({ title: 'Renamed elsewhere' }));
+  expect(await overview.saw('Renamed elsewhere')).toContain('hx-target="#conversations"');
+  expect((await admin.request('/api/runners/echo/start', { method: 'POST' })).status).toBe(200);
+  await overview.saw('hx-target="#runner-');
+  await admin.request('/api/runners/echo', { method: 'DELETE' });
+  await admin.request(`/conversations/${id}/delete`, { method: 'POST' });
+  await overview.saw(`hx-target="#conversation-link-${id}" hx-swap="delete"`);
 });
 
 test('the output of a runner arrives at its end, and its page says when the runner has ended', async () => {

@@ -1,5 +1,5 @@
 /** Two tabs and a phone agree about runners and schedules, without a reload. stream.spec.ts has conversations and answers. */
-import { answer, ended, expect, send, signIn, test } from './fixtures';
+import { answer, ended, expect, openSchedules, send, signIn, test } from './fixtures';
 
 test('two tabs and a phone agree about the state of a runner, whatever page each has open', async ({
   page,
@@ -10,18 +10,22 @@ test('two tabs and a phone agree about the state of a runner, whatever page each
   await signIn(page, router);
   const settings = await context.newPage();
   await settings.goto('/settings');
+  const admin = await context.newPage();
+  await admin.goto('/admin/overview');
   const ofPhone = await browser.newContext({ baseURL: router.url, viewport: { width: 360, height: 740 } });
   const phone = await ofPhone.newPage();
   await signIn(phone, router);
   const states = [
     page.locator('.runner-button'),
     settings.locator('#sidebar .badge').first(),
+    admin.locator('#sidebar .badge').first(),
     phone.locator('.runner-button'),
   ];
   for (const state of states) await expect(state).toContainText('asleep');
   await send(page, 'echo hello');
   for (const state of states) await expect(state).toContainText('awake');
-  await expect(settings.locator('#conversations').getByRole('link', { name: 'echo hello' })).toBeVisible();
+  for (const one of [settings, admin])
+    await expect(one.locator('#conversations').getByRole('link', { name: 'echo hello' })).toBeVisible();
   await phone.locator('.runner-button').click();
   await phone.getByRole('button', { name: 'Stop', exact: true }).click();
   for (const state of states) await expect(state).toContainText('asleep');
@@ -35,9 +39,7 @@ test('two tabs and a phone agree about schedules and what became of them', async
   router,
 }) => {
   await signIn(page, router);
-  await page.getByRole('link', { name: 'Agents and their settings' }).click();
-  await page.getByRole('link', { name: 'Settings of Demo' }).click();
-  await page.getByRole('link', { name: 'Schedules', exact: true }).click();
+  await openSchedules(page);
   const other = await context.newPage();
   await other.goto(page.url());
   const ofPhone = await browser.newContext({ baseURL: router.url, viewport: { width: 360, height: 740 } });

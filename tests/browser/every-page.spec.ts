@@ -15,6 +15,8 @@ const PHONE = { width: 360, height: 740 };
 /** A small screen that is enlarged to 200 %. */
 const ENLARGED = { width: 320, height: 512 };
 
+// Each takes minutes, and needs nothing of the other.
+test.describe.configure({ mode: 'parallel' });
 // Two pages are seen while a runner starts.
 test.use({ startDelayMs: 3_000, contextOptions: { reducedMotion: 'reduce' } });
 

@@ -137,6 +137,14 @@ export async function send(page: Page, text: string, agent = 'Demo'): Promise<vo
   await expect(answers).toHaveCount(before + 1);
 }
 
+/** Goes to the schedules of the demo agent as a person does. */
+export async function openSchedules(page: Page): Promise<void> {
+  await page.getByRole('link', { name: 'Agents and their settings' }).click();
+  await page.getByRole('link', { name: 'Settings of Demo' }).click();
+  await page.getByRole('link', { name: 'Schedules', exact: true }).click();
+  await expect(page.getByLabel('What the agent is asked')).toBeVisible();
+}
+
 /** The newest answer on the page. */
 export function answer(page: Page) {
   return page.locator('article.answer').last();

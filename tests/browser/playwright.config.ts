@@ -4,8 +4,8 @@ import { defineConfig } from '@playwright/test';
 export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.ts',
-  // On a machine with few cores, a second worker makes both slow.
-  workers: 1,
+  // A test has a router and a browser context of its own, and mostly waits for one of them: alone it leaves a core idle.
+  workers: 2,
   outputDir: '../../test-results',
   reporter: 'list',
   timeout: 60_000,

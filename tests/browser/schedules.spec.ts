@@ -1,5 +1,5 @@
 /** Rules for the page of an agent's schedules. */
-import { answer, ended, expect, expectAccessible, expectNoOverflow, signIn, test } from './fixtures';
+import { answer, ended, expect, expectAccessible, expectNoOverflow, openSchedules, signIn, test } from './fixtures';
 
 test.use({ timezoneId: 'Europe/Lisbon', contextOptions: { reducedMotion: 'reduce' } });
 
@@ -8,9 +8,7 @@ test('a schedule is made in the time zone of the browser, run, paused, changed a
   router,
 }) => {
   await signIn(page, router);
-  await page.getByRole('link', { name: 'Agents and their settings' }).click();
-  await page.getByRole('link', { name: 'Settings of Demo' }).click();
-  await page.getByRole('link', { name: 'Schedules', exact: true }).click();
+  await openSchedules(page);
   await expect(page.getByLabel('Time zone')).toHaveValue('Europe/Lisbon');
   await page.getByLabel('What the agent is asked').fill('echo good morning');
   await page.getByRole('button', { name: 'Make schedule' }).click();

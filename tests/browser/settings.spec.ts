@@ -102,9 +102,17 @@ test('an agent without its credentials asks for them where its answer would be, 
   // Nothing that was typed is lost by the test.
   await expect(form.getByLabel('API key')).toHaveValue(upstream.key);
   await form.getByLabel('Model').selectOption('test-model');
-  await form.getByRole('button', { name: 'Save and try again' }).click();
+  await form.getByLabel('Only for Direct').check();
+  await expect(form.getByText('Share with everybody')).toBeHidden();
+  await form.getByLabel('For all agents').check();
+  await form.getByText('Share with everybody').click();
+  await expect(form).toContainText('Their calls are on your account');
+  await expectAccessible(page, 'the form with what sharing means');
+  await form.getByRole('button', { name: 'Save, share and try again' }).click();
   await ended(page, 'done');
   await expect(page.locator('article.answer')).toContainText('Hello from upstream.');
+  await page.goto('/settings');
+  await expect(page.locator('#credentials-share').getByRole('button', { name: 'Stop sharing' })).toBeVisible();
 });
 
 test('a key is shown once, works on /v1, and not any more once it is revoked', async ({ page, router }) => {

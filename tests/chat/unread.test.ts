@@ -96,7 +96,9 @@ test('a page without scripts says by a picture that it is looked at', async () =
   expect(await listed(alice, id)).toContain(UNREAD);
   expect((await alice.request(path)).status).toBe(204);
   expect(isPlain(await listed(alice, id))).toBe(true);
-  expect(await (await alice.request(`/conversations/${id}`)).text()).not.toContain(path);
+  const read = await (await alice.request(`/conversations/${id}`)).text();
+  expect(read).not.toContain(path);
+  expect(read).toMatch(/role="status"[^>]*><\/p><\/main>/);
 });
 
 test('an answer that fails while no page shows it is unread too', async () => {

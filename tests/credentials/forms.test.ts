@@ -169,8 +169,14 @@ describe('the test of a connection', () => {
 });
 
 describe('the form in place of an answer', () => {
+  const agentOf = async (who: Person) => {
+    await who.request('/');
+    return (await router.context.agents.list(who.id)).find(({ backend }) => backend === 'agent');
+  };
+  /** A runner that is awake answers without credentials. */
+  const asleep = async (who: Person) => router.context.runners.stop((await agentOf(who))?.id ?? '', 'test');
   const converse = async (who: Person) => {
-    const agent = (await router.context.agents.list(who.id)).find(({ backend }) => backend === 'agent');
+    const agent = await agentOf(who);
     const response = await post(who, `/agents/${agent?.id}/conversations`, { text: 'Are you there?' });
     return response.headers.get('location') ?? '';
   };
@@ -208,9 +214,37 @@ describe('the form in place of an answer', () => {
     });
   });
 
+  test('shares with everybody what the administrator enters for all agents, and nobody else can', async () => {
+    await asleep(admin);
+    const path = await converse(admin);
+    const [button] = await all(await ended(admin, path, 'failed'), '.missing-form .share-too button');
+    const action = button?.attributes.formaction ?? '';
+    const typed = { scope: 'agent', ...values, LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY };
+    const refused = await post(admin, action, { ...typed, LLM_MODEL: '' });
+    expect([refused.status, await texts(await refused.text(), '.missing-form .field-error')]).toEqual([
+      422,
+      ['Still missing'],
+    ]);
+    expect((await router.context.credentials.sharing()).marked.size).toBe(0);
+    expect((await post(admin, action, typed)).headers.get('location')).toBe(path);
+    await ended(admin, path, 'done');
+    expect((await texts(await pageOf(alice), '#credentials .effective .badge'))[0]).toBe('shared by the administrator');
+    const { events } = await router.context.audit.page({}, { limit: 1 });
+    expect(events[0]).toMatchObject({ action: 'credentials.shared' });
+    expect(JSON.stringify(events)).not.toContain(ADMINS_KEY);
+
+    await router.context.credentials.share(LLM, false);
+    await asleep(alice);
+    const own = await converse(alice);
+    const page = await ended(alice, own, 'failed');
+    expect(await all(page, '.share-too')).toEqual([]);
+    const hers = (await all(page, '.missing-form form'))[0]?.attributes.action;
+    expect((await post(alice, `${hers}/share`, { scope: '', ...values })).status).toBe(403);
+    expect((await router.context.credentials.sharing()).marked.size).toBe(0);
+  });
+
   test('tests what is typed in its place, offers the models, and saves nothing', async () => {
-    const agent = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'agent');
-    await router.context.runners.stop(agent?.id ?? '', 'test');
+    await asleep(alice);
     const path = await converse(alice);
     const page = await ended(alice, path, 'failed');
     const action = (await all(page, '.missing-form form'))[0]?.attributes.action ?? '';

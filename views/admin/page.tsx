@@ -107,7 +107,7 @@ export function AdminKeysPage({ keys, moreHref, ...props }: KeysProps) {
 
 interface FrameProps extends AdminProps {
   tab: AdminTab;
-  /** The stream of what changes on the page; absent where that is only what is around it. */
+  /** The stream of what changes on the page and around it; absent where that is only what is around it. */
   liveUrl?: string;
   children: ComponentChildren;
 }
@@ -115,8 +115,10 @@ interface FrameProps extends AdminProps {
 /** The frame of every page of the administrator. */
 export function AdminPage({ shell, flash, tab, liveUrl, children }: FrameProps) {
   const t = useText();
+  // Which links its sidebar has.
+  const [, links = ''] = shell.liveUrl.split('?');
   return (
-    <AppLayout shell={shell} title={t.admin[tab]} liveUrl={liveUrl}>
+    <AppLayout shell={shell} title={t.admin[tab]} liveUrl={liveUrl && `${liveUrl}&${links}`}>
       <header class="title-bar">
         <SidebarButton />
         <h1 class="ellipsis">{t.admin.label}</h1>

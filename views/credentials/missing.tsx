@@ -48,7 +48,10 @@ export function MissingForm({ messageId, missing }: { messageId: string; missing
             {t.settings}
           </a>
         </CredentialForm>
-        <p class="quiet small-text">{isAdmin ? t.youCanShare : t.askAdmin}</p>
+        {missing.share && (
+          <ShareToo id={id} messageId={messageId} path={missing.action} receivers={missing.share.receivers} />
+        )}
+        {!isAdmin && <p class="quiet small-text">{t.askAdmin}</p>}
       </div>
     </Notice>
   );
@@ -59,6 +62,33 @@ const formId = (messageId: string) => `missing-${messageId}`;
 /** What the test of the values changes in the form. */
 export function MissingTrial({ messageId, missing }: { messageId: string; missing: MissingView }) {
   return <TrialParts id={formId(messageId)} form={missing} />;
+}
+
+/** Saves the same form for everybody: what it means is read before the button is there. */
+function ShareToo(props: { id: string; messageId: string; path: string; receivers: string[] }) {
+  const { id, messageId, path, receivers } = props;
+  const t = useText();
+  return (
+    <details class="scope share-too">
+      <summary>{t.credentials.shareTitle}</summary>
+      <p class="quiet">{t.credentials.share.off}</p>
+      {receivers.length > 0 && <p class="quiet">{t.credentials.share.receivers(receivers)}</p>}
+      <div class="row">
+        <button
+          type="submit"
+          form={`${id}-form`}
+          class="button"
+          formaction={`${path}/share`}
+          hx-post={`${path}/share`}
+          hx-target={`#message-${messageId}`}
+          hx-swap="outerHTML"
+          hx-disable="this"
+        >
+          {t.missing.share}
+        </button>
+      </div>
+    </details>
+  );
 }
 
 function Scopes({

@@ -89,4 +89,6 @@ export interface MissingView {
   error?: string;
   trial?: TrialView;
   isAdmin: boolean;
+  /** The administrator may share the values with everybody, and so with the runners of these agents (`ShareView.receivers`). */
+  share?: { receivers: string[] };
 }

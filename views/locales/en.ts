@@ -536,7 +536,7 @@ export const en = {
     save: 'Save and try again',
     settings: 'Open settings',
     askAdmin: 'Or ask the administrator, who can share credentials with all users.',
-    youCanShare: 'In the settings you can also share yours with all users.',
+    share: 'Save, share and try again',
   },
 
   settings: {

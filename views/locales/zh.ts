@@ -519,7 +519,7 @@ export const zh: Text = {
     save: '保存并重试',
     settings: '打开设置',
     askAdmin: '也可以请管理员与所有用户共享凭据。',
-    youCanShare: '你还可以在设置中与所有用户共享自己的凭据。',
+    share: '保存、共享并重试',
   },
 
   settings: {

@@ -46,32 +46,34 @@ const HEARD_MS = 60_000;
 const LOG_MS = 2_000;
 const PULL_MS = 1_000;
 
-interface LiveRoutesDeps extends AdminLiveDeps, FleetDeps, BackendsDeps {
-  readonly runners: FleetDeps['runners'];
-  readonly backends: FleetDeps['backends'];
-  readonly overview: () => Promise<OverviewView>;
-  readonly logReads: LogReads;
-  readonly users: Pick<UsersService, 'page' | 'passwordsOpen'>;
-}
+type LiveRoutesDeps = AdminLiveDeps &
+  FleetDeps &
+  BackendsDeps & {
+    readonly overview: () => Promise<OverviewView>;
+    readonly logReads: LogReads;
+    readonly users: Pick<UsersService, 'page' | 'passwordsOpen'>;
+  };
 
 const text = t.Optional(t.String({ maxLength: 300 }));
 const on = t.Union(['overview', 'runners', 'runner', 'backends', 'users'].map((page) => t.Literal(page)));
-const query = t.Object({ on, after: text, search: text, agent: text });
+const query = t.Object({ on, after: text, search: text, agent: text, links: text });
 
 export function liveRoutes(deps: LiveRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'admin-live' }).use(session).get(
     '/admin/live',
-    async ({ who, query: { on, after, search, agent }, request, server }) => {
+    async ({ who, query: { on, after, search, agent, links }, headers, request, server }) => {
       server?.timeout(request, 0);
-      if (on === 'overview') return adminLive(deps, request, who, overviewLive(deps));
-      if (on === 'runners') return adminLive(deps, request, who, runnersLive(deps, who, after ?? ''));
-      if (on === 'backends') return adminLive(deps, request, who, backendsLive(deps));
-      if (on === 'users') return adminLive(deps, request, who, usersLive(deps, who, search ?? '', after));
+      // A page that comes back has got links by its stream.
+      const reader = { request, who, linksMark: headers['last-event-id'] === undefined ? links : undefined };
+      if (on === 'overview') return adminLive(deps, reader, overviewLive(deps));
+      if (on === 'runners') return adminLive(deps, reader, runnersLive(deps, who, after ?? ''));
+      if (on === 'backends') return adminLive(deps, reader, backendsLive(deps));
+      if (on === 'users') return adminLive(deps, reader, usersLive(deps, who, search ?? '', after));
       const found = deps.runners.findRunning(agent ?? '');
       const [runner] = found ? await runnerViews(deps, who, [found]) : [];
       if (!runner) throw new AppError('not_found', { message: 'This agent has no runner now.' });
       await deps.logReads.followed(who, request, server, runner);
-      return adminLive(deps, request, who, runnerLive(deps, who, runner.agentId));
+      return adminLive(deps, reader, runnerLive(deps, who, runner.agentId));
     },
     { admin: true, query },
   );

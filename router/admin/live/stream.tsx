@@ -1,16 +1,18 @@
 /**
- * The live stream of the administrator's pages. It sends states: whatever part of the page is not as it was sent before, and at
+ * The live stream of the administrator's pages: what changes around every page, as it happens, and the page itself. Of that it
+ * sends states: whatever part of the page is not as it was sent before, and at
  * most once a second, however much happens. So it never walks anything for one event, a slow reader gets fewer updates, and
  * a page that was away gets every part anew and is right again.
  */
 import type { JSX } from 'preact';
 import { LivePart, LiveText } from '../../../views/admin/live';
 import type { Who } from '../../accounts/identify';
-import type { Events, RouterEvent } from '../../lib/events';
+import type { LiveDeps, LiveOptions } from '../../chat/live/options';
+import { tellLive } from '../../chat/live/stream';
+import type { RouterEvent } from '../../lib/events';
 import { httpLog } from '../../lib/log';
 import { steadyMs } from '../../lib/time';
 import { partHtml } from '../../web/answers/respond';
-import type { OpenStreams } from '../../web/streams/open-streams';
 import { type EventWriter, eventStream } from '../../web/streams/sse';
 
 /** The shortest time between two updates of one page. */
@@ -42,15 +44,19 @@ export interface LivePage {
   readonly agentId?: string;
 }
 
-export interface AdminLiveDeps {
-  readonly events: Events;
-  readonly streams: OpenStreams;
-}
+export type AdminLiveDeps = LiveDeps;
 
-export function adminLive(deps: AdminLiveDeps, request: Request, who: Who, page: LivePage): Response {
+/** @param reader who reads the page, and which links its sidebar has. */
+export function adminLive(
+  deps: AdminLiveDeps,
+  reader: Pick<LiveOptions, 'request' | 'who' | 'linksMark'>,
+  page: LivePage,
+): Response {
+  const { request, who } = reader;
   return eventStream(request, (writer) => {
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
+    const endAround = tellLive(deps, reader, writer);
     const live = new Live(who, page, writer);
     const unsubscribe = deps.events.subscribeToAll(page.kinds, (_, event) => {
       if (page.agentId === undefined || ('agentId' in event && event.agentId === page.agentId)) live.changed();
@@ -62,6 +68,7 @@ export function adminLive(deps: AdminLiveDeps, request: Request, who: Who, page:
     });
     return () => {
       live.close();
+      endAround();
       unsubscribe();
       forget();
     };

@@ -20,24 +20,36 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
     const { user, credentialId } = options.who;
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: user.id, credentialId }, writer.close);
-    const live = new Live(deps, options, writer);
-    // Older messages do not show what is unread.
-    const shown = options.isPast ? undefined : options.conversation?.row.id;
-    const leave = shown === undefined ? undefined : deps.unread.show(shown);
-    const unsubscribe = deps.events.subscribe(user.id, (event) => live.onEvent(event));
-    live.wake();
-    if (shown !== undefined) {
-      deps.unread.read(user.id, shown).catch((error: unknown) => {
-        httpLog.error({ err: error }, 'live.unread_failed');
-      });
-    }
+    const end = tellLive(deps, options, writer);
     return () => {
-      live.close();
-      leave?.();
-      unsubscribe();
+      end();
       forget();
     };
   });
+}
+
+/**
+ * Tells a page by its stream what changes around it, and in its conversation if it has one.
+ * @returns a function to be called once, when the stream has ended.
+ */
+export function tellLive(deps: LiveDeps, options: LiveOptions, writer: EventWriter): () => void {
+  const { user } = options.who;
+  const live = new Live(deps, options, writer);
+  // Older messages do not show what is unread.
+  const shown = options.isPast ? undefined : options.conversation?.row.id;
+  const leave = shown === undefined ? undefined : deps.unread.show(shown);
+  const unsubscribe = deps.events.subscribe(user.id, (event) => live.onEvent(event));
+  live.wake();
+  if (shown !== undefined) {
+    deps.unread.read(user.id, shown).catch((error: unknown) => {
+      httpLog.error({ err: error }, 'live.unread_failed');
+    });
+  }
+  return () => {
+    live.close();
+    leave?.();
+    unsubscribe();
+  };
 }
 
 /** The stream of one page. Sends changes in their order, one look at the database at a time. */

@@ -4,7 +4,7 @@ import { Message } from '../../../views/chat/message/message';
 import { MissingTrial } from '../../../views/credentials/missing';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
-import { missingView, pick, refusedScope } from '../../credentials/present';
+import { groupOf, missingView, namesOfGroup, pick, refusedScope } from '../../credentials/present';
 import { fields } from '../../credentials/routes';
 import { type TrialDeps, triedForm } from '../../credentials/tried-form';
 import { AppError } from '../../lib/errors';
@@ -22,6 +22,15 @@ export function chatCredentialsRoutes(deps: ChatCredentialsDeps, session: Sessio
       '/messages/:id/credentials',
       ({ who, params, body, request }) => fillIn(deps, who, request, params.id, body),
       { session: true, audit: 'credentials.set', body: fields },
+    )
+    .post(
+      '/messages/:id/credentials/share',
+      // For all agents: the values of one are never shared.
+      ({ who, params, body, request }) =>
+        fillIn(deps, who, request, params.id, { ...body, scope: '' }, () =>
+          deps.credentials.share(namesOfGroup(deps, groupOf('LLM_API_KEY')), true),
+        ),
+      { admin: true, audit: 'credentials.shared', body: fields },
     )
     .post(
       '/messages/:id/credentials/try',
@@ -53,13 +62,14 @@ async function tryOut(
   return part(who, <MissingTrial messageId={messageId} missing={missing} />, tried.status);
 }
 
-/** Keeps what an answer lacked and asks for it again. */
+/** Keeps what an answer lacked and asks for it again. @param kept called when it is kept. */
 async function fillIn(
   deps: VariantsRoutesDeps,
   who: Who,
   request: Request,
   messageId: string,
   body: Readonly<Record<string, string>>,
+  kept = async () => {},
 ): Promise<Response> {
   const { message, conversation, agent } = await findAnswer(deps, who, messageId);
   const { scope = '', ...typed } = body;
@@ -67,6 +77,7 @@ async function fillIn(
     const values = pick(typed, (_, value) => value.trim() !== '');
     await requireFilled(deps, agent, values);
     await deps.credentials.set(who.user.id, scope, values);
+    await kept();
     await deps.variants.retry(conversation, message);
   } catch (error) {
     const refused = refusedScope(error, scope, typed);

@@ -118,7 +118,8 @@ async function conversationView(
     id: conversation.id,
     title: conversation.title || textOf(who).conversation.untitled,
     isArchived: conversation.shelf === 'archived',
-    isUnread: conversation.isUnread,
+    // SQLite has numbers for it, which a view would show.
+    isUnread: Boolean(conversation.isUnread),
     agentId: agent.id,
     agentName: agent.name,
     messages: views,
