@@ -81,10 +81,11 @@ if (import.meta.main) {
         runners: number,
       },
       backend: { type: 'string', multiple: true },
+      help: { type: 'boolean' },
     },
   });
   const [dataRoot, ...others] = positionals;
-  const { backend, 'idle-users': idleUsers, ...counts } = values;
+  const { backend, 'idle-users': idleUsers, help, ...counts } = values;
   const given = Object.entries({ ...counts, ...(idleUsers !== undefined && { idleUsers }) }).map(
     ([name, text]) => [name, Number(text)] as const,
   );
@@ -94,8 +95,8 @@ if (import.meta.main) {
     say(
       'bun run big-database <data root> [--users 1000] [--idle-users 9000] [--conversations 100000] [--messages 2000000]',
     );
-    say('  [--usage 5000000] [--runners 0] [--backend demo]...');
-    process.exit(1);
+    say('  [--usage 5000000] [--runners 0] [--backend demo]...      of the bench, the backend is "bench"');
+    process.exit(help ? 0 : 1);
   }
   try {
     const sizes = { ...SIZES, ...Object.fromEntries(given), ...(backend && { backends: backend }) };

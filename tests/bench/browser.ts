@@ -100,6 +100,17 @@ export async function framesOf(page: Page, happens: () => Promise<void>) {
   };
 }
 
+/** CPU milliseconds of a page's main thread, for one of several things that happen on it, and its longest task. */
+export async function cpuOf(page: Page, times: number, happens: () => Promise<void>) {
+  await page.bringToFront();
+  const client = await page.context().newCDPSession(page);
+  const tasks = await traceTasks(client);
+  for (let time = 0; time < times; time += 1) await happens();
+  const cpuMs = await tasks();
+  await client.detach();
+  return { cpuMs: cpuMs.reduce((sum, ms) => sum + ms, 0) / times, longestMs: Math.max(...cpuMs) };
+}
+
 interface TraceEvent {
   readonly name: string;
   readonly pid: number;

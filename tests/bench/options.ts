@@ -10,7 +10,7 @@ bun run bench --profile <router|recording> [--only <scenario>]
   --only          one scenario; may be given several times. Nothing is written
   --rounds        how often each measurement is taken, where its time allows it; by default 3
   --litellm       with LiteLLM's proxy as another peer, installed from PyPI: 560 MB, once
-  --data          the data root of \`bun run big-database\`; by default tmp/big-database, where one is made
+  --data          the data root of \`bun run big-database --backend bench\`; by default tmp/big-database, where one is made
   --write         the file for the report, with a chart beside it; docs/performance.md after a whole run
   --profile       only the router, or only the router recording, with a CPU profile in tmp/bench-profile; of the
                   requests unless --only names something else`;

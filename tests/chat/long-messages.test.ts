@@ -122,6 +122,18 @@ test('law 18: a page has as many messages as fit, and the earlier ones are all b
   expect(seen).toEqual(turns.flatMap((_, n) => [`question ${n}`, `answer ${n}`]));
 });
 
+test('a page that has the newer messages gets the earlier ones alone', async () => {
+  const turns = Array.from({ length: 30 }, (_, n) => ({ text: `question ${n}`, answer: `answer ${n}` }));
+  const path = String(
+    (await all(await pageOf(`/conversations/${await conversation(turns)}`), '.earlier a'))[0]?.attributes.href,
+  );
+  const headers = { 'hx-request': 'true' };
+  const part = await (await alice.request(path, { headers })).text();
+  expect((await all(part, '.message')).length).toBe((await all(await pageOf(path), '.message')).length);
+  expect(await all(part, 'html, main, #messages, #composer')).toEqual([]);
+  expect((await mallory.request(path, { headers })).status).toBe(404);
+});
+
 test('an answer that grows beyond the shown length says so once, and goes on', async () => {
   const id = await conversation([]);
   const form = { method: 'POST', body: new URLSearchParams({ text: 'write a lot' }) };

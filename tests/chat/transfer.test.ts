@@ -1,5 +1,7 @@
 /** Conversations as files: exported as Markdown and JSON, and imported from that JSON, on the page and by the API. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { agentOf, beginConversation } from '../support/chat';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { problemOf } from '../support/runners';
@@ -18,6 +20,8 @@ interface File {
     follows?: number;
     hidden?: boolean;
     steps?: object[];
+    attachments?: { id: string; name: string; data: string }[];
+    missing_files?: { id: string; name: string }[];
   }[];
 }
 
@@ -75,6 +79,46 @@ test('an exported conversation is the same when it is imported, and another one'
     ['user', 'What is *it*?\n\nالجواب', 'done'],
     ['assistant', 'It is **42**.', 'done'],
   ]);
+});
+
+test('an export names the files whose contents are gone or cannot be read, goes on, and can be imported', async () => {
+  const contents = { 'kept.txt': 'kept', 'gone.txt': 'gone', 'odd.txt': 'odd' };
+  const attachments = Object.entries(contents).map(([name, text]) => ({ name, data: btoa(`${text} of an export`) }));
+  const said = [
+    { role: 'user', content: 'Look', attachments },
+    { role: 'user', content: '', attachments: attachments.slice(1, 2) },
+    { role: 'assistant', content: 'The end' },
+  ];
+  const imported = await send(alice, file({ title: 'Missing files', messages: said }));
+  const { id } = ((await imported.json()) as { conversation: { id: string } }).conversation;
+  const pathOf = (text: string) => {
+    const hash = new Bun.CryptoHasher('sha256').update(`${text} of an export`).digest('hex');
+    return join(router.dataRoot, 'attachments', hash.slice(0, 2), hash);
+  };
+  await rm(pathOf('gone'));
+  await rm(pathOf('odd'));
+  await mkdir(pathOf('odd'));
+
+  const whole = await fileOf(id);
+  const named = (files?: readonly { name: string }[]) => files?.map(({ name }) => name);
+  expect(whole.messages.map((one) => [one.content, named(one.attachments), named(one.missing_files)])).toEqual([
+    ['Look', ['kept.txt'], ['gone.txt', 'odd.txt']],
+    ['', undefined, ['gone.txt']],
+    ['The end', undefined, undefined],
+  ]);
+  expect(await (await exported(alice, id, 'markdown')).text()).toContain('*gone.txt*');
+  const again = await send(alice, whole);
+  expect(again.status).toBe(200);
+  const copy = ((await again.json()) as { conversation: { id: string } }).conversation;
+  expect((await fileOf(copy.id)).messages.map((one) => named(one.attachments))).toEqual([
+    ['kept.txt'],
+    undefined,
+    undefined,
+  ]);
+  const gone = whole.messages[0]?.missing_files?.[0]?.id ?? '';
+  const load = await alice.request(`/api/attachments/${gone}`);
+  expect(load.status).toBe(404);
+  expect((await problemOf(load)).detail).toBe('The content of this file is missing on the disk.');
 });
 
 test('a conversation with 600 files is the same when it is imported, and is found when it is whole', async () => {

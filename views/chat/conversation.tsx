@@ -63,8 +63,17 @@ export function ConversationTitle({ title }: { title: string }) {
  */
 const groupLength = 10;
 
-/** All messages on the page, oldest first. Earlier messages are loaded in place, or as a page without scripts. */
+/** All messages on the page, oldest first. */
 export function MessageLog({ conversation }: { conversation: ConversationView }) {
+  return (
+    <div id="messages" class="column" role="log" aria-label={useText().conversation.log}>
+      <LoggedMessages conversation={conversation} />
+    </div>
+  );
+}
+
+/** Messages in groups, behind the way to earlier ones, which come in its place, or as a page without scripts. */
+export function LoggedMessages({ conversation }: { conversation: ConversationView }) {
   const t = useText();
   const { earlierHref, isPast, messages } = conversation;
   // The newest ones grow, and are followed. Their groups are full, because the size of one is first estimated.
@@ -74,20 +83,20 @@ export function MessageLog({ conversation }: { conversation: ConversationView })
     messages.slice(group * groupLength, Math.min(newest, (group + 1) * groupLength)),
   );
   return (
-    <div id="messages" class="column" role="log" aria-label={t.conversation.log}>
+    <>
       {earlierHref && (
-        <p class="earlier">
+        <div class="earlier">
           <a
             class="button"
             href={earlierHref}
             hx-get={earlierHref}
+            hx-trigger="click, intersect once"
             hx-target="closest .earlier"
             hx-swap="outerHTML"
-            hx-select="#messages > *"
           >
             {t.conversation.earlier}
           </a>
-        </p>
+        </div>
       )}
       {groups.map((group) => (
         <div key={group[0]?.id} class="past">
@@ -95,7 +104,7 @@ export function MessageLog({ conversation }: { conversation: ConversationView })
         </div>
       ))}
       <Messages messages={messages.slice(newest)} edit={conversation.edit} />
-    </div>
+    </>
   );
 }
 

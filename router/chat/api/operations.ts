@@ -96,6 +96,11 @@ const file = named('ConversationFile', {
       attachments: t.Optional(
         t.Array(t.Object({ id: text, name: text, type: text, data: t.String({ description: 'The bytes in base64' }) })),
       ),
+      missing_files: t.Optional(
+        t.Array(t.Object({ id: text, name: text, type: text }), {
+          description: 'Attached files that could not be read; an import goes without them',
+        }),
+      ),
     }),
   ),
 });

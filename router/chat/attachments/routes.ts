@@ -5,6 +5,7 @@ import { isLink, isPicture, TEXT_TYPE } from '../../attachments/kinds';
 import type { Config } from '../../config/config';
 import { attachment as asAttachment } from '../../files/download';
 import { type Allowance, Share } from '../../lib/allowance';
+import { AppError } from '../../lib/errors';
 import { dataHeaders } from '../../web/answers/headers';
 import { readBody } from '../../web/bodies/read';
 import { attachmentJson } from '../api/present';
@@ -30,6 +31,7 @@ export function attachmentsRoutes(deps: AttachmentsRoutesDeps, session: SessionP
       '/api/attachments/:id',
       async ({ who, params }) => {
         const file = await attachments.get(who.user.id, params.id);
+        if (!(await attachments.blobs.has(file.hash))) throw contentGone();
         // Text is never shown as a page, whatever is in it.
         const type = isPicture(file) ? file.type : `${TEXT_TYPE}; charset=utf-8`;
         // The name of a picture elsewhere is its address, too long for a header.
@@ -49,6 +51,11 @@ export function attachmentsRoutes(deps: AttachmentsRoutesDeps, session: SessionP
       },
       { session: true, parse: 'none', query: t.Object({ name: t.String({ maxLength: 1_024 }) }) },
     );
+}
+
+function contentGone(): AppError {
+  const hint = 'Restore a backup that has it, or attach the file again.';
+  return new AppError('not_found', { message: 'The content of this file is missing on the disk.', hint });
 }
 
 async function read({ config, held }: AttachmentsRoutesDeps, { user }: Who, request: Request): Promise<Uint8Array> {

@@ -1,4 +1,5 @@
 /** The pages of the chat. */
+import { LoggedMessages } from '../../../views/chat/conversation';
 import { ChatPage } from '../../../views/chat/page';
 import type { ConversationView, EditView } from '../../../views/models';
 import type { Who } from '../../accounts/identify';
@@ -6,7 +7,7 @@ import type { Agent } from '../../agents/store';
 import { missingView, type Typed } from '../../credentials/present';
 import { modelOf } from '../../credentials/present-model';
 import { AppError } from '../../lib/errors';
-import { done, page, pageUrl, seeOther } from '../../web/answers/respond';
+import { done, page, pageUrl, part, seeOther } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
 import type { LiveDeps } from '../live/options';
 import { formatSeen } from '../live/seen';
@@ -90,12 +91,22 @@ export async function conversationPage(deps: LiveDeps, who: Who, id: string, opt
   );
 }
 
+/** Messages before a position, for a page that has those from there on. */
+export async function earlierMessages(deps: LiveDeps, who: Who, id: string, before: number): Promise<Response> {
+  const conversation = await deps.conversations.get(who.user.id, id);
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  return part(
+    who,
+    <LoggedMessages conversation={await conversationView(deps, who, { conversation, agent, before })} />,
+  );
+}
+
 async function conversationView(
   deps: LiveDeps,
   who: Who,
-  shown: PageOptions & { conversation: Conversation; agent: Agent; liveUrl: string },
+  shown: PageOptions & { conversation: Conversation; agent: Agent; liveUrl?: string },
 ): Promise<ConversationView> {
-  const { conversation, agent, liveUrl, before, typed, edit } = shown;
+  const { conversation, agent, liveUrl = '', before, typed, edit } = shown;
   const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
   const [first, last] = [messages[0], messages.at(-1)];
   const missing = await missingView(deps, who, { agent, message: last, typed });

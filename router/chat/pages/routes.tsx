@@ -2,13 +2,13 @@
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin } from '../../accounts/identify';
 import { AppError } from '../../lib/errors';
-import { plainText, seeOther } from '../../web/answers/respond';
+import { isPartRequest, plainText, seeOther } from '../../web/answers/respond';
 import type { LiveDeps } from '../live/options';
 import { parseSeen } from '../live/seen';
 import { liveStream } from '../live/stream';
 import { firstPage } from './first-page';
 import { deletedPath, shelfName } from './options-routes';
-import { conversationPage, doneIn, newConversationPage } from './routes-conversation';
+import { conversationPage, doneIn, earlierMessages, newConversationPage } from './routes-conversation';
 
 type ChatRoutesDeps = LiveDeps;
 
@@ -34,7 +34,9 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         async ({ who, params, query, request }) => {
           const discarded = await conversations.findDiscarded(who.user.id, params.id);
           if (discarded) return seeOther(request, deletedPath(discarded));
-          return conversationPage(deps, who, params.id, { before: query.before });
+          const { before } = query;
+          if (before !== undefined && isPartRequest(request)) return earlierMessages(deps, who, params.id, before);
+          return conversationPage(deps, who, params.id, { before });
         },
         {
           session: true,

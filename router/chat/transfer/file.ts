@@ -26,6 +26,8 @@ const attachment = Type.Object(
   { id: Type.Optional(Type.String()), name: Type.String(), type: Type.Optional(Type.String()), data: Type.String() },
   member,
 );
+/** A file that could not be read when the conversation was exported. */
+const missingFile = Type.Object({ id: Type.String(), name: Type.String(), type: Type.String() }, member);
 const ms = Type.Integer({ minimum: 0 });
 const step = Type.Union([
   Type.Object(
@@ -67,6 +69,7 @@ const message = Type.Object(
     follows: Type.Optional(Type.Integer({ minimum: 0 })),
     hidden: Type.Optional(Type.Boolean()),
     attachments: Type.Optional(Type.Array(attachment, { maxItems: 100 })),
+    missing_files: Type.Optional(Type.Array(missingFile, { maxItems: 100 })),
   },
   member,
 );
@@ -85,6 +88,7 @@ export type FileMessage = ReturnType<typeof messageJson> & {
     readonly type?: string;
     readonly data: string;
   }[];
+  readonly missing_files?: readonly { readonly id: string; readonly name: string; readonly type: string }[];
 };
 
 /** An answer that is still being written is exported as far as it is saved. */

@@ -3,6 +3,7 @@ import type { Agent } from '../../agents/store';
 import { isLink } from '../../attachments/kinds';
 import type { Events } from '../../lib/events';
 import { newTimeId } from '../../lib/ids';
+import { generationsLog } from '../../lib/log';
 import type { CountedConversation } from '../api/counted-store';
 import type { PostedService } from '../api/posted';
 import type { ConversationsApiStore, WholeMessageToInsert } from '../api/store';
@@ -42,18 +43,31 @@ export function transferService(deps: {
     }
   }
 
-  /** The files of a message as members of its JSON, each in pieces of its own. */
+  /** The files of a message as members of its JSON, each in pieces of its own. Those that cannot be read are named. */
   async function* filesJson(files: readonly Attachment[]): AsyncGenerator<string> {
-    for (const [index, { id, name, type, hash }] of files.entries()) {
-      yield `${index === 0 ? ',"attachments":[' : ','}${JSON.stringify({ id, name, type }).slice(0, -1)},"data":"`;
-      yield Buffer.from(await attachments.blobs.file(hash).bytes()).toString('base64');
-      yield index === files.length - 1 ? '"}]' : '"}';
+    const missing: Pick<Attachment, 'id' | 'name' | 'type'>[] = [];
+    let count = 0;
+    for (const { id, name, type, hash } of files) {
+      const bytes = await attachments.blobs
+        .file(hash)
+        .bytes()
+        .catch((error) => void generationsLog.error({ attachment: id, err: error }, 'file.unreadable'));
+      if (!bytes) {
+        missing.push({ id, name, type });
+        continue;
+      }
+      yield `${count === 0 ? ',"attachments":[' : ','}${JSON.stringify({ id, name, type }).slice(0, -1)},"data":"`;
+      yield Buffer.from(bytes).toString('base64');
+      yield '"}';
+      count += 1;
     }
+    if (count > 0) yield ']';
+    if (missing.length > 0) yield `,"missing_files":${JSON.stringify(missing)}`;
   }
 
   /** A message of a file. Its files get new ids, which are then those in its text. */
   async function toInsert(userId: string, one: FileMessage, nowMs: number): Promise<WholeMessageToInsert> {
-    const { created_at, status = 'done', attachments: sent = [], follows, hidden, ...said } = one;
+    const { created_at, status = 'done', attachments: sent = [], missing_files: _, follows, hidden, ...said } = one;
     const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
     const files: KeptFile[] = [];
     const ids = new Map<string, string>();

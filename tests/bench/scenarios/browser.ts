@@ -1,6 +1,6 @@
 /** What a page costs its reader's browser, against the same page as static files. */
 import type { Browser, BrowserContext, Page } from '@playwright/test';
-import { chromiumPath, firstPaint, framesOf, launch, open, scroll } from '../browser';
+import { chromiumPath, cpuOf, firstPaint, framesOf, launch, open, scroll } from '../browser';
 import type { RouterUnderTest } from '../router';
 import { alternate, type Bench, plain, ratio, type Scenario } from '../scenario';
 import { MODEL, scriptText } from '../script';
@@ -9,10 +9,13 @@ import { MANY_LINES, TEXTS } from '../texts';
 
 export const PAINT = 'browser, first paint';
 export const SCROLL = 'browser, scroll';
+export const EARLIER = 'browser, earlier messages';
 export const LINES = 'browser, stream';
 export const STATIC = 'static page';
 const CONVERSATIONS = 1_000;
 const MESSAGES = 2_000;
+/** Times that earlier messages come, for one value. */
+const EARLIER_TIMES = 3;
 /** Loads of a page for one value. */
 const LOADS = 5;
 const MOST_MS = 25_000;
@@ -42,6 +45,12 @@ export const browser: Scenario = {
         plain('CPU ms/frame', 'cpuPerFrameMs', 2),
         ratio('× static', 'cpuPerFrameMs', STATIC),
       ],
+    },
+    {
+      name: EARLIER,
+      title: 'Earlier messages in a browser',
+      note: 'The next 50 messages above those of a page, until the browser has painted what follows from them.',
+      columns: [plain('CPU ms', 'cpuMs', 1), plain('longest task, CPU ms', 'longestMs', 1)],
     },
     {
       name: LINES,
@@ -112,6 +121,19 @@ async function measure(bench: Bench, chromium: Browser): Promise<void> {
   });
   await alternate(bench, {
     ...one,
+    table: EARLIER,
+    subjects: () => subjects.filter(isOurs),
+    measure: async () => {
+      const page = await context.newPage();
+      await page.goto(`${router.server.url}/conversations/${id}`);
+      await loadEarlier(page);
+      const cost = await cpuOf(page, EARLIER_TIMES, () => loadEarlier(page));
+      await page.close();
+      return cost;
+    },
+  });
+  await alternate(bench, {
+    ...one,
     table: LINES,
     subjects: () => subjects.filter(isOurs),
     measure: () => answerIn(context, router),
@@ -137,12 +159,28 @@ async function importLong({ server, cookie }: RouterUnderTest, count: number): P
 
 /** All earlier messages, as a reader gets them. */
 async function loadAll(page: Page): Promise<void> {
-  const earlier = page.locator('.earlier a');
-  while ((await earlier.count()) > 0) {
-    const count = await page.locator('.message').count();
-    await earlier.evaluate((link: HTMLElement) => link.click());
-    await page.waitForFunction((before) => document.querySelectorAll('.message').length > before, count);
-  }
+  while ((await page.locator('.earlier a').count()) > 0) await loadEarlier(page);
+}
+
+/** The messages before those on a page, until they are painted. Does not poll, which would make the browser paint. */
+async function loadEarlier(page: Page): Promise<void> {
+  await page.waitForFunction(() => 'htmx' in window);
+  await page.evaluate(
+    () =>
+      new Promise<void>((painted) => {
+        const link = document.querySelector<HTMLElement>('.earlier a');
+        const log = document.querySelector('#messages');
+        if (!link || !log) return painted();
+        const frame = (then: () => void) => requestAnimationFrame(() => setTimeout(then));
+        const observer = new MutationObserver(() => {
+          if (link.isConnected) return;
+          observer.disconnect();
+          frame(() => frame(painted));
+        });
+        observer.observe(log, { childList: true, subtree: true });
+        link.click();
+      }),
+  );
 }
 
 interface StaticFile {

@@ -14,6 +14,9 @@ let keptFromEnd;
 let keptSelection;
 let focused;
 let isOfOptions;
+// What takes the focus when the question of a message opens. htmx would focus it in what it has inserted: in vain, as the question
+// is closed, and the browser would compute the styles of messages that are not in view.
+const inClosed = [];
 
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, detail } = event;
@@ -32,6 +35,10 @@ document.addEventListener('htmx:before:swap', (event) => {
       for (const { id } of fragment.querySelectorAll('[data-at]')) document.getElementById(id)?.remove();
   if (target.matches('.earlier a')) keptFromEnd = fromEnd();
   for (const task of detail.tasks) {
+    for (const one of task.fragment.querySelectorAll('.message [popover] [autofocus]')) {
+      one.autofocus = false;
+      inClosed.push(one);
+    }
     if (task.swapSpec.style === 'afterbegin' && task.target) placeLink(task);
     if (target !== live) continue;
     // A message or step that is here already is replaced, so that an event that came twice does no harm.
@@ -41,9 +48,11 @@ document.addEventListener('htmx:before:swap', (event) => {
   }
 });
 document.addEventListener('htmx:after:swap', ({ target, detail }) => {
+  for (const one of inClosed.splice(0)) one.autofocus = true;
   // A refused message keeps its text and its files.
   checkLengths();
   if (chosen.length > 0 && $('#composer-files')?.files.length === 0) showChosen();
+  $('main').toggleAttribute('data-gone', document.getElementById('conversation-gone') !== null);
   // Their messages were deleted.
   for (const group of document.querySelectorAll('.past:empty')) group.remove();
   localTimes(document);
