@@ -1,5 +1,5 @@
 /** Rules that the Markdown of messages has beside those of markdown-it: task lists, line breaks, and the direction of each block. */
-import type { MarkdownIt, Token } from 'markdown-it';
+import type { Env, MarkdownIt, Token } from 'markdown-it';
 
 /** The elements of a page whose words say whether a task is done. */
 export const TASK_DONE_ID = 'task-done';
@@ -16,15 +16,16 @@ const WITH_DIRECTION = new Set([
 
 /** Items that begin with `[ ]` or `[x]` have a box. The plugins number theirs in the whole text, and a growing text has none. */
 export function addTasks(md: MarkdownIt): void {
-  md.core.ruler.after('inline', 'tasks', ({ tokens, Token: NewToken }) => {
+  md.core.ruler.push('tasks', ({ tokens, Token: NewToken }) => {
     for (const [index, token] of tokens.entries()) {
       const item = tokens[index - 2];
       const first = token.children?.[0];
       const isFirst = tokens[index - 1]?.type === 'paragraph_open' && item?.type === 'list_item_open';
       const mark = isFirst && first?.type === 'text' ? TASK.exec(token.content)?.[1] : undefined;
       if (mark === undefined || !item || !first?.content.startsWith('[')) continue;
-      first.content = first.content.slice('[ ]'.length);
-      token.children?.unshift(box(new NewToken('task', 'input', 0), mark !== ' '));
+      const words = Object.assign(new NewToken('text', '', 0), first, { content: first.content.slice('[ ]'.length) });
+      // The tokens themselves stay as they are: they may be known (addMemory).
+      token.children?.splice(0, 1, box(new NewToken('task', 'input', 0), mark !== ' '), words);
       item.attrSet('class', 'task');
     }
   });
@@ -38,6 +39,37 @@ function box(token: Token, isDone: boolean): Token {
     ['aria-labelledby', isDone ? TASK_DONE_ID : TASK_OPEN_ID],
   ];
   return token;
+}
+
+/** Lines, items and cells that are known, and the longest of them in UTF-16 units: some 3 MB. */
+const KNOWN_MAX = 2_048;
+const KNOWN_LENGTH_MAX = 256;
+
+/**
+ * The end of a growing text is rendered with each growth, and all of it but its last line or cell is as it was. What has been
+ * read of such texts is known, and not read again, unless the text defines links. To be added before the other rules.
+ * @param isTail whether a text is the end of a growing one.
+ */
+export function addMemory(md: MarkdownIt, isTail: (env: Env) => boolean): void {
+  const known = new Map<string, readonly Token[]>();
+  const isUsed = (env: Env) => isTail(env) && Object.keys(env.references ?? {}).length === 0;
+  md.core.ruler.at('inline', ({ tokens, env }) => {
+    const isKnown = isUsed(env);
+    for (const token of tokens) {
+      if (token.type !== 'inline') continue;
+      const children = isKnown ? known.get(token.content) : undefined;
+      token.children = children ? [...children] : [];
+      if (!children) md.inline.parse(token.content, md, env, token.children);
+    }
+  });
+  md.core.ruler.push('memory', ({ tokens, env }) => {
+    if (!isUsed(env)) return;
+    for (const { type, content, children } of tokens) {
+      if (type !== 'inline' || !children || content.length > KNOWN_LENGTH_MAX || known.has(content)) continue;
+      if (known.size >= KNOWN_MAX) known.clear();
+      known.set(content, [...children]);
+    }
+  });
 }
 
 const BREAK = /<br\s?\/?>/iy;

@@ -3,7 +3,7 @@
  * from runners, and some of them take minutes: the router calls this in a worker only (router/web/rendering/markdown-worker.ts).
  */
 import type { Env, MarkdownIt, Token } from 'markdown-it';
-import { addBreaks, addDirections, addTasks } from './markdown-rules';
+import { addBreaks, addDirections, addMemory, addTasks } from './markdown-rules';
 import { type Growing, type Html, type MarkdownLabels, noHtml } from './markup';
 import { addMath, addMathBlocks } from './math';
 
@@ -19,6 +19,9 @@ interface RenderEnv extends Env {
  * 10 KB of `a a a`, and 7 s for 20 KB, most of it in one regular expression, which nothing can interrupt.
  */
 const highlightLengthMax = 10 * 1024;
+
+/** Blocks that follow each other without an empty line settle when the text is so much longer, in UTF-16 units. */
+const settlingLength = 2_048;
 
 /** Where a link in an answer may lead. No relative ones: a runner's text must not act on the router's own pages. */
 const allowedLink = /^(https?:\/\/|mailto:)/i;
@@ -56,8 +59,11 @@ export function renderMarkdown(text: string, labels?: MarkdownLabels): Html {
 }
 
 /** Renders a growing text in its two pieces: what is settled, and the tail. */
-export function renderGrowing(text: string, labels?: MarkdownLabels, tail = renderTail): Growing {
-  const settled = settledLength(text);
+export function renderGrowing(
+  text: string,
+  labels?: MarkdownLabels,
+  { settled = settledLength(text), tail = renderTail } = {},
+): Growing {
   const before = settled === 0 ? noHtml : renderPiece(text.slice(0, settled), { labels });
   return { settled, html: (before + tail(text.slice(settled), labels)) as Html };
 }
@@ -97,6 +103,16 @@ export function settledLength(text: string): number {
   return Math.min(lastBlockStart(text), lastBlockStart(text.slice(0, completeLength)));
 }
 
+/**
+ * Whether it is worth to look how much of a growing text is settled, which means to read it twice: mostly a block ends with an
+ * empty line. The others settle some time later.
+ * @param readLength its length when that was asked last.
+ */
+export function mayBeSettled(text: string, readLength: number): boolean {
+  const hasMore = Math.floor(text.length / settlingLength) > Math.floor(readLength / settlingLength);
+  return hasMore || /\n\r?\n/.test(text.trimEnd());
+}
+
 function parseBlocks(text: string, env: Env) {
   blocks ??= createMarkdownIt()({ html: false }).use(addMathBlocks).disable(['inline', 'text_join']);
   return blocks.parse(text, env);
@@ -124,6 +140,7 @@ function createWithFootnotes(): MarkdownIt {
 
 function createMarkdown(): MarkdownIt {
   const md = createMarkdownIt()({ html: false, linkify: true })
+    .use(addMemory, (env: Env) => (env as RenderEnv).isTail === true)
     .use(addMath)
     .use(addTasks)
     .use(addBreaks)

@@ -21,7 +21,8 @@ export interface Script {
   readonly text?: TextKind;
 }
 
-const SCRIPT = /bench chunks=(\d+) paceMs=(\d+) bytes=(\d+)( via=broker)?(?: text=(\w+))?/g;
+/** Begins a message: one that quotes it, as the router's question for a title does, asks for something else. */
+const SCRIPT = /"bench chunks=(\d+) paceMs=(\d+) bytes=(\d+)( via=broker)?(?: text=(\w+))?/g;
 
 /** The body of a chat completion. The script stands in a message, since every proxy passes those on. */
 export function chatBody(script?: Script): string {

@@ -128,6 +128,24 @@ test('pictures of one answer beyond the room of its user are not stored', async 
   expect(statuses).toEqual([200, 200, 200, 404, 404]);
 });
 
+test('of two hundred pictures in one answer the first twenty are kept, each content once, and of the others their words', async () => {
+  const broken = '![broken](data:image/png;base64,iVBOR===) ![no data](data:image/png;base64,@@@@) ';
+  const said = (shade: (n: number) => number) =>
+    Array.from({ length: 200 }, (_, n) => `![p${n}](${dataUri(png(3, 2, shade(n)))}) `).join('');
+  for (const [content, contents] of [
+    [said((n) => n), 20],
+    [said(() => 7), 1],
+  ] as const) {
+    runner.reply = () => stream(...pieces(content + broken, 1_000).map((piece) => ({ content: piece })));
+    const text = await textOf(await ask());
+    const kept = Array.from({ length: 20 }, (_, n) => `![p${n}](@#3x2) `);
+    const left = Array.from({ length: 180 }, (_, n) => `[p${n + 20}] `);
+    expect(plain(text)).toStartWith([...kept, ...left, '[broken] [no data]'].join(''));
+    const loaded = await Promise.all(placesIn(text).map(load));
+    expect(new Set(loaded.map((bytes) => Bun.hash(bytes))).size).toBe(contents);
+  }
+});
+
 test('an answer that breaks off in the middle of a picture keeps the rest', async () => {
   runner.reply = () => stream({ content: `Before ![half](${dataUri(png()).slice(0, -30)}` });
   const text = await textOf(await ask());

@@ -1,13 +1,14 @@
 /**
- * When a page is sent what an answer has grown by. Each update costs some 50 bytes beside its text and the rendering of
- * the last block: updates that are too small or too many would cost several times what they bring.
+ * When a page is sent what an answer has grown by. Each update costs some 50 bytes beside its text, the rendering of the last
+ * block, and a write to each page: updates that are too small or too many would cost several times what they bring.
  */
 
-/** Milliseconds between two updates: 20 a second look like one movement. */
+/** Milliseconds between two updates, at least: 20 a second look like one movement. */
 export const EVERY_MS = 50;
-/** Characters that are worth an update. Fewer wait for more, up to `SMALL_EVERY_MS`. */
-const WORTH_LENGTH = 32;
-const SMALL_EVERY_MS = 200;
+/** At most, unless an update takes long. */
+const LATEST_MS = 200;
+/** Few characters wait longer for more: 160 for 50 ms, 80 for 100, which is what a fast model says meanwhile, 40 for 200. */
+const WORTH = 8_000;
 /** After a slow update, the wait is this many times its duration. */
 const WORK_TIME_FACTOR = 4;
 
@@ -22,7 +23,8 @@ export class Pace implements Disposable {
   /** @param length how many characters the page does not have. */
   grew(length: number): void {
     clearTimeout(this.#timer);
-    const everyMs = Math.max(length < WORTH_LENGTH ? SMALL_EVERY_MS : EVERY_MS, this.#tookMs * WORK_TIME_FACTOR);
+    const worthMs = Math.min(WORTH / length, LATEST_MS);
+    const everyMs = Math.max(EVERY_MS, worthMs, this.#tookMs * WORK_TIME_FACTOR);
     const waitMs = this.#endedMs + everyMs - performance.now();
     if (waitMs <= 0) this.update();
     else this.#timer = setTimeout(this.update, waitMs);

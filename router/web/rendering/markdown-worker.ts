@@ -1,6 +1,6 @@
 /** The worker thread that renders Markdown (rendering.ts). Terminated when it takes too long. */
 import { type Change, changesBetween } from '../../../views/growth';
-import { hasDefinitions, renderGrowing, renderMarkdown, renderTail } from '../../../views/markdown';
+import { hasDefinitions, mayBeSettled, renderGrowing, renderMarkdown, renderTail } from '../../../views/markdown';
 import type { Growing, Html, MarkdownLabels } from '../../../views/markup';
 
 declare const self: Worker;
@@ -52,7 +52,10 @@ function growth({ text, had, isEnd, labels }: RenderJob & { kind: 'growth' }): G
   const rest = text.slice(had.settled);
   const after = isEnd
     ? { settled: rest.length, html: renderMarkdown(rest, labels) }
-    : renderGrowing(rest, labels, tailOf);
+    : renderGrowing(rest, labels, {
+        tail: tailOf,
+        ...(!mayBeSettled(rest, had.shown - had.settled) && { settled: 0 }),
+      });
   if (after.html.length > HTML_LENGTH_MAX) return undefined;
   return { settled: had.settled + after.settled, changes: changesBetween(before, after.html) };
 }

@@ -27,6 +27,8 @@ const WAITING_MAX = 100;
 const KEPT_LENGTH_MAX = 16 * 1024 * 1024;
 /** Growing answers that are known to take too long. */
 const SLOW_MAX = 1_000;
+/** Growing texts of which the last growth is kept, for the other pages that show them. */
+const GROWTHS_MAX = 100;
 
 /** The part of a growing text that a page shows already. */
 export interface HadText extends Had {
@@ -41,6 +43,18 @@ interface Kept {
   readonly html?: Html;
 }
 
+/** From what and to what a text grows, and the result. */
+interface SharedGrowth {
+  readonly step: string;
+  readonly growth: Promise<Growth | undefined>;
+}
+
+interface Known {
+  readonly kept: Recent<string, Kept>;
+  readonly slow: Recent<string, true>;
+  readonly growths: Recent<string, SharedGrowth>;
+}
+
 export type RenderingService = ReturnType<typeof renderingService>;
 
 export function renderingService(labels: MarkdownLabels) {
@@ -50,9 +64,10 @@ export function renderingService(labels: MarkdownLabels) {
     deadlineMs: DEADLINE_MS,
     waitingMax: WAITING_MAX,
   });
-  const known = {
+  const known: Known = {
     kept: new Recent<string, Kept>(KEPT_LENGTH_MAX, ({ html = '' }) => html.length + 100),
     slow: new Recent<string, true>(SLOW_MAX),
+    growths: new Recent<string, SharedGrowth>(GROWTHS_MAX),
   };
   return {
     page: (userId: string) => new PageRendering(pool, known, labels, userId),
@@ -67,7 +82,7 @@ export class PageRendering {
 
   constructor(
     readonly pool: WorkerPool<RenderJob, RenderResult>,
-    readonly known: { readonly kept: Recent<string, Kept>; readonly slow: Recent<string, true> },
+    readonly known: Known,
     readonly labels: MarkdownLabels,
     readonly userId: string,
   ) {}
@@ -87,7 +102,7 @@ export class PageRendering {
   }
 
   /**
-   * How a page that has a part of a text gets the rest.
+   * How a page that has a part of a text gets the rest. Worked out once for all pages that have the same part of it.
    * @param isEnd no more text comes.
    * @returns `undefined` when no thread had time for it; without changes when the page needs the whole text anew.
    */
@@ -101,7 +116,19 @@ export class PageRendering {
     if (had.isPlain)
       return { settled: 0, changes: changesBetween(renderPlain(text.slice(0, had.shown)), renderPlain(text)) };
     if (this.known.slow.get(messageId)) return { settled: 0 };
-    const job = { kind: 'growth', text, had, isEnd, labels: this.labels } as const;
+    const { growths } = this.known;
+    const step = `${had.settled}.${had.shown}.${text.length}.${isEnd}`;
+    const shared = growths.get(messageId);
+    if (shared?.step === step) return shared.growth;
+    const mine = { step, growth: this.#growth(messageId, { kind: 'growth', text, had, isEnd, labels: this.labels }) };
+    growths.set(messageId, mine);
+    const growth = await mine.growth;
+    // There was no time for it, but there may be at the next look.
+    if (!growth) growths.delete(messageId, mine);
+    return growth;
+  }
+
+  async #growth(messageId: string, job: RenderJob & { kind: 'growth' }): Promise<Growth | undefined> {
     const result = await this.#ask(job, (outcome) => this.#noteSlow(messageId, outcome));
     return this.known.slow.get(messageId) ? { settled: 0 } : (result as Growth | undefined);
   }

@@ -73,11 +73,11 @@ interface Watcher {
   bytes: number;
 }
 
-/** A page that is open on the conversation, and has the links of the sidebar; counts all that comes of the messages. */
+/** A page that is open on the conversation; counts all that its stream brings, which begins where the page ends. */
 export async function watch({ server, cookie }: RouterUnderTest, conversationId: string): Promise<Watcher> {
   const counted = { bytes: 0 };
   const html = await (await fetch(`${server.url}/conversations/${conversationId}`, { headers: { cookie } })).text();
-  const links = /[?&;]links=(\w+)/.exec(html)?.[1] ?? '';
+  const path = /hx-sse:connect="([^"]+)"/.exec(html)?.[1]?.replaceAll('&amp;', '&') ?? '';
   const socket = await Bun.connect({
     hostname: '127.0.0.1',
     port: server.port,
@@ -88,7 +88,6 @@ export async function watch({ server, cookie }: RouterUnderTest, conversationId:
       error: () => undefined,
     },
   });
-  const path = `/live?conversation=${conversationId}&after=0&links=${links}`;
   socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\ncookie: ${cookie}\r\n\r\n`);
   return Object.assign(counted, { socket });
 }
