@@ -50,10 +50,15 @@ function connect({ destination, hostname, port }: Place, limitMs: number, signal
     isLate = true;
     reject(new NotConnectedError(new ConnectTimeoutError(limitMs)));
   }, limitMs);
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  const leave = () => reject(signal.reason);
+  signal.addEventListener('abort', leave, { once: true });
   const left = (connection: Connection) => (isLate || signal.aborted ? connection.keepIdle() : resolve(connection));
   Connection.open(destination, hostname, port)
     .then(left, (cause: unknown) => reject(new NotConnectedError(cause)))
-    .finally(() => clearTimeout(timer));
+    .finally(() => {
+      clearTimeout(timer);
+      // Otherwise all of this would live as long as the answer.
+      signal.removeEventListener('abort', leave);
+    });
   return promise;
 }
