@@ -6,12 +6,14 @@ import { frame } from '../../router/web/streams/sse';
 import { renderMarkdown } from '../../views/markdown';
 import { beginConversation } from '../support/chat';
 import { Grown } from '../support/grown';
-import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
+import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 
 const runner = scripted('bytes');
 const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
 const alice = await router.person(PEOPLE.alice);
+/** One person may have 12 live streams. */
+const bob = await router.person(PEOPLE.bob);
 afterAll(() => router[Symbol.asyncDispose]());
 
 const RATIO_MAX = 3;
@@ -43,17 +45,28 @@ const kinds: Record<string, [text: string, piece: number]> = {
     [prose.slice(0, 500), code(40), list.slice(0, 2_000), table.slice(0, 2_000)].join('\n\n'),
     30,
   ],
+  'tiny paragraphs': [times(200, (n) => `Line ${n}.`).replaceAll('\n', '\n\n'), 40],
+  'inline code, emphasis and links': [
+    times(50, (n) => `\`call${n}()\` **weight** *shape* [page ${n}](https://example.com/${n})`).replaceAll('\n', ' '),
+    40,
+  ],
+  'formulas in lines and blocks': [times(30, (n) => `Where $a_${n} = b$ holds:\n\n$$\nx^${n}\n$$\n`), 40],
+  'Chinese without spaces': [
+    '潮水每天涨落两次，港口也随之起伏。**早晨**停在泥上的船，到中午就浮起来了。'.repeat(40),
+    20,
+  ],
+  'tasks that are done and not': [times(80, (n) => `- [${n % 2 ? 'x' : ' '}] Task ${n} is to be done`), 40],
   'quotes, entities and addresses': [times(60, (n) => `> "a" & <b> https://example.com/${n}?a=1&b=2 'c'`), 20],
 };
 
-const converse = (text: string) => beginConversation(router, alice, 'scribe', text);
+const converse = (text: string, who = alice) => beginConversation(router, who, 'scribe', text);
 
 /** The live stream of the conversation's page: bytes of the events about its answer, and the text that they make. */
-async function watch(id: string) {
-  const page = await (await alice.request(`/conversations/${id}`)).text();
+async function watch(id: string, who = alice) {
+  const page = await (await who.request(`/conversations/${id}`)).text();
   const messageId = /<article id="message-(\w+)" class="message answer"/.exec(page)?.[1] ?? '';
   const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&') ?? '';
-  const { body } = await alice.request(url);
+  const { body } = await who.request(url);
   if (!body) throw new Error('No stream');
   const state = { bytes: 0, events: 0, largest: 0, isDone: false, grown: new Grown() };
   const events = (body as ReadableStream<BufferSource>)
@@ -82,10 +95,10 @@ interface Streamed {
 }
 
 /** Streams an answer in pieces, each of which the router sees by itself. */
-async function stream(name: string, text: string, piece: number): Promise<() => Promise<Streamed>> {
-  const id = await converse(name);
+async function stream(name: string, [text, piece]: [string, number], who: Person): Promise<() => Promise<Streamed>> {
+  const id = await converse(name, who);
   const answer = await runner.next();
-  const { messageId, state, ended } = await watch(id);
+  const { messageId, state, ended } = await watch(id, who);
   const length = () => router.context.generations.textOf(messageId)?.length ?? 0;
   return async () => {
     for (let from = 0; from < text.length; from += piece) {
@@ -102,8 +115,8 @@ async function stream(name: string, text: string, piece: number): Promise<() => 
 const streamed = new Map<string, Promise<Streamed>>();
 beforeAll(async () => {
   const begun = [];
-  for (const [name, [text, piece]] of Object.entries(kinds))
-    begun.push([name, await stream(name, text, piece)] as const);
+  for (const [place, [name, kind]] of Object.entries(kinds).entries())
+    begun.push([name, await stream(name, kind, place % 2 === 0 ? alice : bob)] as const);
   for (const [name, run] of begun) streamed.set(name, run());
 }, 60_000);
 
