@@ -109,9 +109,10 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, clients, config, keys, listensAt } = context;
   const guard = guardOf(config);
   const nameOf = async (id: string) => (await accounts.namesOf([id]))[0]?.email ?? (await keys.findById(id))?.name;
-  const senders = { ...context, nameOf, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
-  const session = sessionPlugin(senders);
   const app = new Elysia({ serve: serveOptions(config) });
+  const serverOf = () => app.server;
+  const senders = { ...context, nameOf, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config), serverOf };
+  const session = sessionPlugin(senders);
   const parts = partsOf(context, (request) => config.publicUrl ?? clients.origin(request, app.server));
   const { shell, startPage } = parts;
   // If the sidebar cannot be read either, the error page has none.
@@ -127,14 +128,14 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(cors(config.corsOrigins))
       .use(systemRoutes(parts))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(parts, callerPlugin({ ...senders, guard }), () => app.server))
+      .use(openaiRoutes(parts, callerPlugin({ ...senders, guard }), serverOf))
       .use(filesApiRoutes(parts, session))
       .use(filesUpload(parts, session))
       // Before all that read a body in any other way than by themselves.
       .use(transferRoutes(parts, session))
       .use(attachmentsRoutes(parts, session))
       .use(sendRoutes(parts, session))
-      .use(bodies(parts.held, config.maxBodyBytes, clients))
+      .use(bodies(parts.held, config.maxBodyBytes, (request) => clients.network(request, app.server)))
       .use(runnersRoutes(parts, session))
       .use(credentialsApiRoutes(parts, session))
       .use(agentsRoutes(parts, session))

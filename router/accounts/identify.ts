@@ -4,6 +4,7 @@
  */
 import { jwt } from '@elysiajs/jwt';
 import { Elysia } from 'elysia';
+import type { Server } from 'elysia/universal';
 import type { AuditAction, AuditService } from '../audit/audit';
 import { AppError } from '../lib/errors';
 import type { Clients } from '../web/clients';
@@ -38,6 +39,8 @@ interface SessionDeps {
   /** What people call a user or a key with this id. */
   readonly nameOf: (id: string) => Promise<string | undefined>;
   readonly jwtSecret: string;
+  /** Returns the listener. Whoever asks Elysia for it in a hook of all routes costs each request two properties. */
+  readonly serverOf: () => Server | null;
   readonly cookie: { readonly name: string; readonly secure: boolean; readonly maxAgeSeconds: number };
 }
 
@@ -125,7 +128,7 @@ export function sessionPlugin(deps: SessionDeps) {
 
   return new Elysia({ name: 'session' })
     .use(tokens(deps))
-    .derive({ as: 'global' }, ({ jwt, request, server, set }) => ({
+    .derive({ as: 'global' }, ({ jwt, request, set }) => ({
       identify: identifier(request, {
         cookie: () => fromToken(deps, jwt, cookieOf(request.headers, settings.name)),
         bearer: (header) => fromBearer(deps, jwt, header),
@@ -133,7 +136,7 @@ export function sessionPlugin(deps: SessionDeps) {
       signInCookie: {
         /** @param action by which the user got in, and `detail` how. */
         async set(user: User, action: AuditAction = 'sign-in.done', detail = ''): Promise<void> {
-          const address = deps.clients.address(request, server);
+          const address = deps.clients.address(request, deps.serverOf());
           await deps.audit.record({ action, actor: user, detail, address });
           const session = await sessions.open(user.id, {
             address,

@@ -3,7 +3,6 @@ import { Elysia } from 'elysia';
 import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, parseBody } from '../../lib/json';
-import type { Clients } from '../clients';
 import { readBody } from './read';
 
 /** Bytes. No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
@@ -19,10 +18,10 @@ const WORK_MAX = 50_000;
  * Reads the body of every route that is registered after it. Register routes with `parse: 'none'` before it.
  * @param held the memory for long bodies. It is shared out by network address, because the user is not known yet.
  */
-export function bodies(held: Allowance, maxBodyBytes: number, clients: Pick<Clients, 'network'>) {
+export function bodies(held: Allowance, maxBodyBytes: number, networkOf: (request: Request) => string) {
   const maxBytes = Math.min(FORM_BYTES_MAX, maxBodyBytes);
-  return new Elysia({ name: 'bodies' }).onParse({ as: 'global' }, async ({ request, server }, contentType) => {
-    const share = new Share(held, `network ${clients.network(request, server)}`);
+  return new Elysia({ name: 'bodies' }).onParse({ as: 'global' }, async ({ request }, contentType) => {
+    const share = new Share(held, `network ${networkOf(request)}`);
     try {
       const bytes = await readBody(request, { maxBytes, share });
       // Programs that send only JSON may leave its type out.
