@@ -111,12 +111,15 @@ test('after the time a deleted user is purged with homes and data, and id and sl
 });
 
 test('a user who is deleted twice is kept as long as before, so that a request that is repeated destroys nothing', async () => {
-  const { person, home } = await someone();
+  const { who, person, home } = await someone();
   const purgeAt = async () => (await (await admin.request(path(person.id))).json()).user.purge_at;
   expect(await remove(person.id)).toBe(204);
   const firstAt = await purgeAt();
   nowMs += DAY_MS;
   expect([await remove(person.id), await purgeAt(), existsSync(home)]).toEqual([204, firstAt, true]);
+  // The same from a page that was opened before, which is told what has become of the user.
+  const onPage = await admin.request(`/admin/users/${person.id}/delete`, form({ typed: who.name, when: 'later' }));
+  expect([onPage.headers.get('location'), await purgeAt()]).toEqual([`/admin/users/${person.id}?said=kept`, firstAt]);
   expect((await admin.request(path(person.id, '/restore'), { method: 'POST' })).status).toBe(200);
 });
 

@@ -106,12 +106,13 @@ export function removalService(deps: {
 
     /**
      * Keeps a user out, with everything of theirs, and has them purged when `keptMs` are over. A user who is deleted already
-     * stays as they are: programs repeat a request whose answer they lost. Throws what `delete` throws.
+     * stays as they are: programs repeat a request whose answer they lost. Where nobody is kept, a purge that failed is tried
+     * again. Throws what `delete` throws.
      */
     async deleteLater(userId: string): Promise<void> {
+      if (keptMs === 0) return purge(userId);
       const user = await users.get(userId);
       if (user.purgeAtMs !== null) return;
-      if (keptMs === 0) return purge(userId);
       requireNotAdmin(user, 'deleted');
       // First: from here on nobody enables the user.
       await users.keepDeleted(userId, now() + keptMs);

@@ -9,7 +9,7 @@ import { contentText, refusalText, saidIn } from '../../chat/generations/tool-ca
 import { AppError, toStreamedError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
-import { type Details, detailsIn } from './details';
+import { type Details, detailsIn, isOfElse } from './details';
 import {
   type CallItem,
   type Failure,
@@ -106,7 +106,7 @@ export class ResponseAnswer {
     const said = saidIn(chunk ?? {}) ?? {};
     const [text, refusal] = [contentText(said.content), refusalText(said)];
     const details = detailsIn(chunk ?? {}, said);
-    if (text !== '' || this.#belongsToText(details)) yield* this.#text(text, false, details);
+    if (text !== '' || (this.#belongsToText(details) && !isOfElse(said))) yield* this.#text(text, false, details);
     if (refusal !== '') yield* this.#text(refusal, true);
     for (const part of this.#output.readCalls(said.tool_calls)) yield* this.#call(part);
     const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
