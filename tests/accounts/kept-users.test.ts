@@ -123,6 +123,15 @@ test('a user who is deleted twice is kept as long as before, so that a request t
   expect((await admin.request(path(person.id, '/restore'), { method: 'POST' })).status).toBe(200);
 });
 
+test('a runner that could not be stopped when its user was deleted is stopped when that is asked for again', async () => {
+  const { person } = await someone();
+  const theirs = () => router.context.runners.running().filter(({ agent }) => agent.userId === person.id).length;
+  router.platform.available = false;
+  expect([await remove(person.id), theirs()]).toEqual([204, 1]);
+  router.platform.available = true;
+  expect([await remove(person.id), theirs()]).toEqual([204, 0]);
+});
+
 test('a user is purged at once when that is asked for, also one who is kept', async () => {
   const first = await someone();
   expect(await remove(first.person.id, '?purge=true')).toBe(204);
