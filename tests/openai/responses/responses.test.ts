@@ -251,7 +251,9 @@ test('an answer with the probabilities of too many tokens is not asked for again
     );
   expect(refused).toBeInstanceOf(InternalServerError);
   expect([refused, runner.requests.length]).toMatchObject([{ code: 'answer_too_large' }, count + 1]);
-  const asked = { model: 'chatty', messages: [{ role: 'user', content: 'Hi' }], store: true, logprobs: true } as const;
+  const asked: OpenAI.ChatCompletionCreateParamsNonStreaming = {
+    ...{ model: 'chatty', messages: [{ role: 'user', content: 'Hi' }], store: true, logprobs: true },
+  };
   const { data, response } = await client.chat.completions.create(asked).withResponse();
   expect(data.choices[0]?.logprobs?.content).toHaveLength(content.length);
   const id = response.headers.get('x-conversation-id') ?? '';
