@@ -3,10 +3,13 @@
  * are read.
  */
 import { afterAll, expect, test } from 'bun:test';
+import { createParser } from 'eventsource-parser';
 import { createEvents } from '../../router/lib/events';
 import { createOpenStreams, LIVE_STREAMS_PER_USER_MAX } from '../../router/web/streams/open-streams';
 import { type EventWriter, eventStream, QUEUED_BYTES_MAX } from '../../router/web/streams/sse';
+import { renderMarkdown } from '../../views/markdown';
 import { beginConversation } from '../support/chat';
+import { Grown } from '../support/grown';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 
@@ -112,6 +115,39 @@ test('a slow reader gets the newest state when it reads, and not the states befo
   expect(seen.length).toBeLessThan(10);
   expect(seen.at(-2)).toContain('word 39');
   await reader.cancel();
+});
+
+test('pages that read at different times miss nothing of an answer that grows', async () => {
+  const id = await converse('at different times');
+  const answer = await runner.next();
+  const messageId = (await router.context.conversations.page(id, { limit: 1 }))[0]?.id ?? '';
+  const pages = await Promise.all(
+    [1, 2, 5].map(async (every) => ({
+      every,
+      grown: new Grown(),
+      reader: await open(`/live?conversation=${id}`),
+      end: '',
+    })),
+  );
+  const read = async (page: (typeof pages)[number]) => {
+    const parser = createParser({ onEvent: ({ event, data }) => void page.grown.apply({ event, data }) });
+    page.end = await textOf(page.reader);
+    parser.feed(page.end);
+  };
+  let text = '';
+  for (let n = 1; n <= 20; n++) {
+    const piece = `*word* ${n} `.repeat(20) + (n % 4 === 0 ? '\n\n' : '');
+    text += piece;
+    answer.say(piece);
+    await until(() => router.context.generations.textOf(messageId) === text, 'the piece arrives');
+    await Promise.all(pages.filter(({ every }) => n % every === 0).map(read));
+  }
+  answer.finish();
+  for (const page of pages) {
+    while (!page.end.includes('data-status="done"')) await read(page);
+    expect(page.grown.html).toBe(renderMarkdown(text));
+    await page.reader.cancel();
+  }
 });
 
 test('however many messages a page has missed, it gets them all, some at a time', async () => {

@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { frame } from '../../router/web/streams/sse';
 import { renderMarkdown } from '../../views/markdown';
+import { renderPlain } from '../../views/markup';
 import { beginConversation } from '../support/chat';
 import { Grown } from '../support/grown';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
@@ -68,14 +69,15 @@ async function watch(id: string, who = alice) {
   const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&') ?? '';
   const { body } = await who.request(url);
   if (!body) throw new Error('No stream');
-  const state = { bytes: 0, events: 0, largest: 0, isDone: false, grown: new Grown() };
+  const state = { bytes: 0, events: 0, largest: 0, anew: 0, isDone: false, grown: new Grown() };
   const events = (body as ReadableStream<BufferSource>)
     .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, BufferSource>)
     .pipeThrough(new EventSourceParserStream());
   const ended = (async () => {
     for await (const { id: seen = '', event, data } of events) {
       state.events += 1;
-      if (event === 'grow') state.grown.grow(JSON.parse(data));
+      state.grown.apply({ event, data });
+      state.anew += Number(/<hx-partial hx-target="#message-\w+" hx-swap="outerHTML">/.test(data));
       if (event === 'grow') state.largest = Math.max(state.largest, data.length);
       if (event === 'grow' || data.includes(messageId))
         state.bytes += Buffer.byteLength(frame({ id: seen, ...(event && { event }), data }));
@@ -158,6 +160,55 @@ test('an open block of code has no colours, and gets them once, when it is compl
   answer.finish();
   await ended;
 });
+
+test('the words that a link has begun with stay until it is complete, and the answer is not sent anew', async () => {
+  const id = await converse('link');
+  const answer = await runner.next();
+  const { messageId, state, ended } = await watch(id);
+  const text = () => router.context.generations.textOf(messageId);
+  for (const [words, rest] of [
+    ['See h', 'ttps://example.com'],
+    ['/1 and [the p', 'age](https://example.com'],
+  ] as const) {
+    answer.say(words);
+    await until(() => state.grown.html.endsWith(`${words.slice(-5)}</p>\n`), 'the words are there');
+    const all = `${text()}${rest}`;
+    answer.say(rest);
+    await until(() => text() === all, 'the link has begun');
+    const { events } = state;
+    router.context.events.publish(alice.id, { kind: 'conversation', conversationId: id });
+    await until(() => state.events > events, 'the page has been looked after');
+    expect(state.grown.html).toEndWith(`${words.slice(-5)}</p>\n`);
+  }
+  answer.say('/2) now.');
+  answer.finish();
+  await ended;
+  expect(state.grown.html).toBe(renderMarkdown('See https://example.com/1 and [the page](https://example.com/2) now.'));
+  expect(state.anew).toBe(0);
+});
+
+test('an answer that takes too long to render comes anew as it is written, and grows on without a gap', async () => {
+  const id = await converse('slow');
+  const answer = await runner.next();
+  const { state, ended } = await watch(id);
+  answer.say("It's *here*:\n\n");
+  await until(() => state.grown.html.includes('<em>here</em>'), 'it is rendered');
+  // Some languages take long for such a block (views/markdown.ts).
+  const slow = Array.from({ length: 5 }, (_, n) => `\`\`\`csharp\n${n} ${'a '.repeat(5_000)}\n\`\`\`\n`).join('');
+  answer.say(slow);
+  await until(async () => {
+    await (await alice.request(`/conversations/${id}`)).text();
+    return state.grown.html.startsWith('<p class="plain">');
+  }, 'it is shown as it is written');
+  answer.say("It's the rest.");
+  await until(() => state.grown.html.includes('the rest.'), 'it grows');
+  expect(state.grown.html).toBe(renderPlain(`It's *here*:\n\n${slow}It's the rest.`));
+  answer.finish();
+  await ended;
+  expect(new Grown().apply({ data: await (await alice.request(`/conversations/${id}`)).text() }).html).toBe(
+    state.grown.html,
+  );
+}, 60_000);
 
 test('a stream of events is compressed for a client that takes it, and each event can be read when it is sent', async () => {
   const id = await converse('compressed');

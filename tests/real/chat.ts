@@ -57,14 +57,9 @@ export async function* watchAnswer(who: Browser, path: string): AsyncGenerator<s
   const stream = (await who.request(url)).body;
   if (!stream) return;
   const events = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-  const grown = new Grown(
-    /<div id="message-\w+-text"[^>]*hx-morph-skip-children[^>]*>([\s\S]*?)<\/div>/.exec(page)?.[1],
-  );
-  for await (const { event, data } of events) {
-    if (event === 'grow')
-      yield grown
-        .grow(JSON.parse(data))
-        .html.replace(/<[^>]*>/g, '')
-        .trim();
+  const grown = new Grown().apply({ data: page });
+  for await (const event of events) {
+    grown.apply(event);
+    if (event.event === 'grow') yield grown.html.replace(/<[^>]*>/g, '').trim();
   }
 }

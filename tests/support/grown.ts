@@ -1,4 +1,4 @@
-/** What a page shows of an answer that grows, kept as assets/app/growth.js keeps it. */
+/** What a page shows of an answer that grows, kept as assets/app/growth.js and htmx keep it. */
 import type { Change } from '../../views/growth';
 
 interface Element {
@@ -8,11 +8,20 @@ interface Element {
 
 /** The text of an answer on a page. */
 export class Grown {
-  readonly #root: Element;
+  #root: Element;
 
   /** @param html what the page has at first. */
   constructor(html = '') {
     this.#root = { tag: '', children: parse(html) };
+  }
+
+  /** What an event of the page's stream does to the newest answer: its text grows, or comes anew with the message; a morph leaves it. */
+  apply({ event, data }: { event?: string | undefined; data: string }): this {
+    if (event === 'grow') return this.grow(JSON.parse(data));
+    for (const part of event === undefined ? data.split(/(?=<hx-partial)/) : []) {
+      if (!/^<hx-partial[^>]*outerMorph/.test(part)) this.#root = answerIn(part) ?? this.#root;
+    }
+    return this;
   }
 
   grow(changes: readonly Change[]): this {
@@ -52,6 +61,13 @@ function htmlOf(node: Element | string): string {
   return /^<(br|hr|input)\b/.test(node.tag) ? node.tag : `${node.tag}${inside}</${/\w+/.exec(node.tag)?.[0]}>`;
 }
 
+/** The text of the last answer in the markup of a page, or of a part of it. */
+function answerIn(markup: string): Element | undefined {
+  const from = [...markup.matchAll(/<div id="message-\w+-text"/g)].at(-1)?.index;
+  const [text] = from === undefined ? [] : parse(markup.slice(from));
+  return typeof text === 'object' ? { ...text, tag: '' } : undefined;
+}
+
 function parse(html: string): (Element | string)[] {
   const root: Element = { tag: '', children: [] };
   const open = [root];
@@ -66,5 +82,5 @@ function parse(html: string): (Element | string)[] {
   return root.children;
 }
 
-const entities: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"' };
-const textOf = (markup: string) => markup.replace(/&(amp|lt|gt|quot);/g, (entity) => entities[entity] ?? entity);
+const entities: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#x27;': "'" };
+const textOf = (markup: string) => markup.replace(/&(amp|lt|gt|quot|#x27);/g, (entity) => entities[entity] ?? entity);

@@ -123,7 +123,7 @@ export class LiveConversation implements Disposable {
     const steps = this.deps.generations.stepsOf(messageId) ?? [];
     const parts = (await this.#steps?.tell(this.#rendering(), { steps, isEnd: false }, this.#think)) ?? [];
     await this.page.sendParts(parts);
-    const { text: shown, isCut } = shownText(text, true);
+    const { text: shown, isCut } = shownText(text, true, this.#growing.lengthOf(messageId));
     const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false, beganMs });
     // The page gets a word about it, or the message anew.
     if (!isThere || (isCut && this.#growing.hasAll(shown))) this.#lookAgain();
@@ -203,11 +203,12 @@ export class LiveConversation implements Disposable {
     const { message } = about;
     const isNew = message.position > this.#position;
     const isStreaming = message.status === 'streaming';
-    const { text, isCut } = shownText(this.deps.generations.textOf(message.id) ?? message.content, isStreaming);
     this.#position = Math.max(this.#position, message.position);
     const { id: messageId, position } = message;
     if (!isNew) this.#growing.message ??= { messageId, position, had: this.#hadAtConnect ?? NOTHING, isCut: false };
     this.#hadAtConnect = undefined;
+    const whole = this.deps.generations.textOf(messageId) ?? message.content;
+    const { text, isCut } = shownText(whole, isStreaming, this.#growing.lengthOf(messageId));
     const steps = stepsOf(this.deps, message);
     if (isNew) this.#steps = undefined;
     else this.#steps ??= StepsOnPage.atConnect(message.id, this.options.seen?.steps, steps.length);

@@ -45,6 +45,11 @@ export class GrowingOnPage implements Disposable {
     if (length > 0) this.#pace.grew(length);
   }
 
+  /** How much the page has of a message. */
+  lengthOf(messageId: string): number {
+    return this.message?.messageId === messageId ? this.message.had.shown : 0;
+  }
+
   /** Whether the page has all of this text, which is the message's. */
   hasAll(text: string): boolean {
     return this.message?.had.shown === text.length;

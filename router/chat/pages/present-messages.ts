@@ -51,13 +51,17 @@ export async function messageViews(
   return views.reverse();
 }
 
-/** The part of a message's text that pages show now. */
-export function shownText(whole: string, isGrowing: boolean): { text: string; isCut: boolean } {
+/**
+ * The part of a message's text that pages show now.
+ * @param hadLength how much of it a page has: the words that a link has begun with stay, until the link takes their place.
+ */
+export function shownText(whole: string, isGrowing: boolean, hadLength = 0): { text: string; isCut: boolean } {
   const isCut = whole.length > SHOWN_LENGTH_MAX;
   const text = whole.slice(0, SHOWN_LENGTH_MAX);
   // Does not cut between the two halves of a surrogate pair.
   const full = /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
-  return { text: isGrowing && !isCut ? withoutUnfinishedLink(full) : full, isCut };
+  if (!isGrowing || isCut) return { text: full, isCut };
+  return { text: full.slice(0, Math.max(withoutUnfinishedLink(full).length, hadLength)), isCut };
 }
 
 /** The part of a growing answer's text that a page with this view shows. */
