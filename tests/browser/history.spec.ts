@@ -86,6 +86,33 @@ async function importLong(router: RouterProcess) {
   return { id, ids };
 }
 
+test('who comes to the link to earlier messages by the keyboard goes on with the message below it', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  const { id, ids } = await importLong(router);
+  await page.goto(`/conversations/${id}`);
+  await page.locator('.earlier a').focus();
+  await expect(page.locator('.message')).toHaveCount(100);
+  await expect(page.locator(`#message-${ids[70]} :focus`)).toBeInViewport();
+});
+
+test('where earlier messages are refused, the link leads to them as a page', async ({ page, router }) => {
+  await signIn(page, router);
+  const { id } = await importLong(router);
+  await page.goto(`/conversations/${id}`);
+  const isEarlier = /before=/;
+  await page.route(isEarlier, (route) => route.fulfill({ status: 429, contentType: 'text/html', body: '<h1>No</h1>' }));
+  await page.evaluate(() => scrollTo(0, 0));
+  await expect(page.locator('.earlier a:not([hx-get])')).toBeVisible();
+  await expect(page.locator('#messages h1')).toHaveCount(0);
+  await page.unroute(isEarlier);
+  await page.locator('.earlier a').click();
+  await expect(page).toHaveURL(isEarlier);
+  await expect(page.locator('.message').last()).toContainText('Message 70.');
+});
+
 test('a message that an address names is in view, wherever it is in a long conversation', async ({ page, router }) => {
   await signIn(page, router);
   const { ids } = await importLong(router);
