@@ -180,6 +180,8 @@ async function begin(
     if (config.prepullAtStartup) await images.prepullAll(stopping);
   };
   owned.use(metrics.watchLoop());
+  // First, so that it ends last: a deletion under way waits for room in the log.
+  repeat(CHECKPOINT_MS, parts.checkpoints.whenDue);
   repeat(config.reaperIntervalMs, parts.sweep);
   repeat(SAMPLE_MS, parts.loads.sample);
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
@@ -191,7 +193,6 @@ async function begin(
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
   if (deletedHomesMs < Infinity) repeat(EXPIRED_MS, () => emptyTrash(config.homesRoot, parts.now() - deletedHomesMs));
-  repeat(CHECKPOINT_MS, parts.checkpoints.whenDue);
   repeat(SCHEDULES_MS, parts.schedules.runDue);
   repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));

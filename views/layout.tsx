@@ -95,7 +95,7 @@ export function AppLayout({ shell, children, search = true, liveUrl = shell.live
       <a class="skip" href="#content">
         {t.skip}
       </a>
-      <div class="app" data-notify={assets('notify.js')}>
+      <div class="app" data-notify={assets('notify.js')} data-user={shell.user.id}>
         <Sidebar shell={shell} />
         <main id="content">{children}</main>
       </div>

@@ -112,7 +112,7 @@ export interface AttachmentView {
 
 /** The frame of every signed-in page: user, agents, conversations. */
 export interface Shell {
-  user: { name: string; email: string; admin: boolean };
+  user: { id: string; name: string; email: string; admin: boolean };
   agents: AgentView[];
   conversations: ConversationList;
   /** The stream of what changes around the content of a page. */

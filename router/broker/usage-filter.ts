@@ -1,6 +1,6 @@
 /** Removes the usage event from a stream, if the broker asked for usage and the runner did not. */
 import { jsonObject } from '../lib/json';
-import { type Body, kept } from '../net/body';
+import type { Body } from '../net/body';
 import { mapBody } from '../net/mapped-body';
 
 /** A usage event is much shorter than this. A longer event is passed on before its end has arrived. */
@@ -28,7 +28,7 @@ export class UsageFilter {
   push(chunk: Uint8Array): Uint8Array {
     if (this.#isBehindCr && chunk.length > 0) {
       this.#isBehindCr = false;
-      if (chunk[0] === LF) return this.push(chunk.subarray(1));
+      if (chunk[0] === LF) return this.push(Buffer.from(chunk.subarray(1)));
     }
     const isFresh = this.#held.length === 0;
     // The most frequent case: whole events, none of them without choices.
@@ -49,7 +49,8 @@ export class UsageFilter {
     // The line that just ended may be the last one of its event; the next byte decides.
     const heldFrom = this.#isPassing ? withoutLineEnd(rest) : 0;
     if (heldFrom > 0) passed.push(rest.subarray(0, heldFrom));
-    this.#held = kept(rest.subarray(heldFrom));
+    // A copy, because what is short here may be a part of a large chunk, whose memory is given back.
+    this.#held = Buffer.from(rest.subarray(heldFrom));
     return Buffer.concat(passed);
   }
 

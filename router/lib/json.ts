@@ -37,6 +37,16 @@ export function parseJson(text: string, { workMax = WORK_MAX } = {}): unknown {
   return JSON.parse(text);
 }
 
+/** Whether a text is not read although it may be JSON. */
+export function isBeyondLimits(text: string): boolean {
+  try {
+    checkLimits(text, WORK_MAX);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The object of a JSON text; `undefined` for everything else, such as a text that is not read. */
 export function jsonObject(text: string | Uint8Array): JsonObject | undefined {
   try {

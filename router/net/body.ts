@@ -25,7 +25,10 @@ export interface Body {
   cancel(): void;
 }
 
-/** The bytes of a chunk for whoever keeps them: a large one is copied, since its memory is given back (`inTurns`). */
+/**
+ * The bytes of a chunk for whoever keeps them: a large one is copied, since its memory is given back (`inTurns`). Not for a
+ * part of a chunk, which may be short and in the memory of a large one: copy that yourself.
+ */
 export function kept(bytes: Uint8Array): Uint8Array {
   return bytes.length < LARGE_BYTES ? bytes : new Uint8Array(bytes);
 }

@@ -131,7 +131,8 @@ class MappedBody implements Body, Sink {
     }
     this.#rest ??= [];
     this.#rest.push(made instanceof Uint8Array ? [made].values() : made);
-    if (!this.#isWaiting) this.#go();
+    // A paused reader still has its last piece, which is given back when the next one is asked for.
+    if (!this.#isWaiting && !this.#isPaused) this.#go();
   }
 
   /** Passes on what one turn has time for. */

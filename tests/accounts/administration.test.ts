@@ -268,11 +268,14 @@ describe('a deleted user', () => {
     const refused = await json(admin, 'DELETE', `/api/admin/users/${person.id}`);
     expect([refused.status, refused.body.code]).toEqual([503, 'driver_unavailable']);
     expect((await router.context.users.get(person.id)).disabledAtMs).not.toBeNull();
+    // Who asks again is not told that it is done.
+    expect((await json(admin, 'DELETE', `/api/admin/users/${person.id}`)).status).toBe(503);
     router.platform.available = true;
     await until(
       async () => (await json(admin, 'DELETE', `/api/admin/users/${person.id}`)).status === 204,
       'the user is deleted',
     );
+    expect((await json(admin, 'GET', `/api/admin/users/${person.id}`)).status).toBe(404);
   });
 });
 

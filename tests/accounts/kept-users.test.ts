@@ -111,13 +111,25 @@ test('after the time a deleted user is purged with homes and data, and id and sl
 });
 
 test('a user who is deleted twice is kept as long as before, so that a request that is repeated destroys nothing', async () => {
-  const { person, home } = await someone();
+  const { who, person, home } = await someone();
   const purgeAt = async () => (await (await admin.request(path(person.id))).json()).user.purge_at;
   expect(await remove(person.id)).toBe(204);
   const firstAt = await purgeAt();
   nowMs += DAY_MS;
   expect([await remove(person.id), await purgeAt(), existsSync(home)]).toEqual([204, firstAt, true]);
+  // The same from a page that was opened before, which is told what has become of the user.
+  const onPage = await admin.request(`/admin/users/${person.id}/delete`, form({ typed: who.name, when: 'later' }));
+  expect([onPage.headers.get('location'), await purgeAt()]).toEqual([`/admin/users/${person.id}?said=kept`, firstAt]);
   expect((await admin.request(path(person.id, '/restore'), { method: 'POST' })).status).toBe(200);
+});
+
+test('a runner that could not be stopped when its user was deleted is stopped when that is asked for again', async () => {
+  const { person } = await someone();
+  const theirs = () => router.context.runners.running().filter(({ agent }) => agent.userId === person.id).length;
+  router.platform.available = false;
+  expect([await remove(person.id), theirs()]).toEqual([204, 1]);
+  router.platform.available = true;
+  expect([await remove(person.id), theirs()]).toEqual([204, 0]);
 });
 
 test('a user is purged at once when that is asked for, also one who is kept', async () => {

@@ -69,3 +69,14 @@ test('a refusal for another reason is passed on, after one try without usage', a
     { error: { message: 'The prompt is too long.' } },
   ]);
 });
+
+test('a stream of long events from which the usage is taken out arrives whole', async () => {
+  const words = Array.from({ length: 200 }, (_, index) => String.fromCharCode(0x4e00 + index).repeat(14_000));
+  bench.upstream.script({ pieces: words });
+  const text = await (await bench.complete({ stream: true })).text();
+  const events = text.split('\n\n').flatMap((event) => /^data: (\{.*)$/.exec(event)?.[1] ?? []);
+  const said = events.map((event) => JSON.parse(event).choices[0]?.delta?.content ?? '');
+  expect([said.join('') === words.join(''), text.endsWith('data: [DONE]\n\n'), text.includes('"usage":{')]).toEqual([
+    ...[true, true, false],
+  ]);
+});

@@ -116,7 +116,7 @@ export async function expectNoOverflow(page: Page, name: string): Promise<void> 
 export async function signIn(
   page: Page,
   router: RouterProcess,
-  { email = router.admin.email, agent = 'Demo' } = {},
+  { email = router.admin.email, agent = 'Demo' }: { email?: string; agent?: string } = {},
 ): Promise<void> {
   await page.goto('/');
   await page.getByLabel('E-mail').fill(email);

@@ -1,5 +1,5 @@
-/** Notifications of answers that end while no page is visible. */
-import type { Page } from '@playwright/test';
+/** What hidden pages tell of answers that end: marks in their titles, and notifications. */
+import type { Page, Request } from '@playwright/test';
 import { answer, ended, expect, expectAccessible, send, signIn, test } from './fixtures';
 
 interface Told {
@@ -56,6 +56,11 @@ async function switchOn(page: Page): Promise<void> {
   await expect(page.getByLabel('Notify me when an answer ends')).toBeChecked();
 }
 
+/** Whether it is the one stream of all hidden pages of a user. */
+function isListening(request: Request): boolean {
+  return /\/live\?user=[\w-]+$/.test(request.url());
+}
+
 /** Sends a message on a page in the background, on which nothing appears. */
 async function sendAway(page: Page, text: string): Promise<void> {
   await page.getByRole('textbox', { name: 'Message Demo' }).fill(text);
@@ -78,7 +83,7 @@ test('an answer that ends while all pages are hidden is told once, by names only
   await send(page, 'echo A title');
   await ended(page, 'done');
   const { pathname } = new URL(page.url());
-  const listens = other.waitForRequest((request) => request.url().endsWith('/live'));
+  const listens = other.waitForRequest(isListening);
   await setAway(other, true);
   await listens;
   await setAway(page, true);
@@ -117,7 +122,7 @@ test('nothing is told while a page is visible, and what was told is taken back w
     await send(one, text);
     await ended(one, 'done');
   }
-  const listens = hidden.waitForRequest((request) => request.url().endsWith('/live'));
+  const listens = hidden.waitForRequest(isListening);
   await setAway(hidden, true);
   await listens;
   await sendAway(hidden, 'echo more');
@@ -130,6 +135,75 @@ test('nothing is told while a page is visible, and what was told is taken back w
     .toMatchObject([{ title: 'echo unseen', isClosed: false }]);
   await setAway(hidden, false);
   await expect.poll(() => toldOn(hidden)).toMatchObject([{ title: 'echo unseen', isClosed: true }]);
+});
+
+test('with notifications off, one hidden page hears for all of them what is unread, and each title says it until it is read', async ({
+  page,
+  router,
+  context,
+}) => {
+  const streams: Page[] = [];
+  context.on('request', (one) => isListening(one) && streams.push(one.frame().page()));
+  await signIn(page, router);
+  await send(page, 'echo unseen');
+  await ended(page, 'done');
+  const { pathname } = new URL(page.url());
+  const other = await context.newPage();
+  await other.goto('/settings');
+  await expect(page).toHaveTitle('echo unseen · agent-stack');
+  const titles = async (mark: string) => {
+    await expect(page).toHaveTitle(`${mark}echo unseen · agent-stack`, { timeout: 20_000 });
+    await expect(other).toHaveTitle(`${mark}Settings · agent-stack`);
+  };
+  await setAway(page, true);
+  await expect.poll(() => streams).toEqual([page]);
+  await setAway(other, true);
+  await sendAway(page, 'echo more');
+  await titles('(1) ');
+  expect(streams).toEqual([page]);
+  await setAway(page, false);
+  await titles('');
+  await expect.poll(() => streams).toEqual([page, other]);
+
+  await setAway(page, true);
+  await sendAway(page, 'echo more');
+  await titles('(1) ');
+  expect(streams).toEqual([page, other]);
+  await other.evaluate(() => document.dispatchEvent(new Event('freeze')));
+  await expect.poll(() => streams).toEqual([page, other, page]);
+  await (await router.signIn()).request(`${pathname}/read`);
+  await titles('');
+});
+
+test('a hidden page of somebody who has signed out hears nothing of who signs in next', async ({
+  page,
+  router,
+  context,
+  complaints,
+}) => {
+  const email = 'bob@example.org';
+  await router.signIn({ email, name: 'Bob', password: router.admin.password });
+  await signIn(page, router);
+  const theirs = await context.newPage();
+  await theirs.goto('/settings');
+  await page.getByRole('button', { name: /Account/ }).click();
+  const isOpen = theirs.waitForResponse((response) => isListening(response.request()) && response.ok());
+  await setAway(theirs, true);
+  await isOpen;
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page).toHaveURL(/\/sign-in$/);
+  await signIn(page, router, { email });
+  await send(page, 'echo of Bob');
+  await ended(page, 'done');
+  const refused = theirs.waitForResponse((response) => isListening(response.request()) && response.status() === 401);
+  await theirs.evaluate(() => document.dispatchEvent(new Event('resume')));
+  await refused;
+  await setAway(page, true);
+  await sendAway(page, 'echo more');
+  await expect(page).toHaveTitle('(1) echo of Bob · agent-stack', { timeout: 20_000 });
+  await expect(theirs).toHaveTitle('Settings · agent-stack');
+  // The page with the button learns of it from its stream as well.
+  expect(complaints.splice(0).filter((one) => !one.includes('SSE reconnect failed with status 401'))).toEqual([]);
 });
 
 test('a conversation that is opened in a tab behind stays unread until its tab is in front', async ({

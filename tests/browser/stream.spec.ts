@@ -170,7 +170,7 @@ test('a page that lost its stream while an answer grew comes back and gets the r
   complaints.splice(0);
 });
 
-test('a page that is opened in the background has no stream until somebody looks at it, and then shows what came', async ({
+test('a page that is opened in the background has no stream of its own until somebody looks at it, and then shows what came', async ({
   page,
   context,
   router,
@@ -183,7 +183,7 @@ test('a page that is opened in the background has no stream until somebody looks
     Object.defineProperty(document, 'hidden', { configurable: true, value: true });
   });
   const streams: string[] = [];
-  behind.on('request', (one) => one.url().includes('/live') && streams.push(one.url()));
+  behind.on('request', (one) => one.url().includes('conversation=') && streams.push(one.url()));
   await behind.goto(page.url());
   await send(page, 'echo second');
   await expect(answer(page)).toContainText('second');

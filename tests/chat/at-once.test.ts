@@ -15,15 +15,37 @@ const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner
 const admin = await router.person(ADMIN);
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** Timers that are set from now on never run out. */
+/** Far enough that no timer of a test runs out. */
+const NEVER_MS = 2 ** 30;
+
+/** What is set from now on runs out when the clock goes on again, since the router waits for it: its modules are shared by all tests. */
 function standingClock(): Disposable {
-  const held = [spyOn(globalThis, 'setTimeout'), spyOn(globalThis, 'setInterval')].map((spy) =>
-    spy.mockImplementation((() => ({ unref: () => undefined, ref: () => undefined })) as never),
-  );
-  held.push(spyOn(timers, 'setTimeout').mockImplementation((() => new Promise(() => undefined)) as never) as never);
+  const { setTimeout: realTimeout, setInterval: realInterval } = globalThis;
+  const waiting: { timer: NodeJS.Timeout; run(): void }[] = [];
+  let stands = true;
+  const later = (callback: (...args: unknown[]) => void, _ms?: number, ...args: unknown[]) => {
+    const timer = realTimeout(callback, NEVER_MS, ...args);
+    waiting.push({ timer, run: () => callback(...args) });
+    return timer;
+  };
+  const again = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) =>
+    realInterval(() => stands || callback(...args), ms);
+  const spies = [
+    spyOn(globalThis, 'setTimeout').mockImplementation(later as never),
+    spyOn(globalThis, 'setInterval').mockImplementation(again as never),
+    spyOn(timers, 'setTimeout').mockImplementation(
+      (() => new Promise<void>((resolve) => later(() => resolve()))) as never,
+    ),
+  ];
   return {
     [Symbol.dispose]() {
-      for (const spy of held) spy.mockRestore();
+      stands = false;
+      for (const spy of spies) spy.mockRestore();
+      for (const { timer, run } of waiting) {
+        if ((timer as unknown as { _destroyed: boolean })._destroyed) continue;
+        clearTimeout(timer);
+        run();
+      }
     },
   };
 }

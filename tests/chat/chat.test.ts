@@ -60,7 +60,7 @@ test('a page shows every message, escaped, and its live stream from there on', a
   expect(bubble?.text).toBe('<b>bold</b> & "quoted"');
   expect(await all(page, '.bubble b, .prose b')).toEqual([]);
   expect((await all(page, '#live'))[0]?.attributes['hx-sse:connect']).toMatch(
-    new RegExp(`^/live\\?links=[^&]+&conversation=${id}&after=2$`),
+    new RegExp(`^/live\\?user=[^&]+&links=[^&]+&conversation=${id}&after=2$`),
   );
 });
 

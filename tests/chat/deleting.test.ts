@@ -1,6 +1,7 @@
 import { Database as Sqlite } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { newTimeId } from '../../router/lib/ids';
 import { form, memoryBackend, PEOPLE, startRouter } from '../support/router';
 
@@ -67,6 +68,48 @@ test('from a message on, a long conversation is deleted in parts, and what is sa
   expect(await deleted).toMatchObject({ after: 1, gone: { length: MANY - 1 } });
   const left = await stores.conversations.page(id, { limit: 9 });
   expect(left.map(({ content }) => content)).toEqual(['wombat 0', 'meanwhile']);
+});
+
+/** A conversation of these messages, each of which follows the one before it unless it names another. */
+async function branched(said: readonly { parent?: number; isHidden?: boolean }[]): Promise<string> {
+  const id = newTimeId();
+  const whole = said.map((place, index) => ({
+    ...{ id: newTimeId(), role: 'user' as const, content: `${index + 1}`, status: 'done' as const, createdAtMs: 1 },
+    ...place,
+  }));
+  const ids = { id, userId: alice.id, agentId: agent?.id ?? '', title: 'Branched', nowMs: Date.now() };
+  await stores.conversationsApi.insertWhole(ids, whole);
+  return id;
+}
+const chain = (count: number) => Array.from({ length: count }, () => ({}));
+const idAt = async (id: string, position: number) =>
+  (await stores.conversations.page(id, { before: position + 1, limit: 1 }))[0]?.id ?? '';
+const post = (conversationId: string, content: string) =>
+  stores.conversationsApi.post(
+    { ...{ id: newTimeId(), conversationId, content, nowMs: 1, role: 'user', title: '' }, attachmentIds: [] },
+    () => false,
+  );
+
+test('what is said while a variant is deleted follows what is left of it, and no other variant', async () => {
+  // The second message is shown; the third is its other variant.
+  const id = await branched([{}, {}, { parent: 1, isHidden: true }, { parent: 2 }, ...chain(MANY)]);
+  const deleted = stores.conversations.deleteBelow(await idAt(id, 2), { itself: false });
+  const said = await post(id, 'meanwhile');
+  await deleted;
+  const tree = await stores.conversations.tree(id);
+  expect(tree.pathTo(said?.message.position ?? 0)).toEqual([1, 2, MANY + 5]);
+  expect([...tree.below(3)]).toEqual([]);
+});
+
+test('between the parts of a deletion a conversation goes on from the newest message that is shown', async () => {
+  const id = await branched([{}, {}, ...chain(MANY), { parent: 1, isHidden: true }]);
+  const deleted = stores.conversations.deleteBelow(await idAt(id, 3), { itself: true });
+  while ((rowsOf(id).messages ?? 0) > MANY) await turn();
+  const [newest] = await stores.conversations.page(id, { limit: 1 });
+  expect(newest?.position).toBeGreaterThan(3);
+  expect((await stores.conversations.find(id))?.goesOnFrom).toBe(newest?.position as number);
+  await deleted;
+  expect((await stores.conversations.find(id))?.goesOnFrom).toBe(2);
 });
 
 test('one whose deletion was cut off goes with those that expire, and one that was brought back in time stays', async () => {

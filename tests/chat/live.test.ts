@@ -138,6 +138,13 @@ test('law 20: signing out ends the live streams of that session and of no other'
   expect((await other.request('/live')).status).toBe(401);
 });
 
+test('a page of somebody else, who was signed in there before, gets no stream', async () => {
+  const bob = await router.person(PEOPLE.bob);
+  expect((await alice.request(`/live?user=${bob.id}`)).status).toBe(401);
+  await using page = await watch(`/live?user=${alice.id}`);
+  await page.saw('id="runner-');
+});
+
 test('a new conversation is the first link on other pages, and a deleted one is none', async () => {
   await using page = await watch('/live');
   await page.saw('hx-target="#conversations" hx-swap="innerMorph"');

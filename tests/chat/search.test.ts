@@ -87,8 +87,11 @@ test('a conversation is found by its new name and not by the old one, and nothin
   await alice.request(`/conversations/${id}/title`, form({ title: 'Monotremes' }));
   expect((await find(alice, 'marsupial')).hrefs).toEqual([]);
   expect((await find(alice, 'monotreme')).hrefs).toHaveLength(1);
+  await alice.request(`/api/conversations/${id}`, { method: 'PATCH', body: { title: 'Echidnas' } });
+  expect((await find(alice, 'echidna')).hrefs).toEqual([`/conversations/${id}`]);
+  expect((await find(alice, 'monotreme')).hrefs).toEqual([]);
   await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
-  for (const query of ['monotreme', 'wombats']) expect((await find(alice, query)).hrefs).toEqual([]);
+  for (const query of ['echidna', 'wombats']) expect((await find(alice, query)).hrefs).toEqual([]);
 });
 
 test('an answer is found when it has ended, and no conversation that a program left', async () => {

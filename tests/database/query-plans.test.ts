@@ -331,7 +331,6 @@ async function useConversationsApi(api: Stores['conversationsApi'], agentId: str
   await api.counted('u', { backend: 'b', seq: 1 });
   await api.counted('u', { limit: 5, before: undefined });
   await api.counted('u', { limit: 5, before: { id: 'c', updatedAtMs: nowMs } });
-  await api.setTitle('c', 'T', nowMs);
   await api.wholeAfter('c', 0);
   const message = { id: 'p', conversationId: 'c', role: 'user', content: 'x', title: '', nowMs } as const;
   await api.post(message, () => false);

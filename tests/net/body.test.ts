@@ -4,6 +4,7 @@
 import { expect, test } from 'bun:test';
 import { setImmediate } from 'node:timers/promises';
 import { bodyOf, LARGE_BYTES, streamBody } from '../../router/net/body';
+import { WireBody } from '../../router/net/http1/body';
 import { inTurns, mapBody, type Step } from '../../router/net/mapped-body';
 import { until } from '../support/router';
 import { bytes, Source } from '../support/scripted-body';
@@ -234,3 +235,33 @@ test('a body that breaks off behind a long chunk gives all of it first', async (
   await until(() => reader.endings.length > 0, 'it has ended');
   expect([reader.text.length, reader.endings, reader.cause]).toEqual([200_000, ['lost'], FAULT]);
 });
+
+test.each([1, 2])(
+  'piece %i of a long chunk is kept for a reader that is paused at it, whatever comes meanwhile',
+  async (at) => {
+    const nothing = () => undefined;
+    const source = new WireBody({ pause: nothing, resume: nothing, cancel: nothing });
+    const body = inTurns(source);
+    const views: Uint8Array[] = [];
+    const endings: string[] = [];
+    body.read({
+      chunk(piece) {
+        views.push(piece);
+        if (views.length === at) body.pause();
+      },
+      end: () => void endings.push('end'),
+      lost: () => void endings.push('lost'),
+    });
+    source.push(Buffer.alloc(2 * LARGE_BYTES + 2, 'x'));
+    await settled();
+    source.push(Buffer.from('short'));
+    await settled();
+    source.finish();
+    await settled();
+    const last = views.at(-1);
+    expect([views.length, last?.length, endings]).toEqual([at, LARGE_BYTES + 1, []]);
+    body.resume();
+    await until(() => endings.length > 0, 'it has ended');
+    expect([views.length, endings]).toEqual([3, ['end']]);
+  },
+);

@@ -148,7 +148,7 @@ export function shell(current?: string): Shell {
   });
   const openclaw = { id: 'a1', name: 'OpenClaw' };
   return {
-    user: { name: 'Ada Lovelace', email: 'ada@example.com', admin: true },
+    user: { id: 'u1', name: 'Ada Lovelace', email: 'ada@example.com', admin: true },
     agents: [
       agent({
         current: true,

@@ -1,29 +1,51 @@
-// Notifications of answers that end while no page is visible, and the switch for them. app/notify-when-wanted.js loads this module where they
-// are switched on in this browser, or may be.
+// Answers that end while nobody looks, told by hidden pages: the title of each has the number of unread conversations, and one of them
+// shows notifications where they are switched on in this browser. app/notify-when-wanted.js loads this module.
 const check = document.getElementById('notify');
 const said = document.getElementById('notify-said');
-const isOn = () => localStorage.getItem('notify') === 'on' && Notification.permission === 'granted';
+const isOn = () => localStorage.getItem('notify') === 'on' && globalThis.Notification?.permission === 'granted';
 
-// A conversation and the time of its last change: what this page has shown as unread, or told.
-const known = new Set();
+// The stream of one user names the lock and the channel of that user's pages: those of others may be open in this browser.
+const url = `/live?user=${document.querySelector('.app').dataset.user}`;
+const channel = new BroadcastChannel(url);
 const told = new Set();
 
-function newlyUnread(root) {
-  const links = [...root.querySelectorAll('.conversation-link:has(.unread)')];
-  const keyOf = ({ id, dataset }) => `${id} ${dataset.at}`;
-  const fresh = links.filter((link) => !known.has(keyOf(link)));
-  for (const link of fresh) known.add(keyOf(link));
-  return fresh;
+// The unread conversations, and the time of each one's last change.
+let unread = shownUnread();
+
+function shownUnread() {
+  const links = document.querySelectorAll('#sidebar .conversation-link:has(.unread)');
+  return new Map([...links].map(({ id, dataset }) => [id, dataset.at]));
+}
+
+// app/conversations.js writes the title.
+function setUnread(now) {
+  unread = now;
+  if (document.hidden) document.dispatchEvent(new CustomEvent('unread', { detail: unread.size }));
+}
+channel.addEventListener('message', ({ data }) => setUnread(data));
+
+// The whole list, or what has changed in it: views/chat/sidebar/live.tsx.
+function heed({ data }) {
+  const parts = new DOMParser().parseFromString(data, 'text/html');
+  const now = new Map(parts.querySelector('[hx-target="#conversations"][hx-swap="innerMorph"]') ? [] : unread);
+  for (const gone of parts.querySelectorAll('[hx-swap="delete"]')) now.delete(gone.getAttribute('hx-target').slice(1));
+  for (const link of parts.querySelectorAll(':not([hx-target="#archived"]) > .conversation-link')) {
+    const { id, dataset } = link;
+    now.delete(id);
+    if (!link.querySelector('.unread')) continue;
+    now.set(id, dataset.at);
+    if (unread.get(id) !== dataset.at) tell(link);
+  }
+  setUnread(now);
+  channel.postMessage(now);
 }
 
 // htmx closes the page's stream while the page is hidden, so that a conversation that it shows becomes unread as well.
 // All hidden pages share this one stream in its place: a browser has six connections to a server.
 function listen(signal) {
   if (signal.aborted) return;
-  const source = new EventSource('/live');
-  source.addEventListener('message', ({ data }) => {
-    for (const link of newlyUnread(new DOMParser().parseFromString(data, 'text/html'))) tell(link);
-  });
+  const source = new EventSource(url);
+  source.addEventListener('message', heed);
   // Lost connections are opened again by the browser, refused ones are not.
   source.addEventListener('error', () => {
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 30_000, signal);
@@ -55,11 +77,9 @@ function takeTurn() {
   turn.abort();
   turn = new AbortController();
   const { signal } = turn;
-  if (!isOn()) return;
   const over = new Promise((resolve) => signal.addEventListener('abort', resolve));
-  newlyUnread(document);
   const taken = document.hidden
-    ? navigator.locks.request('listening', { signal }, () => {
+    ? navigator.locks.request(url, { signal }, () => {
         listen(signal);
         return over;
       })
@@ -72,7 +92,7 @@ function takeTurn() {
 function mark() {
   if (!check) return;
   check.checked = isOn();
-  said.textContent = Notification.permission === 'denied' ? said.dataset.blocked : '';
+  said.textContent = globalThis.Notification?.permission === 'denied' ? said.dataset.blocked : '';
 }
 
 // Chrome on Android has the API, but lets no page use it: its constructor throws. Without a permission it shows nothing.
@@ -90,16 +110,20 @@ if (check && isUsable()) {
     const isWanted = check.checked && (await Notification.requestPermission()) === 'granted';
     localStorage.setItem('notify', isWanted ? 'on' : 'off');
     mark();
-    takeTurn();
   });
   // It may be given or taken in the browser's own settings.
   navigator.permissions.query({ name: 'notifications' }).then((status) => status.addEventListener('change', mark));
 }
-document.addEventListener('visibilitychange', takeTurn);
 addEventListener('storage', ({ key }) => {
-  if (key !== 'notify') return;
-  mark();
+  if (key === 'notify') mark();
+});
+document.addEventListener('visibilitychange', () => {
+  // Its own stream has kept the page up to date until now.
+  if (document.hidden) unread = shownUnread();
   takeTurn();
 });
+// A page that the browser freezes hears nothing: another one listens.
+document.addEventListener('freeze', () => turn.abort());
+document.addEventListener('resume', takeTurn);
 mark();
 takeTurn();

@@ -86,7 +86,7 @@ export const userOperations: OperationGroup = {
     },
     'DELETE /api/admin/users/{id}': {
       summary: 'Delete a user',
-      more: 'With all agents and conversations: after DELETED_USERS_DAYS, or at once if asked for, and for a user who is deleted already.',
+      more: 'With all agents and conversations: after DELETED_USERS_DAYS, or at once if asked for. A user who is deleted already stays until then.',
       example: { parameters },
       refusals: { ...noUser, 400: 'The administrator cannot be deleted', 503: 'A runner cannot be stopped' },
     },

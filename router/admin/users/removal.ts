@@ -105,16 +105,16 @@ export function removalService(deps: {
     delete: purge,
 
     /**
-     * Keeps a user out, with everything of theirs, and has them purged when `keptMs` are over. A user who is deleted already
-     * stays as they are: programs repeat a request whose answer they lost. Throws what `delete` throws.
+     * Keeps a user out, with everything of theirs, and has them purged when `keptMs` are over. It may be repeated, as programs
+     * do whose answer was lost: the user stays as long as before, and what a first attempt has left is ended. Throws what
+     * `delete` throws.
      */
     async deleteLater(userId: string): Promise<void> {
-      const user = await users.get(userId);
-      if (user.purgeAtMs !== null) return;
       if (keptMs === 0) return purge(userId);
+      const user = await users.get(userId);
       requireNotAdmin(user, 'deleted');
       // First: from here on nobody enables the user.
-      await users.keepDeleted(userId, now() + keptMs);
+      if (user.purgeAtMs === null) await users.keepDeleted(userId, now() + keptMs);
       await disable(userId);
     },
 

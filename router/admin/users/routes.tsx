@@ -145,7 +145,7 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
           const form = { values: { ...body }, errors: { typed: fields?.typed ?? message } };
           return userPage(deps, who, user, { forms: { removal: form }, status });
         }
-        const isKept = body.when !== 'now' && removal.keptMs > 0 && user.purgeAtMs === null;
+        const isKept = body.when !== 'now' && removal.keptMs > 0;
         return isKept ? back(request, user.id, 'kept') : seeOther(request, '/admin/users?said=deleted');
       },
       { admin: true, audit: 'user.deleted', body: t.Object({ typed: field, when: t.Optional(field) }) },

@@ -77,7 +77,7 @@ export function postedService(deps: {
 
     /** Sets or, with an empty text, removes the title. */
     async setTitle(conversation: Conversation, title: string): Promise<void> {
-      await api.setTitle(conversation.id, title.trim().slice(0, TITLE_LENGTH_MAX), now());
+      await conversations.rename(conversation.id, title.trim().slice(0, TITLE_LENGTH_MAX), now());
       changed(conversation);
     },
 

@@ -97,10 +97,6 @@ export function conversationsApiStore(db: Db) {
       });
     },
 
-    async setTitle(id: string, title: string, nowMs: number): Promise<void> {
-      db.update(conversations).set({ title, updatedAtMs: nowMs }).where(eq(conversations.id, id)).run();
-    },
-
     /**
      * Stores a message that a client sends. An answer that `isKnown` says is the newest message already is not stored a
      * second time. An answer of a client's own is not in the session of the runtime, so that one begins anew.

@@ -3,7 +3,7 @@ import { createParser } from 'eventsource-parser';
 import { errorIn, readRefusal } from '../../../backends/shared/upstream-errors';
 import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
-import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
+import { isBeyondLimits, isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { safely } from '../../lib/safely';
 import { kept } from '../../net/body';
 import type { MessageFailure } from '../store/conversations';
@@ -171,7 +171,9 @@ export class AnswerReader {
   #read(data: string, name?: string): void {
     if (data.trim() === '[DONE]' || this.tooLarge) return;
     // A runtime's own events need not be JSON; they are not part of the answer's text.
-    const body = jsonObject(data) ?? {};
+    const known = jsonObject(data);
+    if (!known && !this.isStream) this.tooLarge = unread(data);
+    const body = known ?? {};
     const said = saidIn(body);
     const piece = said ? contentText(said.content) + refusalText(said) : responseText(body);
     this.steps.read(body, name);
@@ -199,6 +201,13 @@ function responseText({ type, delta, output }: JsonObject): string {
     return typeof delta === 'string' ? delta : '';
   }
   return Array.isArray(output) ? output.map(outputText).join('') : '';
+}
+
+/** Why a whole answer is not read, such as one with the probabilities of many tokens; `undefined` if it is no JSON. */
+export function unread(json: string): AppError | undefined {
+  if (!isBeyondLimits(json)) return undefined;
+  const message = 'The answer has too many parts to be read in one piece. Ask for it as a stream.';
+  return new AppError('answer_too_large', { message });
 }
 
 /** @param maxBytes the limit. */

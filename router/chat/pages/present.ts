@@ -47,10 +47,10 @@ export async function shellOf(deps: ChatViewDeps, who: Who, current: Current): P
     .sort((a, b) => Number(a.runner.unavailable !== undefined) - Number(b.runner.unavailable !== undefined));
   const conversations = await conversationList(deps, who, { agents, current });
   return {
-    user: { name: user.name || user.email, email: user.email, admin: user.role === 'admin' },
+    user: { id: user.id, name: user.name || user.email, email: user.email, admin: user.role === 'admin' },
     agents: views,
     conversations,
-    liveUrl: `/live?links=${linksMark(conversations)}`,
+    liveUrl: `/live?user=${user.id}&links=${linksMark(conversations)}`,
   };
 }
 

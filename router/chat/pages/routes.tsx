@@ -77,6 +77,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         '/live',
         async ({ who, query, headers, request, server }) => {
           server?.timeout(request, 0);
+          if (query.user !== undefined && query.user !== who.user.id) throw ofAnotherUser();
           // A page that comes back has got links by its stream.
           const linksMark = headers['last-event-id'] === undefined ? query.links : undefined;
           if (query.conversation === undefined) return liveStream(deps, { who, request, linksMark });
@@ -101,6 +102,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
             after: t.Optional(t.String()),
             past: t.Optional(t.String()),
             links: t.Optional(t.String()),
+            user: t.Optional(t.String()),
           }),
         },
       )
@@ -113,4 +115,9 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
  */
 function outdated(): AppError {
   return new AppError('not_found', { message: 'The newest message of this page was replaced.' });
+}
+
+/** Somebody else has signed in since in the browser that shows the page. It reloads. */
+function ofAnotherUser(): AppError {
+  return new AppError('signed_out', { message: 'This page is of another user, who is not signed in here any more.' });
 }

@@ -72,9 +72,12 @@ export function conversationsStore(db: Db) {
         after = rows.length < RENEWED_AT_ONCE ? undefined : Math.max(...rows.map(({ rowid }) => rowid));
       }
     },
-    async rename(id: string, title: string): Promise<void> {
+    /** @param updatedAtMs when that counts as a change of the conversation, which places it in its list. */
+    async rename(id: string, title: string, updatedAtMs?: number): Promise<void> {
       await write((tx) => {
-        const row = tx.update(conversations).set({ title }).where(eq(conversations.id, id)).returning().get();
+        // A member that is undefined is not set.
+        const renamed = tx.update(conversations).set({ title, updatedAtMs });
+        const row = renamed.where(eq(conversations.id, id)).returning().get();
         if (row?.expiresAtMs === null) indexing((add) => add.title(row.userId, id, title));
       });
     },

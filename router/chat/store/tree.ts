@@ -3,7 +3,7 @@
  * history of its own. One path through the tree is shown, and its messages are those that are not hidden; so whoever reads
  * a conversation reads the shown path, and needs the tree only to go to another one.
  */
-import { and, eq, inArray, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import { type Db, roomInLog } from '../../database/database';
 import { groupedWrites } from '../../database/grouped-writes';
 import { TEXT_PARAMETER } from '../../database/parameters';
@@ -166,21 +166,26 @@ export function treeStore(db: Db) {
       const below = [...(itself ? [position] : []), ...tree.below(position)].sort((one, other) => other - one);
       const after = itself ? tree.parentOf(position) : position;
       const take = (tx: Db, part: readonly number[]) => {
+        follow(tx, conversationId, { gone: part, after });
         const there = and(inConversation(conversationId), positionIn(part));
         const taken = tx.delete(messages).where(there).returning({ id: messages.id }).all();
         return taken.map(({ id }) => id);
       };
       const gone: string[] = [];
       let left = below;
-      // The newest first, so that what is left is a tree whenever the process ends.
+      // The newest first, so that what is left is a tree that goes on where it is shown, whenever the process ends.
       for (; left.length > MESSAGES_AT_ONCE; left = left.slice(MESSAGES_AT_ONCE)) {
         const part = left.slice(0, MESSAGES_AT_ONCE);
-        gone.push(...(await write((tx) => take(tx, part))));
+        const taken = await write((tx) => {
+          const ids = take(tx, part);
+          goOn(tx, conversationId);
+          return ids;
+        });
+        gone.push(...taken);
         await roomInLog(db);
       }
       const last = await write((tx) => {
         const ids = take(tx, left);
-        follow(tx, conversationId, { gone: below, after });
         const shown = treeOf(tx, conversationId);
         const variant = itself && !isHidden ? shown.childrenOf(after).at(-1) : undefined;
         if (variant === undefined) goOn(tx, conversationId);
@@ -192,10 +197,14 @@ export function treeStore(db: Db) {
   };
 }
 
-/** Has what was said meanwhile follow a message that is left. What follows the one before it needs nothing. */
+/** Has what was said meanwhile follow a message that stays. @param gone a part of what is to be deleted, the newest first. */
 function follow(tx: Db, conversationId: string, { gone, after }: { gone: readonly number[]; after: number }): void {
-  const isThere = and(inConversation(conversationId), inPositions(messages.parent, gone));
-  tx.update(messages).set({ parent: after }).where(isThere).run();
+  const [newest = 0] = gone;
+  const next = sql`(SELECT min(position) FROM messages WHERE conversation_id = ${conversationId} AND position > ${newest}
+    AND EXISTS (SELECT 1 FROM messages WHERE conversation_id = ${conversationId} AND position = ${newest}))`;
+  const isNext = and(inConversation(conversationId), sql`${messages.position} = ${next}`, isNull(messages.parent));
+  const isBranch = and(inConversation(conversationId), inPositions(messages.parent, gone));
+  for (const there of [isNext, isBranch]) tx.update(messages).set({ parent: after }).where(there).run();
 }
 
 /** Has what followed messages that are to be deleted follow what they followed. */

@@ -5,11 +5,12 @@
  */
 import type { CallPart } from '../../../backends/shared/calls';
 import { errorIn, readRefusal, type UpstreamError } from '../../../backends/shared/upstream-errors';
+import { unread } from '../../chat/generations/answer-reader';
 import { contentText, refusalText, saidIn } from '../../chat/generations/tool-calls';
 import { AppError, toStreamedError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
-import { type Details, detailsIn } from './details';
+import { type Details, detailsIn, isOfElse } from './details';
 import {
   type CallItem,
   type Failure,
@@ -59,12 +60,12 @@ export class ResponseAnswer {
   /** Returns the body for a non-streamed answer. Throws `runner_lost` if the chat's body is no completion. */
   whole(body: string): object {
     const completion = jsonObject(body);
-    if (!completion) throw new AppError('runner_lost', { message: 'The agent sent an invalid answer.' });
+    if (!completion)
+      throw unread(body) ?? new AppError('runner_lost', { message: 'The agent sent an invalid answer.' });
     const said = saidIn(completion) ?? {};
     const [text, refusal] = [contentText(said.content), refusalText(said)];
-    const item = text === '' ? undefined : this.#output.addText(false);
-    if (item) {
-      item.text = text;
+    if (text !== '') {
+      const item = Object.assign(this.#output.addText(false), { text });
       this.#output.addDetails(item, detailsIn(completion, said));
     }
     if (refusal !== '') this.#output.addText(true).text = refusal;
@@ -106,7 +107,7 @@ export class ResponseAnswer {
     const said = saidIn(chunk ?? {}) ?? {};
     const [text, refusal] = [contentText(said.content), refusalText(said)];
     const details = detailsIn(chunk ?? {}, said);
-    if (text !== '' || this.#belongsToText(details)) yield* this.#text(text, false, details);
+    if (text !== '' || (this.#belongsToText(details) && !isOfElse(said))) yield* this.#text(text, false, details);
     if (refusal !== '') yield* this.#text(refusal, true);
     for (const part of this.#output.readCalls(said.tool_calls)) yield* this.#call(part);
     const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});

@@ -25,6 +25,13 @@ function annotationOf(annotation: JsonObject): JsonObject {
   return isJsonObject(members) ? { type, ...members } : annotation;
 }
 
+/** Whether a delta is a piece of a call or of a thought: then its tokens are not those of the text. */
+export function isOfElse({ tool_calls: calls, reasoning_content, reasoning }: JsonObject): boolean {
+  return [calls, reasoning_content, reasoning].some(
+    (said) => (Array.isArray(said) || typeof said === 'string') && said.length > 0,
+  );
+}
+
 function objectsIn(value: unknown): readonly JsonObject[] {
   return Array.isArray(value) ? value.filter(isJsonObject) : [];
 }

@@ -14,7 +14,7 @@ export interface Holder {
   readonly countedAs?: string;
 }
 
-/** A browser opens six at most and closes those of hidden tabs. A stream whose client has gone may take long to end. */
+/** A browser opens six at most, one for all its hidden tabs. A stream whose client has gone may take long to end. */
 export const LIVE_STREAMS_PER_USER_MAX = 12;
 
 export interface OpenStreams {

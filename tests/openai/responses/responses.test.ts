@@ -237,6 +237,30 @@ test('sources and probabilities of a text are asked for and told as in a respons
   expect(Object.keys(told())).toEqual(['model', 'messages']);
 });
 
+test('an answer with the probabilities of too many tokens is not asked for again, and is a failed one where it is recorded', async () => {
+  const one = { token: 'abc', logprob: -0.123456, bytes: [97, 98, 99] };
+  const content = new Array(1_500).fill({ ...one, top_logprobs: new Array(20).fill(one) });
+  const choices = [{ index: 0, message: { role: 'assistant', content: 'Hi' }, logprobs: { content } }];
+  runner.reply = () => Response.json({ object: 'chat.completion', choices });
+  const count = runner.requests.length;
+  const refused = await client.responses
+    .create({ model: 'chatty', input: 'Hi', top_logprobs: 20 }, { maxRetries: 2 })
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+  expect(refused).toBeInstanceOf(InternalServerError);
+  expect([refused, runner.requests.length]).toMatchObject([{ code: 'answer_too_large' }, count + 1]);
+  const asked: OpenAI.ChatCompletionCreateParamsNonStreaming = {
+    ...{ model: 'chatty', messages: [{ role: 'user', content: 'Hi' }], store: true, logprobs: true },
+  };
+  const { data, response } = await client.chat.completions.create(asked).withResponse();
+  expect(data.choices[0]?.logprobs?.content).toHaveLength(content.length);
+  const id = response.headers.get('x-conversation-id') ?? '';
+  const stored = (await router.context.stores.conversations.page(id, { limit: 1 })).at(-1);
+  expect(stored).toMatchObject({ status: 'failed', failure: { code: 'answer_too_large' } });
+});
+
 test('a refusal of the runner is passed on, and an answer that is no completion is an error', async () => {
   runner.reply = () => Response.json({ error: { message: 'No such tool.', code: 'nope' } }, { status: 400 });
   const refused = await respond({ input: 'Hi' }).catch((thrown: unknown) => thrown);

@@ -104,6 +104,19 @@ test('sources and probabilities come with their text, and again whole at its end
   expect(last.response.output as object[]).toMatchObject([{ content }]);
 });
 
+test('the probabilities of a call and of a thought are no text', async () => {
+  const logprobs = { content: [{ token: 'x', logprob: -0.5, top_logprobs: [] }] };
+  const other = (delta: object) => event({ choices: [{ index: 0, delta, logprobs }] });
+  const call = { tool_calls: [{ index: 0, id: 'call_a', function: { name: 'f', arguments: '{}' } }] };
+  out.write(other({ content: '', reasoning_content: 'Hm.' }) + other({ content: '', reasoning: 'Hm.' }));
+  out.write(other({ content: '', ...call }) + delta({}, 'tool_calls') + DONE);
+  out.close();
+  const { events } = await read(await client.responses.create(ASKED));
+  const last = events.at(-1);
+  if (last?.type !== 'response.completed') throw new Error('premise: it completed');
+  expect(last.response.output as object[]).toMatchObject([{ type: 'function_call', call_id: 'call_a' }]);
+});
+
 test('an event that is split anywhere gives the same result', async () => {
   const text = new TextEncoder().encode(chunk('Grüße ') + chunk('🌍') + delta({}, 'stop') + DONE);
   for (const byte of text) out.write(Uint8Array.of(byte));

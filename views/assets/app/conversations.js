@@ -49,13 +49,15 @@ export function placeLink(task) {
 let plainTitle;
 let countedTitle;
 
-export function countUnread() {
+export function countUnread(count = document.querySelectorAll('#sidebar .unread').length) {
   // An update may have brought another title.
   if (document.title !== countedTitle) plainTitle = document.title;
-  const count = document.querySelectorAll('#sidebar .unread').length;
   countedTitle = count > 0 ? `(${count}) ${plainTitle}` : plainTitle;
   if (document.title !== countedTitle) document.title = countedTitle;
 }
+
+// A hidden page has no stream, and is told by notify.js.
+document.addEventListener('unread', ({ detail }) => countUnread(detail));
 
 localDays();
 countUnread();

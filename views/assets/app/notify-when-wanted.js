@@ -1,17 +1,20 @@
-// Loads notify.js on a page where notifications are switched on, or may be: `data-notify` of views/layout.tsx, and the switch of
-// views/settings/notify-choice.tsx. Another tab may switch them on.
+// Loads notify.js once the page is hidden, and before that where notifications are switched on, or may be: `data-notify` of
+// views/layout.tsx, and the switch of views/settings/notify-choice.tsx. Another tab may switch them on.
 import { $ } from './page.js';
 
 function loadNotify() {
   let isWanted;
   try {
-    isWanted = localStorage.getItem('notify') === 'on';
+    isWanted = localStorage.getItem('notify') === 'on' || document.hidden;
   } catch {
     // Blocked storage would not keep the choice.
     return;
   }
   const url = $('.app')?.dataset.notify;
-  if (url && isSecureContext && 'Notification' in window && (isWanted || $('#notify'))) import(url);
+  // Locks are there by https only.
+  if (url && 'locks' in navigator && 'BroadcastChannel' in window && (isWanted || $('#notify'))) import(url);
 }
 addEventListener('storage', loadNotify);
+// A page that its reader leaves is hidden too, and gone then.
+document.addEventListener('visibilitychange', () => setTimeout(loadNotify));
 loadNotify();

@@ -80,7 +80,8 @@ document.addEventListener('htmx:after:swap', ({ target, detail }) => {
   for (const group of document.querySelectorAll('.past:empty')) group.remove();
   localTimes(document);
   localDays();
-  countUnread();
+  // What was asked for before the page was hidden brings no marks.
+  if (!document.hidden) countUnread();
   if (keptFromEnd !== undefined) hold(keptFromEnd);
   keptFromEnd = undefined;
   keptSelection?.();
