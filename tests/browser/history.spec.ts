@@ -114,10 +114,12 @@ test('what stands out of a message is not cut off where it is in a group', async
       groups.flatMap((group) => {
         const edge = group.getBoundingClientRect();
         const buttons = [...group.querySelectorAll('.actions .icon-button')].map((one) => one.getBoundingClientRect());
-        return buttons
-          .map(({ left, right, bottom }) => [left - edge.left, edge.right - right, edge.bottom - bottom])
-          // The outline of what has the focus, but for the browser's rounding.
-          .filter((room) => Math.min(...room) < 3.5);
+        return (
+          buttons
+            .map(({ left, right, bottom }) => [left - edge.left, edge.right - right, edge.bottom - bottom])
+            // The outline of what has the focus, but for the browser's rounding.
+            .filter((room) => Math.min(...room) < 3.5)
+        );
       }),
     );
     expect(cutOff).toEqual([]);
