@@ -30,10 +30,10 @@ export function Document({ title, parts, refreshSeconds, children }: DocumentPro
   const t = useText();
   const assets = useAssets();
   // From outside, the sidebar and the bar above the content are painted as soon as they have come, and the rest when the
-  // script has put it where it stays. From another of our pages, which the reader sees until then, all is painted at once.
+  // script has put it where it stays (theme.js). From another of our pages, which the reader sees until then, all is painted at once.
   const isInParts = useIsEntry() && parts;
   return (
-    <html lang={t.lang} data-formats={useFormats()} data-unplaced={isInParts ? '' : undefined}>
+    <html lang={t.lang} data-formats={useFormats()} data-entered={isInParts ? '' : undefined}>
       <head>
         <meta charset="utf-8" />
         <meta
@@ -53,7 +53,7 @@ export function Document({ title, parts, refreshSeconds, children }: DocumentPro
         <script src={assets('theme.js')} />
         <link rel="stylesheet" href={assets(STYLES)} />
         {/* Scrolls to the newest message, without visible movement. */}
-        <script src={assets(SCRIPT)} defer {...(!isInParts && { blocking: 'render' })} />
+        <script src={assets(SCRIPT)} defer {...(isInParts ? { fetchpriority: 'high' } : { blocking: 'render' })} />
         {/* It runs when the page has been painted: app/after-paint.js. */}
         {parts && <link id={HTMX_ID} rel="preload" href={assets(HTMX)} as="script" fetchpriority="low" />}
         {refreshSeconds !== undefined && (

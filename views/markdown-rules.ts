@@ -41,8 +41,8 @@ function box(token: Token, isDone: boolean): Token {
   return token;
 }
 
-/** Lines, items and cells that are known, and the longest of them in UTF-16 units: some 3 MB. */
-const KNOWN_MAX = 2_048;
+/** The tokens of lines, items and cells that are known, and the longest of those in UTF-16 units: some 4 MB. */
+const KNOWN_TOKENS_MAX = 16_384;
 const KNOWN_LENGTH_MAX = 256;
 
 /**
@@ -52,24 +52,41 @@ const KNOWN_LENGTH_MAX = 256;
  */
 export function addMemory(md: MarkdownIt, isTail: (env: Env) => boolean): void {
   const known = new Map<string, readonly Token[]>();
+  let tokensCount = 0;
   const isUsed = (env: Env) => isTail(env) && Object.keys(env.references ?? {}).length === 0;
   md.core.ruler.at('inline', ({ tokens, env }) => {
     const isKnown = isUsed(env);
+    // Here, and not where it becomes full: what is known now is put in below.
+    if (tokensCount >= KNOWN_TOKENS_MAX) {
+      known.clear();
+      tokensCount = 0;
+    }
     for (const token of tokens) {
       if (token.type !== 'inline') continue;
-      const children = isKnown ? known.get(token.content) : undefined;
-      token.children = children ? [...children] : [];
-      if (!children) md.inline.parse(token.content, md, env, token.children);
+      token.children = [];
+      if (isKnown && known.has(token.content)) continue;
+      if (isKnown && token.content.length <= KNOWN_LENGTH_MAX) token.content = ownString(token.content);
+      md.inline.parse(token.content, md, env, token.children);
     }
   });
+  // Behind the rules that make links of addresses: done again to their result, that finds others.
   md.core.ruler.push('memory', ({ tokens, env }) => {
     if (!isUsed(env)) return;
-    for (const { type, content, children } of tokens) {
-      if (type !== 'inline' || !children || content.length > KNOWN_LENGTH_MAX || known.has(content)) continue;
-      if (known.size >= KNOWN_MAX) known.clear();
+    for (const token of tokens) {
+      if (token.type !== 'inline') continue;
+      const { content, children } = token;
+      const had = known.get(content);
+      if (had) token.children = [...had];
+      if (had || !children || content.length > KNOWN_LENGTH_MAX || tokensCount >= KNOWN_TOKENS_MAX) continue;
+      tokensCount += children.length + 1;
       known.set(content, [...children]);
     }
   });
+}
+
+/** The same string with memory of its own: a part of a text keeps the whole text, here one for each growth. */
+function ownString(text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le');
 }
 
 const BREAK = /<br\s?\/?>/iy;

@@ -11,6 +11,9 @@ const FOOTNOTE = /\[\^[^[\]\s]+\]/g;
 const BREAK = /<br\s?\/?>/gi;
 const PIECE = /`+|\*+|~~|_+|\\[!-/:-@[-`{-~]|[^`*~_\\]+|[~\\]/g;
 const WORD = /[\p{L}\p{N}]/u;
+const PUNCTUATION = /[\p{P}\p{S}]/u;
+/** Stars between these are sums, such as `2*3*4`, and not emphasis: what people write is shown as they write it. */
+const OF_SUM = /\w/;
 /** `__` is none: what people write has it in names, such as `__init__`. */
 const MARKS: ReadonlySet<string> = new Set(['*', '**', '***', '_', '~~']);
 
@@ -71,9 +74,10 @@ function pair(pieces: string[], index: number, open: Map<string, number>): void 
   const before = index === 0 ? ' ' : (pieces[index - 1]?.at(-1) ?? '.');
   const after = pieces[index + 1]?.at(0) ?? ' ';
   const begun = open.get(mark);
-  const isInWord = mark === '_' && WORD.test(before) && WORD.test(after);
-  if (isInWord) return;
-  if (begun !== undefined && before.trim() !== '' && !(mark === '_' && WORD.test(after))) {
+  const within = mark === '_' ? WORD : OF_SUM;
+  if (mark !== '~~' && within.test(before) && within.test(after)) return;
+  const goesOn = WORD.test(after) && (mark === '_' || (mark === '*' && PUNCTUATION.test(before)));
+  if (begun !== undefined && before.trim() !== '' && !goesOn) {
     pieces[begun] = pieces[index] = '';
     open.delete(mark);
   } else if (after.trim() !== '' && !(mark === '_' && WORD.test(before))) open.set(mark, index);

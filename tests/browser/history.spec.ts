@@ -86,6 +86,61 @@ async function importLong(router: RouterProcess) {
   return { id, ids };
 }
 
+test('who comes to the link to earlier messages by the keyboard goes on with the message below it', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  const { id, ids } = await importLong(router);
+  await page.goto(`/conversations/${id}`);
+  await page.locator('.earlier a').focus();
+  await expect(page.locator('.message')).toHaveCount(100);
+  await expect(page.locator(`#message-${ids[70]} :focus`)).toBeInViewport();
+});
+
+test('what stands out of a message is not cut off where it is in a group', async ({ page, router }) => {
+  await signIn(page, router);
+  const admin = await router.signIn();
+  // The groups end with an answer, and with a message of the user.
+  for (const first of ['user', 'assistant']) {
+    const roles = [first, first === 'user' ? 'assistant' : 'user'];
+    const messages = Array.from({ length: 30 }, (_, n) => ({ role: roles[n % 2], content: `Message ${n + 1}.` }));
+    const file = { format: 'agent-stack.conversation', version: 1, title: first, messages };
+    const imported = await admin.request('/api/conversations/import?backend=demo', { method: 'POST', body: file });
+    await page.goto(`/conversations/${(await imported.json()).conversation.id}`);
+    await expect(page.locator('.past')).toHaveCount(2);
+    await page.locator('.past').first().scrollIntoViewIfNeeded();
+    const cutOff = await page.locator('.past').evaluateAll((groups) =>
+      groups.flatMap((group) => {
+        const edge = group.getBoundingClientRect();
+        const buttons = [...group.querySelectorAll('.actions .icon-button')].map((one) => one.getBoundingClientRect());
+        return (
+          buttons
+            .map(({ left, right, bottom }) => [left - edge.left, edge.right - right, edge.bottom - bottom])
+            // The outline of what has the focus, but for the browser's rounding.
+            .filter((room) => Math.min(...room) < 3.5)
+        );
+      }),
+    );
+    expect(cutOff).toEqual([]);
+  }
+});
+
+test('where earlier messages are refused, the link leads to them as a page', async ({ page, router }) => {
+  await signIn(page, router);
+  const { id } = await importLong(router);
+  await page.goto(`/conversations/${id}`);
+  const isEarlier = /before=/;
+  await page.route(isEarlier, (route) => route.fulfill({ status: 429, contentType: 'text/html', body: '<h1>No</h1>' }));
+  await page.evaluate(() => scrollTo(0, 0));
+  await expect(page.locator('.earlier a:not([hx-get])')).toBeVisible();
+  await expect(page.locator('#messages h1')).toHaveCount(0);
+  await page.unroute(isEarlier);
+  await page.locator('.earlier a').click();
+  await expect(page).toHaveURL(isEarlier);
+  await expect(page.locator('.message').last()).toContainText('Message 70.');
+});
+
 test('a message that an address names is in view, wherever it is in a long conversation', async ({ page, router }) => {
   await signIn(page, router);
   const { ids } = await importLong(router);

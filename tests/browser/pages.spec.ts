@@ -136,16 +136,27 @@ test('a page that is entered is painted before its script comes, and what the sc
   expect(await entered.evaluate(fromEnd)).toBeLessThan(2);
   // From one of our pages, which is seen until then, the next one is painted whole.
   await entered.getByRole('link', { name: 'New conversation', exact: true }).click();
-  await expect(entered.locator('html')).not.toHaveAttribute('data-unplaced');
+  await expect(entered.locator('html')).not.toHaveAttribute('data-entered');
   await expect(entered.locator('script[src*="app.js"]')).toHaveAttribute('blocking', 'render');
 });
 
-test('a page that is entered is shown whole without its script, too', async ({ page, router }) => {
-  await signIn(page, router);
-  await page.route('**/app.js*', (route) => route.fulfill({ status: 404 }));
-  await page.goto('/search');
-  await expect(page.getByRole('searchbox')).toBeVisible();
-});
+for (const { what, scripts, answer } of [
+  {
+    what: 'when its script is missing',
+    scripts: '**/app.js*',
+    answer: (route: Route) => route.fulfill({ status: 404 }),
+  },
+  { what: 'when its script does not come', scripts: '**/app.js*', answer: () => {} },
+  { what: 'where scripts are blocked', scripts: '**/*.js*', answer: (route: Route) => route.fulfill({ status: 403 }) },
+]) {
+  test(`a page that is entered is shown whole ${what}`, async ({ page, router }) => {
+    await signIn(page, router);
+    await page.route(scripts, answer);
+    await page.goto('/search', { waitUntil: 'commit' });
+    await expect(page.getByRole('searchbox')).toBeVisible();
+    await expect(page.getByRole('link', { name: 'New conversation', exact: true })).toBeVisible();
+  });
+}
 
 test('a page that is entered focuses the field that it is for', async ({ page, router }) => {
   await signIn(page, router);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { renderMarkdown, settledLength } from '../../views/markdown';
+import { renderMarkdown, renderTail, settledLength } from '../../views/markdown';
 import { all } from './dom';
 
 const attacks = [
@@ -259,4 +259,35 @@ describe('settle and tail', () => {
   test('an empty or blank text has nothing settled', () => {
     for (const text of ['', '\n', '  \n\n']) expect(settledLength(text)).toBe(0);
   });
+});
+
+test('the end of a growing text is rendered the same again, and as in the whole text', () => {
+  // Beside the addresses that are found in the whole line, their remains look like others.
+  const lines = [
+    'Open \\http://files.example/a!',
+    'x@y.org$a.com&amp;x@y.org1. ',
+    '&x@y.orghttp://a.bwww.a.com',
+    '- [ ] see www.a.example and **b**',
+    '| `a` | $x^2$ |\n|--|--|\n| http://a.example | b<br>c |',
+  ];
+  for (const line of lines) {
+    const whole = renderMarkdown(line);
+    expect([renderTail(line), renderTail(line), renderTail(`${line}\n`)]).toEqual([whole, whole, whole]);
+  }
+});
+
+test('a line that is known keeps no text that it was a part of, and many marks are not kept', () => {
+  const MB = 1024 * 1024;
+  const usedBytes = () => {
+    Bun.gc(true);
+    return process.memoryUsage.rss();
+  };
+  const before = usedBytes();
+  for (let n = 0; n < 1_000; n += 1) {
+    // As a worker gets it: a string of its own, of which the tail is a part.
+    const text = structuredClone(`${'word '.repeat(60_000)}\n\nLine ${n} that is new.`);
+    renderTail(text.slice(text.lastIndexOf('Line')));
+    renderTail(`${'*a*'.repeat(80)} ${n}`);
+  }
+  expect((usedBytes() - before) / MB).toBeLessThan(150);
 });

@@ -79,11 +79,14 @@ test('a page is painted in parts only for readers who come from outside, and onl
   const scriptOf = async (name: string, isEntry: boolean) => {
     const shown = rendered(name, isEntry);
     const [script] = await all(shown, 'script[src$="app.js"]');
-    return { isBlocking: script?.attributes.blocking === 'render', isInParts: shown.includes('data-unplaced') };
+    const { blocking, fetchpriority } = script?.attributes ?? {};
+    return { blocking, fetchpriority, isInParts: shown.includes('data-entered') };
   };
-  expect(await scriptOf('conversation', true)).toEqual({ isBlocking: false, isInParts: true });
-  expect(await scriptOf('conversation', false)).toEqual({ isBlocking: true, isInParts: false });
-  expect(await scriptOf('sign-in', true)).toEqual({ isBlocking: true, isInParts: false });
+  // Its text waits for the script, which must not wait for anything: browsers fetch deferred scripts last.
+  expect(await scriptOf('conversation', true)).toMatchObject({ fetchpriority: 'high', isInParts: true });
+  expect(await scriptOf('conversation', true)).not.toHaveProperty('blocking', 'render');
+  expect(await scriptOf('conversation', false)).toMatchObject({ blocking: 'render', isInParts: false });
+  expect(await scriptOf('sign-in', true)).toMatchObject({ blocking: 'render', isInParts: false });
 });
 
 test('a page has one stream, and none nor htmx where nobody is signed in', async () => {

@@ -13,5 +13,14 @@ addEventListener('unhandledrejection', (event) => {
     event.preventDefault();
 });
 
-// A page without its script is shown all the same. Otherwise app/page.js has done so before.
-addEventListener('load', () => delete document.documentElement.dataset.unplaced);
+// What app/page.js puts in its place, a page that is entered shows when that has run, or has failed, or does not come. Hidden from
+// here and not by the page: where scripts are blocked, by whatever, nothing is hidden.
+const UNPLACED_MS_MAX = 3_000;
+if ('entered' in document.documentElement.dataset) {
+  const { dataset } = document.documentElement;
+  const show = () => delete dataset.unplaced;
+  dataset.unplaced = '';
+  // After all deferred scripts.
+  document.addEventListener('DOMContentLoaded', show);
+  setTimeout(show, UNPLACED_MS_MAX);
+}

@@ -2,9 +2,9 @@
 // views/assets.ts. It uses no library but htmx, and has no words: those are in the page.
 export const $ = (selector, root = document) => root.querySelector(selector);
 
-// What a page hides until it is in its place (layout.css). The rest of the script puts it there before the next frame.
+// What an entered page hides until it is in its place (theme.js). The rest of the script puts it there before the next frame.
 const { dataset } = document.documentElement;
-if ('unplaced' in dataset) {
+if ('entered' in dataset) {
   delete dataset.unplaced;
   // The browser focuses nothing that is hidden.
   if (document.activeElement === document.body) $('main [autofocus]:not([popover] *)')?.focus();

@@ -13,13 +13,33 @@ import { localTimes } from './times.js';
 let keptFromEnd;
 let keptSelection;
 let focused;
+let goesOn;
 let isOfOptions;
 // What takes the focus when the question of a message opens. htmx would focus it in what it has inserted: in vain, as the question
 // is closed, and the browser would compute the styles of messages that are not in view.
 const inClosed = [];
 
+// The links at the ends of lists, in whose place more of the list comes.
+const ENDS = '.earlier a, .older a, .more a';
+
+// Where nothing more could be had, a link that htmx does not know: to more of the list, or to the page that says why not.
+function asPlainLink(link) {
+  const { className, href, textContent } = link;
+  const plain = Object.assign(document.createElement('a'), { className, href, textContent });
+  plain.classList.remove('htmx-request');
+  const isFocused = document.activeElement === link;
+  link.replaceWith(plain);
+  if (isFocused) plain.focus({ preventScroll: true });
+}
+
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, detail } = event;
+  const isEnd = target.matches(ENDS);
+  if (isEnd && detail.ctx.response.status >= 400) {
+    event.preventDefault();
+    asPlainLink(target);
+    return;
+  }
   isOfOptions = target.closest('#options, #undo') !== null;
   keptSelection = keepSelection();
   focused = document.activeElement;
@@ -34,6 +54,9 @@ document.addEventListener('htmx:before:swap', (event) => {
     for (const { fragment } of detail.tasks)
       for (const { id } of fragment.querySelectorAll('[data-at]')) document.getElementById(id)?.remove();
   if (target.matches('.earlier a')) keptFromEnd = fromEnd();
+  // Who has come to the end of a list by the keyboard goes on from there.
+  const more = target.matches('.earlier a') ? target.parentElement.nextElementSibling : detail.tasks[0]?.fragment;
+  goesOn = isEnd && focused === target && more ? $('a, button', more) : undefined;
   for (const task of detail.tasks) {
     for (const one of task.fragment.querySelectorAll('.message [popover] [autofocus]')) {
       one.autofocus = false;
@@ -73,9 +96,11 @@ document.addEventListener('htmx:after:swap', ({ target, detail }) => {
   else if (isOver) document.getElementById(optionsButton?.id)?.focus();
   else if (focused && !focused.isConnected) {
     const anew =
-      $(':is(#messages textarea, #options input)[autofocus]') ?? (focused.id && document.getElementById(focused.id));
+      goesOn ??
+      $(':is(#messages textarea, #options input)[autofocus]') ??
+      (focused.id && document.getElementById(focused.id));
     if (anew) anew.focus();
     else focusComposer();
   }
-  focused = undefined;
+  focused = goesOn = undefined;
 });
