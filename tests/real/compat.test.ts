@@ -388,9 +388,10 @@ test('the administrator makes, changes and deletes accounts, and stops the runne
     stopped: true,
   });
   expect((await about('curl -s -X DELETE -b $JAR $BASE/api/admin/users/$USER_ID')).status).toBe(204);
-  // Kept for a while, and gone when deleted again.
-  expect((await signIn()).status).toBe(403);
+  // Kept for a while, also when deleted again, and gone at once where that is asked for.
   expect((await about('curl -s -X DELETE -b $JAR $BASE/api/admin/users/$USER_ID')).status).toBe(204);
+  expect((await signIn()).status).toBe(403);
+  expect((await about('curl -s -X DELETE -b $JAR $BASE/api/admin/users/$USER_ID?purge=true')).status).toBe(204);
   expect((await signIn()).status).toBe(401);
 });
 
