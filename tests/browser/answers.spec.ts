@@ -124,7 +124,7 @@ test('a conversation is exported to a file, and goes on from that file as anothe
   await expectAccessible(page, 'refused import');
   await choose.setInputFiles({ ...choice, buffer: content });
   await form.getByRole('button', { name: 'Import' }).click();
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('echo **kept**');
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('echo kept');
   await expect(answer(page).locator('strong')).toHaveText('kept');
   await expect(page.locator('#conversations [data-at]')).toHaveCount(2);
 });
