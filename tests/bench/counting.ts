@@ -60,6 +60,16 @@ Object.assign(Database.prototype, {
   },
 });
 
+/**
+ * The thread of the search index follows what is recorded, and the log of collections has the lines of all threads, also within
+ * each other: it does nothing here.
+ */
+globalThis.Worker = class extends Worker {
+  constructor(file: string | URL, options?: WorkerOptions) {
+    super(/index-worker/.test(String(file)) ? 'data:text/javascript,onmessage=()=>{}' : file, options);
+  }
+};
+
 function writtenBytes(): number {
   try {
     return Number(/^wchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]);
