@@ -2,7 +2,7 @@
 import { Database as Sqlite } from 'bun:sqlite';
 import { LOCK_WAIT_MS } from './transaction';
 
-/** To be closed by the caller: a thread that is ended in a transaction would keep the lock. */
+/** To be closed by the caller at the end of each job: an open connection is ended with its thread, whatever it does just then. */
 export function openInThread(path: string): Sqlite {
   const sqlite = new Sqlite(path, { readwrite: true, strict: true });
   // As the router's own connection: the log is on the disk before it is copied, and the file before the log is used again.
