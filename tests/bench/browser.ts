@@ -66,6 +66,47 @@ async function countBytes(client: CDPSession): Promise<() => number> {
   return () => bytes;
 }
 
+/** Opens a conversation several times with an empty cache, until its last message is seen and one can write. */
+export async function opening(browser: Browser, page: { url: string; cookie: string; times: number }) {
+  const openMs: number[] = [];
+  const tasks: { cpuMs: number; longestMs: number }[] = [];
+  for (let time = 0; time < page.times; time += 1) {
+    for (const isTraced of [false, true]) {
+      const context = await open(browser, page.url, page.cookie);
+      const tab = await context.newPage();
+      if (isTraced) tasks.push(await cpuOf(tab, 1, async () => void (await untilWritable(tab, page.url))));
+      else openMs.push(await untilWritable(tab, page.url));
+      await context.close();
+    }
+  }
+  const middle = (name: 'cpuMs' | 'longestMs') => median(tasks.map((task) => task[name]));
+  return { openMs: median(openMs), cpuMs: middle('cpuMs'), longestMs: middle('longestMs') };
+}
+
+/** Milliseconds from the navigation until a letter that was typed is there, which was begun when the last message was. */
+async function untilWritable(page: Page, url: string): Promise<number> {
+  const begunMs = performance.now();
+  await page.goto(url, { waitUntil: 'commit' });
+  const polling = { polling: 'raf' } as const;
+  await page.waitForFunction(
+    () => {
+      const last = [...document.querySelectorAll('#messages article')].at(-1)?.getBoundingClientRect();
+      const isPainted = performance.getEntriesByName('first-contentful-paint').length > 0;
+      const isSeen = last !== undefined && last.top < innerHeight && last.bottom > 0 && last.bottom <= innerHeight;
+      return isPainted && isSeen && document.activeElement?.id === 'composer-text';
+    },
+    undefined,
+    polling,
+  );
+  await page.keyboard.type('x');
+  await page.waitForFunction(
+    () => document.querySelector<HTMLTextAreaElement>('#composer-text')?.value === 'x',
+    undefined,
+    polling,
+  );
+  return performance.now() - begunMs;
+}
+
 /** A page scrolls up from its end. */
 export async function scroll(page: Page): Promise<void> {
   const client = await page.context().newCDPSession(page);

@@ -1,13 +1,15 @@
 /** What a page costs its reader's browser, against the same page as static files. */
 import type { Browser, BrowserContext, Page } from '@playwright/test';
-import { chromiumPath, cpuOf, firstPaint, framesOf, launch, open, scroll } from '../browser';
+import { chromiumPath, cpuOf, firstPaint, framesOf, launch, open, opening, scroll } from '../browser';
 import type { RouterUnderTest } from '../router';
 import { alternate, type Bench, plain, ratio, type Scenario } from '../scenario';
 import { MODEL, scriptText } from '../script';
+import { firstPageOf, HTML, serveStatic } from '../static-page';
 import { ROUTER, type Subject } from '../subjects';
 import { MANY_LINES, TEXTS } from '../texts';
 
 export const PAINT = 'browser, first paint';
+export const OPENING = 'browser, opening';
 export const SCROLL = 'browser, scroll';
 export const EARLIER = 'browser, earlier messages';
 export const LINES = 'browser, stream';
@@ -34,6 +36,12 @@ export const browser: Scenario = {
         ratio('× static', 'paintMs', STATIC),
         plain('KB on the wire', 'wireKb', 1),
       ],
+    },
+    {
+      name: OPENING,
+      title: 'Opening a long conversation in a browser',
+      note: `From the navigation to a conversation of ${MESSAGES.toLocaleString('en')} messages, with an empty cache, until its last message is painted and a letter that is typed stands in the composer. The longest task is one of the page's main thread.`,
+      columns: [plain('ms', 'openMs', 0), plain('CPU ms', 'cpuMs', 0), plain('longest task, CPU ms', 'longestMs', 1)],
     },
     {
       name: SCROLL,
@@ -111,6 +119,13 @@ async function measure(bench: Bench, chromium: Browser): Promise<void> {
   });
   await alternate(bench, {
     ...one,
+    table: OPENING,
+    subjects: () => subjects.filter(isOurs),
+    measure: () =>
+      opening(chromium, { url: `${router.server.url}/conversations/${id}`, cookie: router.cookie, times: LOADS }),
+  });
+  await alternate(bench, {
+    ...one,
     table: SCROLL,
     subjects: () => subjects,
     measure: async (subject) => {
@@ -181,54 +196,6 @@ async function loadEarlier(page: Page): Promise<void> {
         link.click();
       }),
   );
-}
-
-interface StaticFile {
-  readonly text: string;
-  readonly type: string;
-  /** A browser takes longer for a page that wants a process of its own. */
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-const HTML = 'text/html; charset=utf-8';
-/** What the static page has its own of. */
-const OWN_HEADERS = /^(content-|transfer-|set-cookie|date)/;
-
-/**
- * The address of the first page, and its files by their paths. Its scripts are loaded, so that both pages have the same size,
- * and do not run.
- */
-async function firstPageOf({ server, cookie }: RouterUnderTest) {
-  const read = (path: string) => fetch(server.url + path, { headers: { cookie } });
-  const page = await read('/');
-  const inert = (await page.text()).replaceAll(
-    /<script\b[^>]*\bsrc="([^"]+)"[^>]*><\/script>/g,
-    '<link rel="preload" href="$1" as="script">',
-  );
-  const headers = Object.fromEntries([...page.headers].filter(([name]) => !OWN_HEADERS.test(name)));
-  const files = new Map<string, StaticFile>([['/first', { text: inert, type: HTML, headers }]]);
-  const urls = [...inert.matchAll(/\bhref="(\/assets\/[^"#]+\.(?:css|js|svg)\b[^"#]*)/g)].map(([, url = '']) => url);
-  for (const path of new Set(urls)) {
-    const file = await read(path);
-    const type = file.headers.get('content-type') ?? '';
-    const kept = { 'cache-control': file.headers.get('cache-control') ?? '' };
-    files.set(path.replace(/\?.*/, ''), { text: await file.text(), type, headers: kept });
-  }
-  return { url: page.url, files: Object.fromEntries(files) };
-}
-
-function serveStatic(files: Readonly<Record<string, StaticFile>>) {
-  const bodies = new Map(Object.entries(files).map(([path, { text }]) => [path, Bun.gzipSync(text)]));
-  return Bun.serve({
-    hostname: '127.0.0.1',
-    port: 0,
-    fetch: ({ url }) => {
-      const { pathname } = new URL(url);
-      const { type = HTML, headers } = files[pathname] ?? {};
-      const all = { ...headers, 'content-type': type, 'content-encoding': 'gzip' };
-      return new Response(bodies.get(pathname) ?? null, { status: bodies.has(pathname) ? 200 : 404, headers: all });
-    },
-  });
 }
 
 /** Asks in the page of another conversation, and sees the answer to its end. */
