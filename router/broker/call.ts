@@ -57,7 +57,8 @@ export class BrokerCall extends Lifecycle {
     this.follow(request.signal);
   }
 
-  async respond(path: string): Promise<Response> {
+  /** @param onRead Called when the body is there; until then its connection ends when nothing comes. */
+  async respond(path: string, onRead: () => void): Promise<Response> {
     const { deps, held, request } = this;
     const { agent } = held;
     const allowed = UPSTREAM_PATHS.get(path);
@@ -66,6 +67,7 @@ export class BrokerCall extends Lifecycle {
     this.#path = path;
     const hops = Math.max(hopsIn(request.headers), deps.hops.of(agent.id));
     const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share: this.#share });
+    onRead();
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     const use = new CallUse(deps, held, path, allowed, body);
     this.#use = use;

@@ -13,7 +13,6 @@ export function brokerRoutes(deps: BrokerDeps) {
   return new Elysia({ name: 'broker' }).all(
     '/upstream/v1/*',
     async ({ request, params, server, set }) => {
-      server?.timeout(request, 0);
       const held = holdRunner(deps, request);
       let call: BrokerCall;
       try {
@@ -23,7 +22,7 @@ export function brokerRoutes(deps: BrokerDeps) {
         throw thrown;
       }
       try {
-        const answer = await call.respond(params['*']);
+        const answer = await call.respond(params['*'], () => server?.timeout(request, 0));
         // The headers are in the answer already. Elysia would add them by making a new one from the stream of its body.
         set.headers = {};
         return answer;

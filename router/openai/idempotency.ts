@@ -10,7 +10,6 @@ import { AppError } from '../lib/errors';
 import { jsonObject } from '../lib/json';
 import { kept } from '../net/body';
 import { isEventStream } from '../web/answers/headers';
-import { readBody } from '../web/bodies/read';
 import type { OpenStreams } from '../web/streams/open-streams';
 
 /** The maximum length of Stripe, which introduced this header: https://docs.stripe.com/api/idempotent_requests */
@@ -147,20 +146,27 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
 }
 
 interface OnceDeps {
-  readonly config: { readonly maxBodyBytes: number };
   readonly held: Allowance;
   readonly idempotency: Idempotency;
   readonly streams: OpenStreams;
 }
 
-/** @param bytes Body of the request, which has been read by then. */
-type Answering = (bytes: Uint8Array<ArrayBuffer>) => Promise<Response>;
+type Bytes = Uint8Array<ArrayBuffer>;
+
+interface PostWithKey {
+  readonly request: Request;
+  readonly key: string;
+  /** Reads the body. */
+  read(share: Share): Promise<Bytes>;
+  /** @param bytes Body of the request, which has been read by then. */
+  answer(bytes: Bytes): Promise<Response>;
+}
 
 /** Answers a post with an `Idempotency-Key`. A request for a stream is answered as if it had none. */
 export async function answerOnce(
-  { config, held, idempotency, streams }: OnceDeps,
+  { held, idempotency, streams }: OnceDeps,
   { user, credentialId }: Caller,
-  { request, key, answer }: { readonly request: Request; readonly key: string; answer: Answering },
+  { request, key, read, answer }: PostWithKey,
 ): Promise<Response> {
   if (key === '' || key.length > KEY_LENGTH_MAX) {
     throw new AppError('invalid_request', { message: `An Idempotency-Key has 1 to ${KEY_LENGTH_MAX} characters.` });
@@ -175,8 +181,7 @@ export async function answerOnce(
   });
   const share = new Share(held, user.id);
   try {
-    const read = readBody(request, { maxBytes: config.maxBodyBytes, share });
-    const bytes = await Promise.race([read, revoked.promise]);
+    const bytes = await Promise.race([read(share), revoked.promise]);
     // The credential of a request that has waited may have been revoked when its turn comes.
     const work = () => (isRevoked ? revoked.promise : answer(bytes));
     if (jsonObject(bytes)?.stream === true) return await work();

@@ -26,23 +26,27 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
         if (noun === 'responses' && id !== undefined && isResponseId(id)) {
           return storedResponse(deps, who, { request, id, part: rest.join('/') });
         }
-        serverOf()?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
         const asked = { request, headers: set.headers, detach };
         const { method, headers, url } = request;
         const planned = (bytes: Bytes, share: Share) =>
           planOf(deps, who, { method, headers, url: new URL(url), detach, bytes, share });
+        // The answer may take long. A body that stops coming ends with its connection: memory is held for it.
+        const read = async (share: Share) => {
+          const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share });
+          serverOf()?.timeout(request, 0);
+          return bytes;
+        };
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
         if (key !== null) {
           const answer = (bytes: Bytes) => exchange(deps, who, { ...asked, plan: (share) => planned(bytes, share) });
-          return answerOnce(deps, who, { request, key, answer });
+          return answerOnce(deps, who, { request, key, read, answer });
         }
-        const { maxBodyBytes: maxBytes } = deps.config;
         // A request may be planned twice.
-        let read: Promise<Bytes> | undefined;
+        let body: Promise<Bytes> | undefined;
         const plan = async (share: Share) => {
-          read ??= readBody(request, { maxBytes, share });
-          return planned(await read, share);
+          body ??= read(share);
+          return planned(await body, share);
         };
         const answer = await exchange(deps, who, { ...asked, isFinal: true, plan });
         // The headers are in the answer already. If Elysia added them, it would turn the finished body into a stream.

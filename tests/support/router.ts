@@ -41,6 +41,8 @@ export interface TestRouterOptions {
   readonly now?: () => number;
   /** For durations; by default the same as `now`. */
   readonly steady?: () => number;
+  /** Seconds after which the public listener ends a connection on which nothing comes. */
+  readonly idleSeconds?: number;
 }
 
 export interface Person {
@@ -135,7 +137,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
     ...(options.steady && { steady: options.steady }),
   });
   const app = await publicApp(context, secrets);
-  app.listen({ hostname: '127.0.0.1', port: 0 });
+  app.listen({ hostname: '127.0.0.1', port: 0, ...(options.idleSeconds && { idleTimeout: options.idleSeconds }) });
   internal.open(() => internalApp(context));
 
   let stopped: Promise<void> | undefined;
