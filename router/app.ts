@@ -61,6 +61,7 @@ import { bodies } from './web/bodies/bodies';
 import { cors } from './web/cors';
 import { createGuard, type Guard } from './web/guard';
 import { systemRoutes } from './web/health/routes';
+import { methodsOf } from './web/methods';
 import { wrongPort } from './web/wrong-port';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */
@@ -176,7 +177,12 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(pricesRoutes(parts, session))
       .use(budgetsRoutes(parts, session))
       .use(credentialsRoutes({ ...parts, settings: settingsFromStart(parts.settings, startPage) }, session))
-      .use(unknownRoutes(session))
+      .use(
+        unknownRoutes(
+          session,
+          methodsOf(() => app.routes),
+        ),
+      )
   );
 }
 

@@ -60,6 +60,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
   const type = headers.get('content-type') || 'application/json';
   if (bytes.length > 0) checkType(path, type);
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
+  if (body) requireBooleans(body);
 
   const routed = await route(deps, who, { url, headers, path, body });
   const { agent, backend } = routed;
@@ -117,6 +118,15 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
       body: bytes.length === 0 ? undefined : sent === body ? bytes : await written(sent, files, asked.share),
     },
   };
+}
+
+/** A client that says "true" would wait for events and get none, or for an answer that is not stored. */
+function requireBooleans(body: JsonBody): void {
+  for (const param of ['stream', 'store']) {
+    const value = body[param];
+    if (value == null || typeof value === 'boolean') continue;
+    throw new AppError('invalid_request', { message: `"${param}" must be true or false.`, param });
+  }
 }
 
 /** The model that the answer names: the client's name for it, unless the agent of a conversation answers in its place. */

@@ -167,13 +167,15 @@ const POSTED = new Set([
   ...['audio/speech', 'audio/transcriptions', 'audio/translations'],
   ...['images/generations', 'images/edits', 'images/variations'],
 ]);
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
+/** The router's own list of models. */
+const READ = /^models(\/|$)/;
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** Throws `method_not_allowed`. A backend lists other paths, such as `files/*`, for all methods. */
 export function requireMethod(path: string, method: string): void {
-  if (method === 'POST' || (METHODS.has(method) && !POSTED.has(path.replace(/\/$/, '')))) return;
-  const allow = POSTED.has(path.replace(/\/$/, '')) ? ['POST'] : [...METHODS];
-  throw new AppError('method_not_allowed', { message: `Send a POST to /v1/${path}.`, allow });
+  const allow = POSTED.has(path.replace(/\/$/, '')) ? ['POST'] : READ.test(path) ? ['GET', 'HEAD'] : METHODS;
+  if (allow.includes(method)) return;
+  throw new AppError('method_not_allowed', { message: `Send a ${allow[0]} to /v1/${path}.`, allow });
 }
 
 /** The ids that a caller may use as model: those of the backends, and those of the caller's own agents. */

@@ -52,11 +52,24 @@ test.each(['\0', '\u202eecho', 'echo😀', '\ud800', 'x'.repeat(100_000), '@', '
   },
 );
 
+test.each(['stream', 'store'])(
+  'a %s that is neither true nor false is refused by its name, and null is none',
+  async (param) => {
+    for (const path of ['chat/completions', 'responses'] as const) {
+      for (const value of ['true', 'false', 'yes', 1, 0, '', {}, []]) {
+        const { status, text } = await ask(path, { [param]: value });
+        expect([status, JSON.parse(text).error.param]).toEqual([400, param]);
+      }
+      expect((await ask(path, { [param]: null })).status).toBe(200);
+    }
+  },
+);
+
 test('members of a strange kind are the runner’s to judge, and end no request as a fault of the router’s', async () => {
   const tools = Array.from({ length: 10_000 }, (_, at) => ({ type: 'function', function: { name: `f${at}` } }));
   const members: object[] = [
-    ...[{ max_tokens: -1 }, { n: 1e15 }, { n: null }, { stream: 'true' }, { stream_options: null, stream: true }],
-    ...[{ tools }, { tools: 'x' }, { tools: [null] }, { user: {} }, { store: 'yes' }, { metadata: 'x', store: true }],
+    ...[{ max_tokens: -1 }, { n: 1e15 }, { n: null }, { stream_options: null, stream: true }],
+    ...[{ tools }, { tools: 'x' }, { tools: [null] }, { user: {} }, { metadata: 'x', store: true }],
     ...[{ messages: null }, { messages: [] }, { messages: [null] }, { messages: [{ role: '__proto__' }], store: true }],
     { messages: [{ role: 'user', content: { toString: 1 } }], store: true },
     { messages: [{ role: 'user', content: [null, 1, { type: 'text', text: { toString: 1 } }] }], store: true },
