@@ -119,7 +119,7 @@ export async function scroll(page: Page): Promise<void> {
 export async function framesOf(page: Page, happens: () => Promise<void>) {
   await page.bringToFront();
   const client = await page.context().newCDPSession(page);
-  const tasks = await traceTasks(client);
+  const tasks = await traceTasks(page, client);
   await page.evaluate(() => {
     const frames: number[] = [];
     Object.assign(window, { frames });
@@ -145,7 +145,7 @@ export async function framesOf(page: Page, happens: () => Promise<void>) {
 export async function cpuOf(page: Page, times: number, happens: () => Promise<void>) {
   await page.bringToFront();
   const client = await page.context().newCDPSession(page);
-  const tasks = await traceTasks(client);
+  const tasks = await traceTasks(page, client);
   for (let time = 0; time < times; time += 1) await happens();
   const cpuMs = await tasks();
   await client.detach();
@@ -158,25 +158,28 @@ interface TraceEvent {
   readonly tid: number;
   /** CPU time in microseconds. */
   readonly tdur?: number;
-  readonly args?: { readonly name?: string };
 }
 
-/** CPU milliseconds of each task of the pages' main threads until it is asked. */
-async function traceTasks(client: CDPSession): Promise<() => Promise<number[]>> {
+/** Says in the trace which thread is the page's: other pages and the browser's own have one, too. */
+const MARK = 'bench: this is the page';
+
+/** CPU milliseconds of each task of the page's main thread until it is asked. */
+async function traceTasks(page: Page, client: CDPSession): Promise<() => Promise<number[]>> {
   const events: TraceEvent[] = [];
   client.on('Tracing.dataCollected', ({ value }) => events.push(...(value as unknown as TraceEvent[])));
   await client.send('Tracing.start', {
-    traceConfig: { includedCategories: ['toplevel'] },
+    traceConfig: { includedCategories: ['toplevel', 'blink.user_timing'] },
     transferMode: 'ReportEvents',
   });
   return async () => {
+    await page.evaluate((mark) => void performance.mark(mark), MARK);
     const isComplete = new Promise((resolve) => client.once('Tracing.tracingComplete', resolve));
     await client.send('Tracing.end');
     await isComplete;
     const threadOf = ({ pid, tid }: TraceEvent) => `${pid} ${tid}`;
-    const isMain = ({ name, args }: TraceEvent) => name === 'thread_name' && args?.name === 'CrRendererMain';
-    const main = new Set(events.filter(isMain).map(threadOf));
-    const tasks = events.filter((event) => event.name.endsWith('RunTask') && main.has(threadOf(event)));
+    const main = events.find(({ name }) => name === MARK);
+    const isOfPage = (event: TraceEvent) => main !== undefined && threadOf(event) === threadOf(main);
+    const tasks = events.filter((event) => event.name.endsWith('RunTask') && isOfPage(event));
     return tasks.map(({ tdur = 0 }) => tdur / 1e3);
   };
 }
