@@ -3,7 +3,7 @@ import { ON_BUN, ON_NODE } from './portkey';
 import { median, type Place, type Results } from './results';
 import { ABORTS } from './scenarios/aborts';
 import { AGENTS, BOTH_WAYS } from './scenarios/agents';
-import { LINES, OPENING, PAINT, SCROLL, STATIC } from './scenarios/browser';
+import { CODE, LINES, OPENING, PAINT, SCROLL, STATIC } from './scenarios/browser';
 import { DATA, DATA_START } from './scenarios/data';
 import { DEMO, IDLE_TIER, PAUSED, STOPPED, WARM } from './scenarios/idle-tier';
 import { PAGE } from './scenarios/page';
@@ -114,7 +114,12 @@ const targets: readonly Target[] = [
     atMost(1.3),
     times(place(SCROLL), 'cpuPerFrameMs', STATIC),
   ),
-  target('longest task of a page while 5,000 lines arrive', 1, below(16.7, 'ms'), metric(place(LINES), 'longestMs')),
+  target(
+    'longest task of a page while 5,000 lines arrive',
+    1,
+    below(16.7, 'ms'),
+    metric(place(LINES, CODE), 'longestMs'),
+  ),
   target('added to a cold start', 0, below(30, 'ms'), (results) => {
     const alone = median(results.values(place(COLD_START, '', BY_ITSELF), 'ms'));
     return median(results.values(place(COLD_START, '', THROUGH_ROUTER), 'ms')) - alone;

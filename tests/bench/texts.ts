@@ -27,7 +27,9 @@ const LIST = `- Mend the nets while the water is low
 - Look at the **moorings** before noon
 `;
 
-/** Several times what a page shows of one answer. */
+/** What a page shows of one answer. */
+const SHOWN_LENGTH = 65_536;
+/** Several times that. */
 export const MANY_LINES = 5_000;
 
 const repeated = (head: string, text: string) => head + text.repeat(Math.ceil(TEXT_LENGTH / text.length));
@@ -43,6 +45,7 @@ export const TEXTS = {
   code: `${repeated(FENCE_OPEN, CODE)}${FENCE}\n`,
   table: repeated(TABLE_HEAD, TABLE_ROW),
   list: repeated('', LIST),
+  rows: TABLE_HEAD + TABLE_ROW.repeat(Math.ceil(SHOWN_LENGTH / TABLE_ROW.length)),
   lines: `${FENCE_OPEN}${manyLines.join('\n')}\n${FENCE}\n`,
 } as const;
 

@@ -6,13 +6,15 @@ import { alternate, type Bench, plain, ratio, type Scenario } from '../scenario'
 import { MODEL, scriptText } from '../script';
 import { firstPageOf, HTML, serveStatic } from '../static-page';
 import { ROUTER, type Subject } from '../subjects';
-import { MANY_LINES, TEXTS } from '../texts';
+import { MANY_LINES, TEXTS, type TextKind } from '../texts';
 
 export const PAINT = 'browser, first paint';
 export const OPENING = 'browser, opening';
 export const SCROLL = 'browser, scroll';
 export const EARLIER = 'browser, earlier messages';
 export const LINES = 'browser, stream';
+export const CODE = `${MANY_LINES.toLocaleString('en')} lines of code`;
+const TABLE = 'a table of 64 KB';
 export const STATIC = 'static page';
 const CONVERSATIONS = 1_000;
 const MESSAGES = 2_000;
@@ -63,7 +65,8 @@ export const browser: Scenario = {
     {
       name: LINES,
       title: 'A fast answer in a browser',
-      note: `${MANY_LINES.toLocaleString('en')} lines of code, sent by the runner as fast as the router takes them, in a page that follows them; a page shows the first 64 KB.`,
+      load: 'text',
+      note: 'An answer that the runner sends as fast as the router takes it, in a page that follows it; a page shows the first 64 KB.',
       columns: [
         plain('frame p95 ms', 'frameP95Ms', 1),
         plain('late frames %', 'latePercent', 1),
@@ -148,10 +151,12 @@ async function measure(bench: Bench, chromium: Browser): Promise<void> {
     },
   });
   await alternate(bench, {
-    ...one,
     table: LINES,
+    loads: [CODE, TABLE],
+    nameOf: (load) => load,
+    mostMs: MOST_MS,
     subjects: () => subjects.filter(isOurs),
-    measure: () => answerIn(context, router),
+    measure: (_, load) => answerIn(context, router, load === CODE ? 'lines' : 'rows'),
   });
 }
 
@@ -199,13 +204,13 @@ async function loadEarlier(page: Page): Promise<void> {
 }
 
 /** Asks in the page of another conversation, and sees the answer to its end. */
-async function answerIn(context: BrowserContext, router: RouterUnderTest) {
+async function answerIn(context: BrowserContext, router: RouterUnderTest, text: TextKind) {
   const [id] = await router.conversations(1);
   const page = await context.newPage();
   await page.goto(`${router.server.url}/conversations/${id}`);
   const answers = page.locator('article.answer');
   const before = await answers.count();
-  await page.locator('#composer-text').fill(scriptText({ chunks: 0, paceMs: 0, chunkBytes: 0, text: 'lines' }));
+  await page.locator('#composer-text').fill(scriptText({ chunks: 0, paceMs: 0, chunkBytes: 0, text }));
   const frames = await framesOf(page, async () => {
     await page.locator('#composer-actions button').click();
     await page.waitForFunction(
