@@ -123,6 +123,15 @@ nobodyWaits({
   ],
   '5 MB of small events as a response': [200, () => asResponse(delta('"content":"a"').repeat(100_000) + DONE)],
   'the last events of a response of 8 MB': [200, () => asResponse(delta(`"content":"${'a'.repeat(8 * MB)}"`) + DONE)],
+  'the last events of a response with the probabilities of 10,000 tokens': [
+    200,
+    () => {
+      const likely = { token: 'a', logprob: -0.5, bytes: [97] };
+      const content = Array(100).fill({ ...likely, top_logprobs: Array(20).fill(likely) });
+      const event = `data: ${JSON.stringify({ choices: [{ delta: { content: 'a' }, logprobs: { content } }] })}\n\n`;
+      return asResponse(event.repeat(100) + DONE);
+    },
+  ],
   'an upstream of 3 MB of ids': [200, () => answers('id:\n\n'.repeat(700_000) + DONE, CALLER)],
   'an upstream of 3 MB of carriage returns': [200, () => answers('\r'.repeat(3 * MB) + DONE, CALLER)],
   'empty lines without an end before an answer': [502, () => endlessly('\r\n')],

@@ -75,29 +75,23 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
       if (type === 'max-buffer-size-exceeded') hold(Number.POSITIVE_INFINITY);
     },
   });
-  /** The events that those make that have come, many small ones together. */
-  function* made(): Generator<Uint8Array> {
-    let text = answer.open();
+  /** The events that those make that have come. */
+  function* made(): Generator<string> {
+    yield answer.open();
     for (const { data, event } of came.splice(0)) {
-      for (const one of answer.push(data, event)) {
-        text += one;
-        if (text.length < PART_LENGTH) continue;
-        yield utf8.encode(text);
-        text = '';
-      }
+      yield* answer.push(data, event);
       hold(answer.size);
     }
-    yield utf8.encode(text);
   }
   return mapBody(source, {
     chunk(bytes) {
       parser.feed(decoder.decode(bytes, { stream: true }));
-      return made();
+      return encoded(made());
     },
     *end() {
       // The last event counts although no empty line follows it, as for OpenAI's own clients.
       parser.feed('\n\n');
-      yield* made();
+      yield* encoded(made());
       if (!answer.isEnded) throw new Error('closed without [DONE]');
     },
   });
@@ -114,6 +108,18 @@ function whole(answer: ResponseAnswer, source: Body, limits: TranslationLimits):
       hold(length);
       return NOTHING;
     },
-    end: () => utf8.encode(JSON.stringify(answer.whole(Buffer.concat(chunks).toString()))),
+    end: () => encoded(answer.whole(Buffer.concat(chunks).toString())),
   });
+}
+
+/** Texts as bytes, many small ones together. */
+function* encoded(texts: Iterable<string>): Generator<Uint8Array> {
+  let text = '';
+  for (const one of texts) {
+    text += one;
+    if (text.length < PART_LENGTH) continue;
+    yield utf8.encode(text);
+    text = '';
+  }
+  yield utf8.encode(text);
 }

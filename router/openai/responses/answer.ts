@@ -4,13 +4,15 @@
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
 import type { CallPart } from '../../../backends/shared/calls';
-import { errorIn, readRefusal, type UpstreamError } from '../../../backends/shared/upstream-errors';
+import { readRefusal } from '../../../backends/shared/upstream-errors';
 import { unread } from '../../chat/generations/answer-reader';
 import { contentText, refusalText, saidIn } from '../../chat/generations/tool-calls';
 import { AppError, toStreamedError } from '../../lib/errors';
-import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
+import { jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import { type Details, detailsIn, isOfElse } from './details';
+import { failureIn, failureOf, finishIn, reasonOf } from './endings';
+import { jsonPieces } from './json-list';
 import {
   type CallItem,
   type Failure,
@@ -24,12 +26,6 @@ import {
   textPart,
 } from './objects';
 import { Output } from './output';
-
-const REASONS = new Map<unknown, string>([
-  ['length', 'max_output_tokens'],
-  ['content_filter', 'content_filter'],
-]);
-const NO_ANSWER = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
 export class ResponseAnswer {
   readonly #requested: Requested;
@@ -57,8 +53,8 @@ export class ResponseAnswer {
     return this.#isEnded;
   }
 
-  /** Returns the body for a non-streamed answer. Throws `runner_lost` if the chat's body is no completion. */
-  whole(body: string): object {
+  /** The body for a non-streamed answer, in pieces. Throws `runner_lost` if the chat's body is no completion. */
+  whole(body: string): Generator<string> {
     const completion = jsonObject(body);
     if (!completion)
       throw unread(body) ?? new AppError('runner_lost', { message: 'The agent sent an invalid answer.' });
@@ -72,10 +68,10 @@ export class ResponseAnswer {
     for (const part of this.#output.readCalls(said.tool_calls)) this.#output.addPart(part);
     this.#usage = tokensOf(completion.usage);
     this.#finish = finishIn(completion);
-    const failure = this.#failureIn(completion);
+    const failure = failureIn(completion, this.#finish);
     const status = failure ? 'failed' : this.#finalStatus();
     for (const item of this.#output.items) item.status = status === 'completed' ? 'completed' : 'incomplete';
-    return this.#response(status, failure);
+    return jsonPieces(this.#response(status, failure), this.#output.lists);
   }
 
   /** Returns the first events. */
@@ -89,7 +85,9 @@ export class ResponseAnswer {
   /** Events that say that the answer is in progress, for clients that ignore comments. */
   alive(): string {
     if (this.#isEnding) return '';
-    return this.open() || this.#event('response.in_progress', { response: this.#response('in_progress') });
+    return (
+      this.open() || [...this.#pieces('response.in_progress', { response: this.#response('in_progress') })].join('')
+    );
   }
 
   /** The events that one event of the chat's stream becomes. @param name of the event, where it has one. */
@@ -110,7 +108,7 @@ export class ResponseAnswer {
     if (text !== '' || (this.#belongsToText(details) && !isOfElse(said))) yield* this.#text(text, false, details);
     if (refusal !== '') yield* this.#text(refusal, true);
     for (const part of this.#output.readCalls(said.tool_calls)) yield* this.#call(part);
-    const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
+    const failure = name === 'error' ? failureOf(readRefusal(data)) : failureIn(chunk ?? {}, this.#finish);
     if (failure) yield* this.#end('failed', failure);
   }
 
@@ -186,7 +184,7 @@ export class ResponseAnswer {
     const open = this.#output.items.filter((item) => item.status === 'in_progress');
     for (const item of open) yield* this.#close(item, ending);
     this.#isEnded = failure === undefined;
-    yield this.#event(`response.${status}`, { response: this.#response(status, failure) });
+    yield* this.#pieces(`response.${status}`, { response: this.#response(status, failure) });
     if (!failure) return;
     const { message, code = null, param = null } = failure;
     this.#isEnded = true;
@@ -197,14 +195,14 @@ export class ResponseAnswer {
     item.status = status;
     if (item.type === 'message') yield* this.#textDone(item);
     else yield this.#callDone(item);
-    yield this.#event('response.output_item.done', { output_index: this.#output.placeOf(item), item: shown(item) });
+    yield* this.#pieces('response.output_item.done', { output_index: this.#output.placeOf(item), item: shown(item) });
   }
 
   *#textDone(item: TextItem): Generator<string> {
     const place = this.#place(item);
     if (item.isRefusal) yield this.#event('response.refusal.done', { ...place, refusal: item.text });
-    else yield this.#event('response.output_text.done', { ...place, text: item.text, logprobs: item.logprobs });
-    yield this.#event('response.content_part.done', { ...place, part: textPart(item) });
+    else yield* this.#pieces('response.output_text.done', { ...place, text: item.text, logprobs: item.logprobs });
+    yield* this.#pieces('response.content_part.done', { ...place, part: textPart(item) });
   }
 
   #callDone(item: CallItem): string {
@@ -218,33 +216,29 @@ export class ResponseAnswer {
   }
 
   #finalStatus(): 'completed' | 'incomplete' {
-    return REASONS.get(this.#finish) === undefined ? 'completed' : 'incomplete';
-  }
-
-  #failureIn(body: JsonObject): Failure | undefined {
-    const error = errorIn(body);
-    return error ? failureOf(error) : this.#finish === 'error' ? NO_ANSWER : undefined;
+    return reasonOf(this.#finish) === undefined ? 'completed' : 'incomplete';
   }
 
   #response(status: Status, failure?: Failure): object {
-    const reason = status === 'incomplete' ? REASONS.get(this.#finish) : undefined;
+    const reason = status === 'incomplete' ? reasonOf(this.#finish) : undefined;
     const more = { ...(failure && { failure }), ...(reason !== undefined && { reason }) };
     return responseOf(this.#requested, { status, output: this.#output.items, usage: this.#usage, ...more });
   }
 
   #event(type: string, members: object): string {
+    return `event: ${type}\ndata: ${JSON.stringify(this.#numbered(type, members))}\n\n`;
+  }
+
+  /** An event with what came beside the text. */
+  *#pieces(type: string, members: object): Generator<string> {
+    yield `event: ${type}\ndata: `;
+    yield* jsonPieces(this.#numbered(type, members), this.#output.lists);
+    yield '\n\n';
+  }
+
+  #numbered(type: string, members: object): object {
     const event = { type, sequence_number: this.#sequence, ...members };
     this.#sequence += 1;
-    return `event: ${type}\ndata: ${JSON.stringify(event)}\n\n`;
+    return event;
   }
-}
-
-function failureOf(error: UpstreamError | undefined): Failure {
-  const { message, type, code } = NO_ANSWER;
-  return { message: error?.message ?? message, type: error?.type ?? type, code: error?.code ?? code };
-}
-
-function finishIn({ choices }: JsonObject): unknown {
-  const [choice] = Array.isArray(choices) ? choices : [];
-  return isJsonObject(choice) ? choice.finish_reason : undefined;
 }

@@ -2,8 +2,8 @@
 
 import type { JsonBody } from '../../backends/shape';
 import type { Message } from '../../chat/store/conversations';
-import type { JsonObject } from '../../lib/json';
 import type { Tokens } from '../../usage/tokens';
+import { JsonList } from './json-list';
 
 /** The request that an answer belongs to. */
 export interface Requested {
@@ -26,8 +26,8 @@ export interface TextItem {
   readonly role: 'assistant';
   text: string;
   /** What the model said beside the text. */
-  readonly annotations: JsonObject[];
-  readonly logprobs: JsonObject[];
+  readonly annotations: JsonList;
+  readonly logprobs: JsonList;
   /** The text is the words with which the model refuses. */
   readonly isRefusal?: true;
 }
@@ -116,7 +116,7 @@ function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly
   const say = (text: string) => {
     if (text === '') return;
     const item = { id: place('msg'), type: 'message', role: 'assistant', status, text } as const;
-    output.push({ ...item, annotations: [], logprobs: [] });
+    output.push({ ...item, annotations: new JsonList(), logprobs: new JsonList() });
   };
   let told = 0;
   for (const { id: call_id, name, namespace, arguments: args, textLengthBefore, more } of calls ?? []) {

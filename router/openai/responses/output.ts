@@ -2,6 +2,7 @@
 import { type CallPart, CallReader } from '../../../backends/shared/calls';
 import { callId } from '../../chat/generations/tool-calls';
 import type { Details } from './details';
+import { JsonList } from './json-list';
 import { type CallItem, type Item, itemId, type Requested, type TextItem } from './objects';
 import { type ToolNames, toolNames } from './tools';
 
@@ -28,6 +29,11 @@ export class Output {
     this.#names = toolNames(requested.body);
   }
 
+  /** Those of all texts. */
+  get lists(): readonly JsonList[] {
+    return this.items.flatMap((item) => (item.type === 'message' ? [item.annotations, item.logprobs] : []));
+  }
+
   /** Index of an item in the output. */
   placeOf(item: Item): number | undefined {
     return this.#places.get(item);
@@ -46,8 +52,8 @@ export class Output {
       status: 'in_progress',
       role: 'assistant',
       text: '',
-      annotations: [],
-      logprobs: [],
+      annotations: new JsonList(),
+      logprobs: new JsonList(),
       ...(isRefusal && { isRefusal }),
     };
     this.size += ITEM_BYTES;
@@ -60,9 +66,7 @@ export class Output {
   }
 
   addDetails(item: TextItem, { annotations, logprobs }: Details): void {
-    item.annotations.push(...annotations);
-    item.logprobs.push(...logprobs);
-    this.size += JSON.stringify([annotations, logprobs]).length;
+    this.size += item.annotations.add(annotations) + item.logprobs.add(logprobs);
   }
 
   /** Adds a part to its call, or begins a call with it. */
