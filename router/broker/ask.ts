@@ -41,7 +41,7 @@ export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metric
     if (!TEXT) return undefined;
     const bytes = utf8.encode(JSON.stringify({ messages, stream: true }));
     const body = upstreamBody(PATH, bytes, 'application/json');
-    const use = new CallUse(deps, { agent, works: [] }, PATH, TEXT, body);
+    const use = new CallUse(deps, { agent, works: [] }, { path: PATH, allowed: TEXT, body });
     const beganMs = performance.now();
     const elapsedMs = () => performance.now() - beganMs;
     let upstreamStatus: number | undefined;
@@ -63,13 +63,11 @@ export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metric
       ending = said.isFull ? 'stopped' : 'done';
       return isOk(response) ? said.text : undefined;
     } finally {
-      const totalMs = elapsedMs();
       const status = upstreamStatus ?? 0;
+      const ended = { ending, status, upstreamStatus, firstByteMs, totalMs: elapsedMs() };
       relayLog.info({ agent: agent.id, path: PATH, status, ending }, 'upstream.asked');
-      safely('metrics', { agent: agent.id }, () => {
-        deps.metrics.upstreamCalled(agent.backend, ending, status, firstByteMs, totalMs);
-      });
-      use.end({ ending, status, upstreamStatus, firstByteMs, totalMs });
+      safely('metrics', { agent: agent.id }, () => deps.metrics.upstreamCalled(agent.backend, ended));
+      use.end(ended);
     }
   };
 }

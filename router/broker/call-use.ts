@@ -1,6 +1,7 @@
 /** The limits of one call of a runner, its usage, and its row of usage. */
 import type { Upstream } from '../credentials/credentials';
 import { safely } from '../lib/safely';
+import type { EndedAnswer } from '../metrics/counters';
 import type { Ending } from '../relay/relay';
 import type { HeldRunner } from '../runners/slots/slot';
 import { NO_TOKENS } from '../usage/tokens';
@@ -11,15 +12,20 @@ import type { UpstreamBody, UpstreamPath } from './request';
 /** The usage of a call whose answer could not be read. */
 const UNKNOWN = { tokens: NO_TOKENS, calls: 1, isEstimated: true };
 
-/** How a call has ended. Times are milliseconds since it began. */
-export interface Ended {
-  readonly ending: Ending;
+/** A call that a runner, or the router itself, makes to an upstream. */
+interface AllowedCall {
+  /** Below `/v1/`, one of `UPSTREAM_PATHS`. */
+  readonly path: string;
+  readonly allowed: UpstreamPath;
+  readonly body: UpstreamBody;
+}
+
+/** How a call has ended. */
+interface Ended extends EndedAnswer {
   /** The status that the runner got. */
   readonly status: number;
   /** The upstream's own status; undefined when it has not answered. */
   readonly upstreamStatus: number | undefined;
-  readonly firstByteMs: number | undefined;
-  readonly totalMs: number;
 }
 
 /** One call, from its admission by the limits to its row of usage. */
@@ -30,13 +36,10 @@ export class CallUse {
   /** Releases what the limits have reserved for this call. */
   #settle: (() => void) | undefined;
 
-  /** @param path below `/v1/`, one of `UPSTREAM_PATHS`. */
   constructor(
     readonly deps: Pick<BrokerDeps, 'limits' | 'metering'>,
     readonly held: Pick<HeldRunner, 'agent' | 'works'>,
-    readonly path: string,
-    readonly allowed: UpstreamPath,
-    readonly body: UpstreamBody,
+    readonly call: AllowedCall,
   ) {}
 
   /**
@@ -46,14 +49,14 @@ export class CallUse {
   async admit(upstream: Upstream, signal: AbortSignal): Promise<void> {
     const earlier = this.#upstream;
     const isSame = earlier?.model === upstream.model && earlier.source === upstream.source;
-    if (this.allowed.method === 'POST' && !isSame) {
+    const { allowed, body, path } = this.call;
+    if (allowed.method === 'POST' && !isSame) {
       this.#settle?.();
       this.#settle = undefined;
-      const { body, path } = this;
       const { isBackground } = body;
       const call = {
         ...{ userId: this.held.agent.userId, keyIds: this.#keyIds, path, isBackground },
-        ...{ isCountable: this.allowed.isCountable, model: body.modelAt(upstream.model), source: upstream.source },
+        ...{ isCountable: allowed.isCountable, model: body.modelAt(upstream.model), source: upstream.source },
         most: () => ({ tokens: body.mostTokens(), calls: body.calls }),
       };
       this.#settle = await this.deps.limits.admit(call, signal);
@@ -70,7 +73,7 @@ export class CallUse {
    * Whether the answer has reported its usage. A stream of `responses` does so in its last event, and has no `[DONE]`.
    */
   get isWhole(): boolean {
-    return this.path === 'responses' && this.#tail.tokens() !== undefined;
+    return this.call.path === 'responses' && this.#tail.tokens() !== undefined;
   }
 
   /** Writes the row of usage and releases what the limits have reserved. */
@@ -82,13 +85,13 @@ export class CallUse {
   }
 
   #record({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended, upstream: Upstream): void {
-    const { body, held } = this;
-    const { agent, works } = held;
+    const { agent, works } = this.held;
+    const { body, path } = this.call;
     // The call was made, so it gets a row even if its answer cannot be read.
     const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
     const { tokens, calls, isEstimated } = used;
     this.deps.metering.record({
-      ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.path },
+      ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path },
       ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
       ...{ model: body.modelAt(upstream.model), source: upstream.source },
       ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
@@ -101,7 +104,7 @@ export class CallUse {
   }
 
   #used(ending: Ending, upstreamStatus: number | undefined) {
-    const { allowed, body } = this;
+    const { allowed, body } = this.call;
     // A refusal uses no tokens. If the runner disconnects before the answer begins, the upstream has already read the
     // prompt.
     const isRefused = upstreamStatus === undefined ? ending !== 'stopped' : upstreamStatus >= 400;

@@ -69,7 +69,7 @@ export class BrokerCall extends Lifecycle {
     const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share: this.#share });
     onRead();
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
-    const use = new CallUse(deps, held, path, allowed, body);
+    const use = new CallUse(deps, held, { path, allowed, body });
     this.#use = use;
     const backend = deps.backends.find(agent.backend);
     if (!backend) {
@@ -159,12 +159,10 @@ export class BrokerCall extends Lifecycle {
     const upstreamStatus = this.status;
     const hasLeft = ending === 'stopped' && !this.isRelayed;
     const status = hasLeft ? CLIENT_GONE : (upstreamStatus ?? error?.status ?? 0);
-    const [firstByteMs, totalMs] = [this.#firstByteMs, this.elapsedMs];
+    const ended = { ending, status, upstreamStatus, firstByteMs: this.#firstByteMs, totalMs: this.elapsedMs };
     relayLog.info({ ...of, path: this.#path, status, bytes, ending }, 'upstream.called');
-    safely('metrics', of, () => {
-      this.deps.metrics.upstreamCalled(agent.backend, ending, status, firstByteMs, totalMs);
-    });
-    use?.end({ ending, status, upstreamStatus, firstByteMs, totalMs });
+    safely('metrics', of, () => this.deps.metrics.upstreamCalled(agent.backend, ended));
+    use?.end(ended);
   }
 }
 

@@ -85,6 +85,16 @@ const ENDINGS: readonly (readonly [Ending, ...classes: string[]])[] = [
   ['failed', '2xx', '4xx', '5xx'],
 ];
 
+/** How an answer has ended. Times are milliseconds since its request began. */
+export interface EndedAnswer {
+  readonly ending: Ending;
+  /** Of the answer, or of the error that replaced it; undefined when the request was stopped before either. */
+  readonly status: number | undefined;
+  /** Undefined when no byte of an answer has come. */
+  readonly firstByteMs: number | undefined;
+  readonly totalMs: number;
+}
+
 /** Counters of answers that the router has passed on: from runners to users, or from upstreams to runners. */
 class PassedAnswers {
   readonly #ended: Readonly<Record<Ending, number[]>> = { done: zeros(), stopped: zeros(), failed: zeros() };
@@ -92,7 +102,7 @@ class PassedAnswers {
   readonly duration = new Histogram(ANSWER_SECONDS);
 
   /** Called for every request: only additions here. */
-  count(ending: Ending, status: number | undefined, firstByteMs: number | undefined, totalMs: number): void {
+  count({ ending, status, firstByteMs, totalMs }: EndedAnswer): void {
     const counts = this.#ended[ending];
     const at = status === undefined ? 0 : Math.trunc(status / 100);
     counts[at] = (counts[at] ?? 0) + 1;

@@ -3,8 +3,7 @@
  * causes, never a user: runners on this machine can read the metrics too.
  */
 import { steadyMs } from '../lib/time';
-import type { Ending } from '../relay/relay';
-import { BackendNumbers, Counts, Histogram, LAG_SECONDS, StartWatch } from './counters';
+import { BackendNumbers, Counts, type EndedAnswer, Histogram, LAG_SECONDS, StartWatch } from './counters';
 import { type Live, textOf } from './prometheus';
 import { RecentAnswers } from './recent-answers';
 
@@ -31,38 +30,18 @@ export function metricsService(now: () => number = steadyMs) {
   }
 
   return {
-    /**
-     * Counts a request to a runner that has ended. Called for every request: only additions here.
-     * @param status of the answer, or of the error that replaced it; absent when the request was stopped before either.
-     * @param firstByteMs time until the runner began to answer; absent when it did not answer.
-     */
-    relayed(
-      backend: string,
-      ending: Ending,
-      status: number | undefined,
-      firstByteMs: number | undefined,
-      totalMs: number,
-    ): void {
-      of(backend).relayed.count(ending, status, firstByteMs, totalMs);
+    /** Counts a request to a runner that has ended. Called for every request: only additions here. */
+    relayed(backend: string, ended: EndedAnswer): void {
+      const { ending, status } = ended;
+      of(backend).relayed.count(ended);
       recent.count(ending === 'failed' || (status ?? 0) >= 500);
     },
 
     /** Answers of the last hour and the last day, at most since the start of the router. */
     recentAnswers: () => recent.counts(),
 
-    /**
-     * Counts a runner's call to its upstream that has ended.
-     * @param status of the answer, or of the error that replaced it.
-     */
-    upstreamCalled(
-      backend: string,
-      ending: Ending,
-      status: number,
-      firstByteMs: number | undefined,
-      totalMs: number,
-    ): void {
-      of(backend).upstream.count(ending, status, firstByteMs, totalMs);
-    },
+    /** Counts a runner's call to its upstream that has ended. */
+    upstreamCalled: (backend: string, ended: EndedAnswer): void => of(backend).upstream.count(ended),
 
     tokensUsed(backend: string, tokens: { readonly prompt: number; readonly completion: number }): void {
       const numbers = of(backend);

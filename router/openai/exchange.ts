@@ -217,7 +217,7 @@ class Exchange extends Lifecycle {
     const { answeredMs, status, elapsedMs: totalMs } = this;
     // A request that was stopped before its answer has no status: nobody was told one.
     const told = status ?? (ending === 'failed' ? error?.status : undefined);
-    this.deps.metrics.relayed(call.backend.name, ending, told, answeredMs, totalMs);
+    this.deps.metrics.relayed(call.backend.name, { ending, status: told, firstByteMs: answeredMs, totalMs });
     logRequest({
       user: this.who.user.id,
       agent: call.agent.id,

@@ -138,7 +138,8 @@ class Production extends Lifecycle {
 
   protected override report(ending: Ending, _bytes: number, error?: AppError): void {
     const status = this.status ?? error?.status;
-    this.deps.metrics.relayed(this.turn.agent.backend, ending, status, this.answeredMs, this.elapsedMs);
+    const ended = { ending, status, firstByteMs: this.answeredMs, totalMs: this.elapsedMs };
+    this.deps.metrics.relayed(this.turn.agent.backend, ended);
   }
 }
 
