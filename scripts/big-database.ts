@@ -48,7 +48,7 @@ export async function makeBigDatabase(dataRoot: string, sizes: Sizes, say: (text
   say(`${sizes.conversations} conversations, ${sizes.messages} messages`);
   const rooms = insertConversations(sqlite, people, sizes, startMs);
   say(`${sizes.usage} calls`);
-  insertCalls(sqlite, people, rooms, sizes, startMs);
+  insertCalls(sqlite, { people, rooms }, sizes, startMs);
   say('files, schedules, events of the audit');
   insertRecords(sqlite, people, startMs);
   say('the search index');

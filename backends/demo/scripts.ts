@@ -30,9 +30,12 @@ export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
   ['markdown', (_rest, signal) => say(MARKDOWN, 5, signal)],
   ['math', (_rest, signal) => say(MATH, 15, signal)],
   ['footnotes', (_rest, signal) => say(FOOTNOTES, 15, signal)],
-  ['code', (rest, signal) => lines(rest, ['```ts'], codeLine, ['```'], signal)],
-  ['list', (rest, signal) => lines(rest, [], listItem, [], signal)],
-  ['table', (rest, signal) => lines(rest, ['| Row | What | Count |', '|---|---|---:|'], tableRow, [], signal)],
+  ['code', (rest, signal) => lines(rest, { before: ['```ts'], line: codeLine, after: ['```'] }, signal)],
+  ['list', (rest, signal) => lines(rest, { line: listItem }, signal)],
+  [
+    'table',
+    (rest, signal) => lines(rest, { before: ['| Row | What | Count |', '|---|---|---:|'], line: tableRow }, signal),
+  ],
   ['image', image],
   ['think', think],
   ['tools', tools],
@@ -53,14 +56,14 @@ async function* long(rest: string, signal: AbortSignal): Pieces {
   }
 }
 
+interface Lines {
+  readonly before?: readonly string[];
+  readonly line: (n: number) => string;
+  readonly after?: readonly string[];
+}
+
 /** One line every 40 ms, as many as the message says, or 60. */
-async function* lines(
-  rest: string,
-  before: readonly string[],
-  line: (n: number) => string,
-  after: readonly string[],
-  signal: AbortSignal,
-): Pieces {
+async function* lines(rest: string, { before = [], line, after = [] }: Lines, signal: AbortSignal): Pieces {
   const count = numberOr(rest, 60, 5000);
   yield { text: before.map((one) => `${one}\n`).join('') };
   for (let n = 1; n <= count; n += 1) {

@@ -25,7 +25,7 @@ export async function triedForm(
 ): Promise<Refused> {
   const { scope = '', ...values } = body;
   const typed = { baseUrl: values.LLM_BASE_URL ?? '', apiKey: values.LLM_API_KEY ?? '' };
-  const result = await resultOf(deps, who, request, scope, typed);
+  const result = await resultOf(deps, { userId: who.user.id, scope, typed }, request.signal);
   const keyIsGone = !isPartRequest(request) && typed.apiKey !== '';
   return {
     typed: { scope, values, trial: { ...result, keyIsGone } },
@@ -34,15 +34,13 @@ export async function triedForm(
 }
 
 async function resultOf(
-  deps: TrialDeps,
-  who: Who,
-  request: Request,
-  scope: string,
-  typed: { baseUrl: string; apiKey: string },
+  { credentials, upstreams }: TrialDeps,
+  { userId, scope, typed }: { userId: string; scope: string; typed: { baseUrl: string; apiKey: string } },
+  signal: AbortSignal,
 ): Promise<{ models?: string[]; error?: string }> {
   try {
-    const upstream = await deps.credentials.upstreamToTry(who.user.id, scope, typed);
-    return { models: [...(await deps.upstreams.listModels(upstream, request.signal))] };
+    const upstream = await credentials.upstreamToTry(userId, scope, typed);
+    return { models: [...(await upstreams.listModels(upstream, signal))] };
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'internal' || error.code === 'not_found') throw error;
     return { error: error.fields ? `${Object.values(error.fields).join('. ')}.` : error.message };

@@ -39,16 +39,23 @@ async function addFolder(tar: Pack, folder: Folder, path: string, signal: AbortS
     const entry = await folder.entry(name);
     const inside = `${path}/${name}`;
     if (entry?.kind === 'folder') await inFolder(folder, name, (inner) => addFolder(tar, inner, inside, signal));
-    if (entry?.kind === 'file') await addFile(tar, folder, name, inside, signal);
+    const file = entry?.kind === 'file' ? await openFile(folder, name) : undefined;
+    if (file) await addFile(tar, file, inside, signal);
   }
 }
 
-async function addFile(tar: Pack, folder: Folder, name: string, path: string, signal: AbortSignal): Promise<void> {
-  const file = await folder.openFile(name).catch((error: unknown) => {
+type OpenFile = Awaited<ReturnType<Folder['openFile']>>;
+
+/** Undefined for a file that has gone meanwhile, or that the router may not read. */
+function openFile(folder: Folder, name: string): Promise<OpenFile | undefined> {
+  return folder.openFile(name).catch((error: unknown) => {
     if (error instanceof UnsafePathError || hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) return undefined;
     throw error;
   });
-  if (!file) return;
+}
+
+/** Closes the file in any case. */
+async function addFile(tar: Pack, file: OpenFile, path: string, signal: AbortSignal): Promise<void> {
   const { handle, bytes, changedAtMs } = file;
   try {
     const written = Promise.withResolvers<void>();

@@ -10,14 +10,17 @@ import { below, DAY_MS, DAYS, type Sizes, someone } from './sizes';
 const MIGRATIONS = join(import.meta.dir, '../../router/database/migrations');
 const SUMS_MIGRATIONS = ['0008_usage_sums.sql', '0021_usage_without_key.sql', '0030_newest-sums.sql'];
 
-/** The sums are made as the migrations make them: a sum for each day of each series, one by one, takes half an hour. */
+/**
+ * The sums are made as the migrations make them: a sum for each day of each series, one by one, takes half an hour.
+ * @param callers.rooms the ids of the conversations of each person, in the order of `people`.
+ */
 export function insertCalls(
   sqlite: Sqlite,
-  people: readonly Person[],
-  rooms: readonly (readonly string[])[],
+  callers: { people: readonly Person[]; rooms: readonly (readonly string[])[] },
   sizes: Sizes,
   startMs: number,
 ): void {
+  const { people, rooms } = callers;
   const insert = inserter(sqlite, usage);
   const perDay = Math.ceil(sizes.usage / DAYS);
   let left = sizes.usage;

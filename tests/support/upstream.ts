@@ -176,7 +176,7 @@ class State {
     if ('silent' in script) await aborted(gone.signal);
     if ('pieces' in script) {
       const say = { path, usage: (told: Usage) => this.serve(told) };
-      return textAnswer(script, body, say, gone, () => ended.resolve('finished'));
+      return textAnswer(script, body, say, { gone, finished: () => ended.resolve('finished') });
     }
     ended.resolve('finished');
     return refusal('status' in script ? script : { status: 500 });
@@ -201,8 +201,7 @@ async function textAnswer(
   script: TextScript,
   body: UpstreamBody,
   say: Say,
-  gone: AbortController,
-  finished: () => void,
+  { gone, finished }: { gone: AbortController; finished: () => void },
 ): Promise<Response> {
   const events = body.stream !== true ? wholeAnswer : say.path === '/responses' ? responseEvents : streamEvents;
   const steps = events(script, body, say);

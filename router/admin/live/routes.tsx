@@ -72,7 +72,7 @@ export function liveRoutes(deps: LiveRoutesDeps, session: SessionPlugin) {
       const found = deps.runners.findRunning(agent ?? '');
       const [runner] = found ? await runnerViews(deps, who, [found]) : [];
       if (!runner) throw new AppError('not_found', { message: 'This agent has no runner now.' });
-      await deps.logReads.followed(who, request, server, runner);
+      await deps.logReads.followed({ who, request, server }, runner);
       return adminLive(deps, reader, runnerLive(deps, who, runner.agentId));
     },
     { admin: true, query },

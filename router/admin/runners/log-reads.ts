@@ -4,7 +4,12 @@ import type { AuditAction, AuditService } from '../../audit/audit';
 import { Recent } from '../../lib/lru';
 import type { Clients } from '../../web/clients';
 
-type Server = Parameters<Clients['address']>[1];
+/** A request to the administration, and who sends it. */
+export interface AdminRequest {
+  readonly who: Who;
+  readonly request: Request;
+  readonly server: Parameters<Clients['address']>[1];
+}
 
 interface AuditedRunner {
   /** The address of its owner. */
@@ -28,7 +33,7 @@ export function logReads({
   const opened = new Recent<string, true>(PAGES_MAX);
   const keyOf = (who: Who, { agentId }: AuditedRunner) => `${who.credentialId} ${agentId}`;
 
-  async function record(action: AuditAction, who: Who, request: Request, server: Server, runner: AuditedRunner) {
+  async function record(action: AuditAction, { who, request, server }: AdminRequest, runner: AuditedRunner) {
     const { owner: target, name, agentId } = runner;
     const detail = `agent=${name} (${agentId})`;
     await audit.record({ action, actor: who.user, target, detail, address: clients.address(request, server) });
@@ -38,14 +43,14 @@ export function logReads({
     record,
 
     /** A page with the output was opened. */
-    async opened(who: Who, request: Request, server: Server, runner: AuditedRunner): Promise<void> {
-      opened.set(keyOf(who, runner), true);
-      await record('runner.log_read', who, request, server, runner);
+    async opened(by: AdminRequest, runner: AuditedRunner): Promise<void> {
+      opened.set(keyOf(by.who, runner), true);
+      await record('runner.log_read', by, runner);
     },
 
     /** A stream of the output was opened: recorded unless the page that it belongs to was. */
-    async followed(who: Who, request: Request, server: Server, runner: AuditedRunner): Promise<void> {
-      if (!opened.get(keyOf(who, runner))) await this.opened(who, request, server, runner);
+    async followed(by: AdminRequest, runner: AuditedRunner): Promise<void> {
+      if (!opened.get(keyOf(by.who, runner))) await this.opened(by, runner);
     },
   };
 }

@@ -7,8 +7,7 @@ import type { AgentsService } from '../../agents/agents';
 import { AppError } from '../../lib/errors';
 import { runnerLog } from '../../runners/pages/present';
 import { page, seeOther } from '../../web/answers/respond';
-import type { Clients } from '../../web/clients';
-import type { LogReads } from './log-reads';
+import type { AdminRequest, LogReads } from './log-reads';
 import { type FleetDeps, runnerJson, runnersPage, runnerViews } from './present';
 
 /** Runners in one answer of the API. */
@@ -20,8 +19,6 @@ interface AdminRunnersDeps extends FleetDeps {
   readonly logReads: LogReads;
   readonly shell: ShellOf;
 }
-
-type Server = Parameters<Clients['address']>[1];
 
 export function adminRunnersRoutes(deps: AdminRunnersDeps, session: SessionPlugin) {
   const { runners } = deps;
@@ -40,7 +37,7 @@ export function adminRunnersRoutes(deps: AdminRunnersDeps, session: SessionPlugi
         const [runner] = await runnerViews(deps, who, [found]);
         if (!runner) throw noRunner();
         const log = await runnerLog(deps, found.agent);
-        await deps.logReads.opened(who, request, server, runner);
+        await deps.logReads.opened({ who, request, server }, runner);
         const liveUrl = `/admin/live?on=runner&agent=${runner.agentId}`;
         return page(who, <AdminRunnerPage shell={await deps.shell(who)} runner={runner} log={log} liveUrl={liveUrl} />);
       },
@@ -49,7 +46,7 @@ export function adminRunnersRoutes(deps: AdminRunnersDeps, session: SessionPlugi
     .post(
       '/admin/runners/:id/stop',
       async ({ who, params, request, server }) => {
-        await stop(deps, who, request, server, params.id);
+        await stop(deps, { who, request, server }, params.id);
         return seeOther(request, '/admin/runners');
       },
       { admin: true },
@@ -58,7 +55,7 @@ export function adminRunnersRoutes(deps: AdminRunnersDeps, session: SessionPlugi
       '/admin/runners/:id/restart',
       async ({ who, params, request, server }) => {
         const { agent } = running(deps, params.id);
-        await stop(deps, who, request, server, agent.id);
+        await stop(deps, { who, request, server }, agent.id);
         // Not awaited: the list shows how it goes, and what makes it fail is in the runner's state.
         const started = runners.lease(agent, { signal: new AbortController().signal, explicit: true });
         void started.then(
@@ -89,7 +86,7 @@ function apiRoutes(deps: AdminRunnersDeps, session: SessionPlugin) {
       async ({ who, params, request, server }) => {
         const owned = await deps.agents.listAll(params.user);
         const [agent] = owned.filter(({ backend }) => backend === params.backend).sort((a, b) => a.ordinal - b.ordinal);
-        return { stopped: agent !== undefined && (await stop(deps, who, request, server, agent.id)) };
+        return { stopped: agent !== undefined && (await stop(deps, { who, request, server }, agent.id)) };
       },
       { admin: true },
     );
@@ -107,11 +104,11 @@ function noRunner(): AppError {
 }
 
 /** @returns whether there was a runner to stop. */
-async function stop(deps: AdminRunnersDeps, who: Who, request: Request, server: Server, agentId: string) {
+async function stop(deps: AdminRunnersDeps, by: AdminRequest, agentId: string): Promise<boolean> {
   const found = deps.runners.findRunning(agentId);
-  const [runner] = found ? await runnerViews(deps, who, [found]) : [];
+  const [runner] = found ? await runnerViews(deps, by.who, [found]) : [];
   const isStopped = await deps.runners.stop(agentId, 'asked');
-  if (runner) await deps.logReads.record('runner.stopped', who, request, server, runner);
+  if (runner) await deps.logReads.record('runner.stopped', by, runner);
   return isStopped;
 }
 

@@ -46,7 +46,7 @@ export function limitsRoutes(deps: LimitsRoutesDeps, session: SessionPlugin) {
       admin: true,
       query: t.Object({ said: t.Optional(t.String()) }),
     })
-    .post('/admin/limits', ({ who, body, request }) => submitted(deps, who, request, body), {
+    .post('/admin/limits', (submitted) => setLimits(deps, submitted), {
       ...{ admin: true, audit: 'limits.set', body: fields },
     })
     .get(
@@ -56,7 +56,7 @@ export function limitsRoutes(deps: LimitsRoutesDeps, session: SessionPlugin) {
     )
     .post(
       '/admin/users/:id/limits',
-      async ({ who, params, body, request }) => submitted(deps, who, request, body, await users.get(params.id)),
+      async (submitted) => setLimits(deps, submitted, await users.get(submitted.params.id)),
       { admin: true, audit: 'limits.set', body: fields },
     );
 }
@@ -104,7 +104,15 @@ async function put({ backends, runners, userLimits }: LimitsRoutesDeps, subject:
 
 const pathOf = (user: User | undefined) => (user ? `/admin/users/${user.id}/limits` : '/admin/limits');
 
-async function submitted(deps: LimitsRoutesDeps, who: Who, request: Request, typed: typeof fields.static, user?: User) {
+interface SubmittedForm {
+  readonly who: Who;
+  readonly request: Request;
+  readonly body: typeof fields.static;
+}
+
+/** Sets the limits of a user, or of everybody, as they are typed into the form. */
+async function setLimits(deps: LimitsRoutesDeps, submitted: SubmittedForm, user?: User): Promise<Response> {
+  const { who, request, body: typed } = submitted;
   const chosen = [typed.backends ?? []].flat();
   const asked = {
     runners: numberOf(typed.runners),

@@ -76,7 +76,9 @@ export class StepsOnPage {
       const over = isEnd || isOver(step);
       if (there?.isOver || (there?.step === step && !over)) continue;
       const isThere =
-        step.kind === 'thought' && there?.had && (await this.#grow(rendering, place, step.text, over, grow));
+        step.kind === 'thought' &&
+        there?.had &&
+        (await this.#grow(rendering, place, { text: step.text, isEnd: over }, grow));
       if (isThere && !over) continue;
       const about = { messageId: this.messageId, place, isEnd, isThere: isThere === true };
       const view = await stepView(rendering, step, about);
@@ -91,8 +93,7 @@ export class StepsOnPage {
   async #grow(
     rendering: PageRendering,
     place: number,
-    text: string,
-    isEnd: boolean,
+    { text, isEnd }: { text: string; isEnd: boolean },
     grow: (changes: readonly Change[]) => Promise<void>,
   ): Promise<boolean> {
     const had = this.#steps[place]?.had;

@@ -18,25 +18,30 @@ type ChatCredentialsDeps = VariantsRoutesDeps & TrialDeps;
 export function chatCredentialsRoutes(deps: ChatCredentialsDeps, session: SessionPlugin) {
   return new Elysia({ name: 'chat-credentials' })
     .use(session)
-    .post(
-      '/messages/:id/credentials',
-      ({ who, params, body, request }) => fillIn(deps, who, request, params.id, body),
-      { session: true, audit: 'credentials.set', body: fields },
-    )
+    .post('/messages/:id/credentials', (submitted) => fillIn(deps, submitted), {
+      session: true,
+      audit: 'credentials.set',
+      body: fields,
+    })
     .post(
       '/messages/:id/credentials/share',
       // For all agents: the values of one are never shared.
-      ({ who, params, body, request }) =>
-        fillIn(deps, who, request, params.id, { ...body, scope: '' }, () =>
+      (submitted) =>
+        fillIn(deps, { ...submitted, body: { ...submitted.body, scope: '' } }, () =>
           deps.credentials.share(namesOfGroup(deps, groupOf('LLM_API_KEY')), true),
         ),
       { admin: true, audit: 'credentials.shared', body: fields },
     )
-    .post(
-      '/messages/:id/credentials/try',
-      ({ who, params, body, request }) => tryOut(deps, who, request, params.id, body),
-      { session: true, body: fields },
-    );
+    .post('/messages/:id/credentials/try', (submitted) => tryOut(deps, submitted), { session: true, body: fields });
+}
+
+/** The form in place of an answer, as it was sent. */
+interface SubmittedForm {
+  readonly who: Who;
+  readonly request: Request;
+  /** `id` is the answer's. */
+  readonly params: { readonly id: string };
+  readonly body: Readonly<Record<string, string>>;
 }
 
 /** The answer that lacks credentials, and whose it is. Throws `not_found` where it is another user's. */
@@ -46,32 +51,23 @@ async function findAnswer({ agents, conversations }: VariantsRoutesDeps, who: Wh
 }
 
 /** Tests what is typed. Answers htmx with the result, and other requests with the conversation and the typed values. */
-async function tryOut(
-  deps: ChatCredentialsDeps,
-  who: Who,
-  request: Request,
-  messageId: string,
-  body: Readonly<Record<string, string>>,
-): Promise<Response> {
-  const { message, conversation, agent } = await findAnswer(deps, who, messageId);
+async function tryOut(deps: ChatCredentialsDeps, { who, request, params, body }: SubmittedForm): Promise<Response> {
+  const { message, conversation, agent } = await findAnswer(deps, who, params.id);
   const tried = await triedForm(deps, who, request, body);
   if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, tried);
   const missing = await missingView(deps, who, { agent, message, typed: tried.typed });
   // They were saved elsewhere meanwhile.
   if (!missing) throw new AppError('not_found', { message: 'This agent lacks no credentials any more.' });
-  return part(who, <MissingTrial messageId={messageId} missing={missing} />, tried.status);
+  return part(who, <MissingTrial messageId={message.id} missing={missing} />, tried.status);
 }
 
 /** Keeps what an answer lacked and asks for it again. @param kept called when it is kept. */
 async function fillIn(
   deps: VariantsRoutesDeps,
-  who: Who,
-  request: Request,
-  messageId: string,
-  body: Readonly<Record<string, string>>,
+  { who, request, params, body }: SubmittedForm,
   kept = async () => {},
 ): Promise<Response> {
-  const { message, conversation, agent } = await findAnswer(deps, who, messageId);
+  const { message, conversation, agent } = await findAnswer(deps, who, params.id);
   const { scope = '', ...typed } = body;
   try {
     const values = pick(typed, (_, value) => value.trim() !== '');

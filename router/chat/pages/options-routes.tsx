@@ -65,7 +65,7 @@ export function optionsRoutes(deps: LiveDeps, session: SessionPlugin) {
           if (isPartRequest(request)) return part(who, <RenameForm conversation={view} />, status);
           return page(who, <OptionsPage shell={await shellOf(deps, who, {})} conversation={view} />, status);
         }
-        return moved(deps, who, request, params.id);
+        return moved(deps, { who, request }, params.id);
       },
       { session: true, body: t.Object({ title: t.String() }) },
     )
@@ -75,7 +75,7 @@ export function optionsRoutes(deps: LiveDeps, session: SessionPlugin) {
         const before = await conversations.find(who.user.id, params.id);
         await conversations.putOn(who.user.id, params.id, body.shelf);
         const isArchived = before !== undefined && body.shelf === 'archived';
-        return moved(deps, who, request, params.id, isArchived ? { done: 'archived', before } : undefined);
+        return moved(deps, { who, request }, params.id, isArchived ? { done: 'archived', before } : undefined);
       },
       { session: true, body: t.Object({ shelf: shelfName }) },
     )
@@ -87,7 +87,7 @@ export function optionsRoutes(deps: LiveDeps, session: SessionPlugin) {
         await conversations.discard(who.user.id, before.id);
         // The page of a deleted conversation has nothing more to show.
         const isThere = isPartRequest(request) && pagePath(request) !== `/conversations/${before.id}`;
-        if (isThere) return moved(deps, who, request, before.id, { done: 'deleted', before });
+        if (isThere) return moved(deps, { who, request }, before.id, { done: 'deleted', before });
         return seeOther(request, deletedPath(before));
       },
       { session: true },
@@ -110,8 +110,7 @@ function optionsView(who: Who, { id, title, shelf }: Conversation): OptionsView 
 /** After a change: its page, or for htmx the link where it is now, with the way back. */
 async function moved(
   deps: LiveDeps,
-  who: Who,
-  request: Request,
+  { who, request }: { who: Who; request: Request },
   id: string,
   undo?: { done: 'deleted' | 'archived'; before: Conversation },
 ): Promise<Response> {
