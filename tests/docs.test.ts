@@ -159,13 +159,28 @@ describe('pages', () => {
   });
 
   test('a decision has a number of its own, a date, a status and three parts', async () => {
-    const files = [...new Bun.Glob('*.md').scanSync(join(repositoryRoot, 'docs/decisions'))].sort();
+    const files = [...new Bun.Glob('0*.md').scanSync(join(repositoryRoot, 'docs/decisions'))].sort();
     for (const [index, file] of files.entries()) {
       const text = await read(`docs/decisions/${file}`);
       expect([file, file.slice(0, 4)]).toEqual([file, String(index + 1).padStart(4, '0')]);
       expect(text).toMatch(
-        /^# \d+\. .+\n\nDate: \d{4}-\d\d-\d\d\n\nStatus: .+\n\n## Context\n[\s\S]+\n## Decision\n[\s\S]+\n## Consequences\n/,
+        /^# \d+\. .+\n\nDate: \d{4}-\d\d-\d\d\n\nStatus: (accepted|replaced by \[).*\n\n## Context\n[\s\S]+\n## Decision\n[\s\S]+\n## Consequences\n/,
       );
     }
+  });
+
+  test('the index of decisions lists each with its title, and those that are replaced apart', async () => {
+    const [inForce = '', replaced = ''] = (await read('docs/decisions/README.md')).split('\n## Replaced\n');
+    const entriesOf = (text: string): string[] => text.match(/^- .+$/gm) ?? [];
+    const expected: Record<'inForce' | 'replaced', string[]> = { inForce: [], replaced: [] };
+    for (const file of new Bun.Glob('0*.md').scanSync(join(repositoryRoot, 'docs/decisions'))) {
+      const text = await read(`docs/decisions/${file}`);
+      const entry = `- [${file.slice(0, 4)}](${file}) ${/^# \d+\. (.+)/.exec(text)?.[1]}`;
+      const successor = /^Status: replaced by (\[\d+\]\(.+?\))/m.exec(text)?.[1];
+      if (successor === undefined) expected.inForce.push(entry);
+      else expected.replaced.push(`${entry} → ${successor}`);
+    }
+    expect(entriesOf(inForce).sort()).toEqual(expected.inForce.sort());
+    expect(entriesOf(replaced).sort()).toEqual(expected.replaced.sort());
   });
 });
