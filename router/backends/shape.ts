@@ -4,7 +4,7 @@
  */
 
 import type { ToolResult } from '../database/schema/chat';
-import { isJsonObject, type JsonObject } from '../lib/json';
+import { isJsonObject, type JsonObject, stringOf } from '../lib/json';
 import type { Backend } from './backends';
 import { fill, type RequestVariables } from './runtime-session';
 
@@ -220,5 +220,5 @@ function isNotText(part: unknown): boolean {
 
 function textOfPart(part: unknown): string {
   if (typeof part !== 'object' || part === null || !('text' in part)) return '';
-  return typeof part.text === 'string' ? part.text : '';
+  return stringOf(part.text);
 }

@@ -2,7 +2,7 @@
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import type { ChatMessage } from '../backends/shape';
-import { isJsonObject, jsonObject } from '../lib/json';
+import { isJsonObject, jsonObject, stringOf } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import type { Body } from '../net/body';
@@ -104,7 +104,7 @@ function textIn(event: unknown): string {
   const choice: unknown = isJsonObject(event) && Array.isArray(event.choices) ? event.choices[0] : undefined;
   if (!isJsonObject(choice)) return '';
   const message = isJsonObject(choice.delta) ? choice.delta : choice.message;
-  return isJsonObject(message) && typeof message.content === 'string' ? message.content : '';
+  return isJsonObject(message) ? stringOf(message.content) : '';
 }
 
 /** Reads a body until its end, or until `see` wants no more. Throws the signal's reason, and when the body breaks off. */

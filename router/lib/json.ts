@@ -91,6 +91,11 @@ function whyRefused(cause: unknown, text: string): string {
   return `is not valid JSON${place}: ${cause.message.replace(/^JSON Parse error: /, '')}`;
 }
 
+/** Returns a text, and '' for any other value: converting a value of others to text could call its `toString`. */
+export function stringOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,4 @@
-/** Checks single lines that people type: names, addresses, values. */
+/** Texts: checks of single lines that people type (names, addresses, values), numbers in them, and cuts. */
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern searches for control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
@@ -22,4 +22,10 @@ export function numberOf(typed: string): number | null {
   const digits = typed.replace(/[\s_]/g, '');
   if (digits === '') return null;
   return /^(\d+(\.\d+)?|\.\d+)$/.test(digits) ? Number(digits) : Number.NaN;
+}
+
+/** Returns a text of at most `lengthMax` characters unchanged, and of a longer one its beginning and `…`. */
+export function clip(whole: string, lengthMax: number): string {
+  // The cut may separate the two halves of a surrogate pair.
+  return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax).toWellFormed()}…`;
 }

@@ -3,7 +3,7 @@ import { createParser } from 'eventsource-parser';
 import { errorIn, readRefusal } from '../../../backends/shared/upstream-errors';
 import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
-import { isBeyondLimits, isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
+import { isBeyondLimits, isJsonObject, type JsonObject, jsonObject, stringOf } from '../../lib/json';
 import { safely } from '../../lib/safely';
 import { kept } from '../../net/body';
 import type { MessageFailure } from '../store/conversations';
@@ -197,9 +197,7 @@ function failureIn(body: JsonObject): { readonly message: string } | undefined {
 
 /** The text of a response of `/v1/responses`, or of one event of its stream. */
 function responseText({ type, delta, output }: JsonObject): string {
-  if (type === 'response.output_text.delta' || type === 'response.refusal.delta') {
-    return typeof delta === 'string' ? delta : '';
-  }
+  if (type === 'response.output_text.delta' || type === 'response.refusal.delta') return stringOf(delta);
   return Array.isArray(output) ? output.map(outputText).join('') : '';
 }
 

@@ -2,7 +2,8 @@
  * Reads the steps of an agent before it answers, from the events of its answer: what it thinks, and its calls of its own
  * tools. Calls of the client's tools are in tool-calls.ts.
  */
-import { isJsonObject, type JsonObject } from '../../lib/json';
+import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
+import { clip } from '../../lib/text';
 import type { Step } from '../store/conversations';
 import { saidIn } from './tool-calls';
 
@@ -45,9 +46,9 @@ export class AnswerSteps {
   /** Reads one event, or the whole body of an answer. @param name of the event, where it has one. */
   read(body: JsonObject, name?: string): void {
     const said = saidIn(body);
-    const type = text(body.type) || (name ?? '');
-    if (said) this.think(text(said.reasoning_content) || text(said.reasoning));
-    else if (/^response\.reasoning(_summary)?(_text)?\.delta$/.test(type)) this.think(text(body.delta));
+    const type = stringOf(body.type) || (name ?? '');
+    if (said) this.think(stringOf(said.reasoning_content) || stringOf(said.reasoning));
+    else if (/^response\.reasoning(_summary)?(_text)?\.delta$/.test(type)) this.think(stringOf(body.delta));
     else if (type === 'response.output_item.done') this.#item(body.item);
     else if (TOOL_EVENT.test(name ?? '') || TOOL_EVENT.test(type)) this.#tool(body, name ?? type);
     else if (Array.isArray(body.output)) for (const item of body.output) this.#item(item, true);
@@ -89,8 +90,11 @@ export class AnswerSteps {
 
   /** Runtimes name the members differently: a call is reported when it begins and, by its id or name, when it ends. */
   #tool(body: JsonObject, event: string): void {
-    const name = clip(text(body.tool) || text(body.name) || text(body.tool_name), NAME_LENGTH_MAX);
-    const id = clip(text(body.toolCallId) || text(body.tool_call_id) || text(body.id) || name, NAME_LENGTH_MAX);
+    const name = clip(stringOf(body.tool) || stringOf(body.name) || stringOf(body.tool_name), NAME_LENGTH_MAX);
+    const id = clip(
+      stringOf(body.toolCallId) || stringOf(body.tool_call_id) || stringOf(body.id) || name,
+      NAME_LENGTH_MAX,
+    );
     if (id === '') return;
     this.endThought();
     const running = this.#running.get(id);
@@ -103,7 +107,7 @@ export class AnswerSteps {
       before.arguments,
     );
     const result = this.#detail(body.result ?? body.output, before.result ?? '');
-    const isEnd = ENDED.test(text(body.status)) || (body.status === undefined && ENDED.test(event));
+    const isEnd = ENDED.test(stringOf(body.status)) || (body.status === undefined && ENDED.test(event));
     if (running === undefined) this.#beganMs[place] = this.now();
     const reported = typeof body.duration === 'number' ? Math.round(body.duration * 1_000) : undefined;
     const tookMs = reported ?? (running === undefined ? undefined : this.#tookMs(place));
@@ -141,14 +145,8 @@ export class AnswerSteps {
   }
 }
 
-function clip(whole: string, lengthMax: number): string {
-  return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax)}…`;
-}
-
 function partsOf(parts: unknown): string[] {
-  return Array.isArray(parts) ? parts.map((part) => (isJsonObject(part) ? text(part.text) : '')).filter(Boolean) : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+  return Array.isArray(parts)
+    ? parts.map((part) => (isJsonObject(part) ? stringOf(part.text) : '')).filter(Boolean)
+    : [];
 }

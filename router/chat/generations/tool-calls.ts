@@ -1,6 +1,6 @@
 /** Reads the tool calls in an answer: whole or in pieces, of chat or of `/v1/responses`. */
 import { CallReader } from '../../../backends/shared/calls';
-import { isJsonObject, type JsonObject } from '../../lib/json';
+import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 import type { ToolCall } from '../store/conversations';
 
 /** An answer or one of its events, as the runtime sent it: not validated. */
@@ -52,10 +52,10 @@ export class AnswerCalls {
     if (!isJsonObject(item) || item.type !== 'function_call') return;
     const key = typeof index === 'number' ? index : item.call_id;
     this.#set(key, {
-      id: text(item.call_id),
-      name: text(item.name),
+      id: stringOf(item.call_id),
+      name: stringOf(item.name),
       ...(typeof item.namespace === 'string' && { namespace: item.namespace }),
-      arguments: text(item.arguments),
+      arguments: stringOf(item.arguments),
       textLengthBefore: this.#calls.get(key)?.textLengthBefore ?? textLength,
     });
   }
@@ -94,13 +94,13 @@ export function saidIn({ choices }: CallsBody): JsonObject | undefined {
 
 /** The text of a chat's content, which some runtimes send as a list of parts. */
 export function contentText(content: unknown): string {
-  if (!Array.isArray(content)) return text(content);
-  return content.map((part) => (isJsonObject(part) && part.type === 'text' ? text(part.text) : '')).join('');
+  if (!Array.isArray(content)) return stringOf(content);
+  return content.map((part) => (isJsonObject(part) && part.type === 'text' ? stringOf(part.text) : '')).join('');
 }
 
 /** The words with which a model refuses, in a delta or a message of a chat: OpenAI's models send them in place of a text. */
 export function refusalText({ refusal }: JsonObject): string {
-  return text(refusal);
+  return stringOf(refusal);
 }
 
 /** The text of an item of a response, or the words with which the model refuses. */
@@ -111,9 +111,5 @@ export function outputText(item: { readonly content?: unknown } | null): string 
 
 function partText(part: JsonObject): string {
   if (part.type === 'refusal') return refusalText(part);
-  return part.type === 'output_text' ? text(part.text) : '';
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+  return part.type === 'output_text' ? stringOf(part.text) : '';
 }

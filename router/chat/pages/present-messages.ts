@@ -5,6 +5,7 @@ import type { AttachmentView, ErrorView, MessageView } from '../../../views/mode
 import type { Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
 import { isLink, isPicture } from '../../attachments/kinds';
+import { clip } from '../../lib/text';
 import { type Reader, textOf } from '../../web/reader';
 import type { HadText, PageRendering } from '../../web/rendering/rendering';
 import type { Attachment } from '../attachments/store';
@@ -133,10 +134,6 @@ function errorView(reader: Reader, { code, message, hint }: MessageFailure): Err
       action: { href: '/settings#credentials', label: textOf(reader).error.openSettings },
     }),
   };
-}
-
-function clip(whole: string, lengthMax: number): string {
-  return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax)}…`;
 }
 
 /** The known steps of an answer. */

@@ -1,5 +1,6 @@
 /** Turns the steps of an answer, and its calls of the client's tools, into view models. Decides nothing. */
 import type { StepView } from '../../../views/chat/models';
+import { clip } from '../../lib/text';
 import type { PageRendering } from '../../web/rendering/rendering';
 import type { Step, ToolCall } from '../store/conversations';
 import type { ShownMessage } from '../store/shown';
@@ -101,8 +102,4 @@ function readable(text: string): string {
   } catch {
     return text;
   }
-}
-
-function clip(whole: string, lengthMax: number): string {
-  return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax)}…`;
 }

@@ -15,8 +15,3 @@ export function unsupported(param: string, value?: unknown, how = 'Leave it out.
 export function record(value: unknown): JsonBody | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonBody) : undefined;
 }
-
-/** Returns a text, and '' for any other value: converting a client's object to text could call its `toString`. */
-export function wordOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}

@@ -1,7 +1,8 @@
 /** Turns the input items of a request into messages of a chat. */
 import { type JsonBody, OF_TOOL } from '../../backends/shape';
 import { AppError } from '../../lib/errors';
-import { invalid, record, unsupported, wordOf } from './faults';
+import { stringOf } from '../../lib/json';
+import { invalid, record, unsupported } from './faults';
 import { chatName } from './tools';
 
 const ROLES = new Set(['user', 'assistant', 'system', 'developer']);
@@ -61,7 +62,7 @@ function answerOf(said: Input): Entry {
 
 function addItem(said: Input, item: JsonBody | undefined, at: string): void {
   if (!item) throw invalid(at, 'must be an object.');
-  const type = item.type == null ? 'message' : wordOf(item.type);
+  const type = item.type == null ? 'message' : stringOf(item.type);
   if (type === 'message') add(said, messageOf(item, at));
   else if (type === 'function_call') addCall(said, item, at);
   else if (type === 'function_call_output') addOutput(said, item, at);
@@ -86,7 +87,7 @@ function addOtherOutput(said: Input, item: JsonBody, at: string): void {
   const { output, ...rest } = item;
   const screenshot = record(output)?.image_url;
   const given = typeof screenshot === 'string' ? [{ type: 'input_image', image_url: screenshot }] : output;
-  const isContent = Array.isArray(given) && given.every((part) => CONTENT_PART.test(wordOf(record(part)?.type)));
+  const isContent = Array.isArray(given) && given.every((part) => CONTENT_PART.test(stringOf(record(part)?.type)));
   const parts = isContent ? contentOf(given, `${at}.output`) : [];
   if (!isContent) hear(said, textOfItem(item));
   else hear(said, [textPart(textOfItem(rest)), ...(typeof parts === 'string' ? [textPart(parts)] : parts)]);
@@ -96,7 +97,7 @@ function addOtherOutput(said: Input, item: JsonBody, at: string): void {
 function textOfItem(item: JsonBody): string {
   const told = Object.entries(item).filter(([name, value]) => !UNTOLD.has(name) && value != null);
   const texts = told.map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return `[${wordOf(item.type)}] ${texts.join('\n')}`.trimEnd();
+  return `[${stringOf(item.type)}] ${texts.join('\n')}`.trimEnd();
 }
 
 function textPart(text: string): JsonBody {
@@ -124,11 +125,11 @@ function contentOf(content: unknown, at: string): string | readonly JsonBody[] {
 function partOf(part: JsonBody | undefined, at: string): JsonBody {
   if (!part) throw invalid(at, 'must be an object.');
   const { type } = part;
-  if (TEXT_PARTS.has(wordOf(type))) {
+  if (TEXT_PARTS.has(stringOf(type))) {
     if (typeof part.text !== 'string') throw invalid(`${at}.text`, 'must be text.');
     return { type: 'text', text: part.text };
   }
-  if (type === 'refusal') return { type: 'text', text: wordOf(part.refusal) };
+  if (type === 'refusal') return { type: 'text', text: stringOf(part.refusal) };
   if (type === 'input_image') {
     if (typeof part.image_url !== 'string') throw unread(part, 'image_url', at);
     return {
@@ -155,7 +156,7 @@ function unread(part: JsonBody, member: string, at: string): AppError {
 }
 
 function textOfParts(parts: readonly JsonBody[]): string {
-  return parts.map(({ text }) => (typeof text === 'string' ? text : '')).join('');
+  return parts.map(({ text }) => stringOf(text)).join('');
 }
 
 /** In chat, the calls of one turn are in one message, together with the text before them. */

@@ -3,7 +3,8 @@
  * names combine both. Tools that no agent has are left out.
  */
 import type { JsonBody } from '../../backends/shape';
-import { invalid, record, unsupported, wordOf } from './faults';
+import { stringOf } from '../../lib/json';
+import { invalid, record, unsupported } from './faults';
 
 /** OpenAI's rule for the name of a function. */
 const NAME_LENGTH_MAX = 64;
@@ -65,7 +66,7 @@ function functionsOf(tools: unknown): ReadonlyMap<string, JsonBody> {
     if (typeof tool?.type !== 'string') throw invalid(`tools[${index}]`, 'must be an object with a type.');
     return tool.type === 'function' ? [functionOf(tool, tool.name)] : membersOf(tool).map(memberOf);
   });
-  return new Map(functions.map((one) => [wordOf(one.function.name), one]));
+  return new Map(functions.map((one) => [stringOf(one.function.name), one]));
 }
 
 function memberOf({ tool, name, namespace }: ReturnType<typeof membersOf>[number]) {
@@ -83,7 +84,7 @@ function membersOf(tool: JsonBody | undefined) {
   if (type !== 'namespace' || typeof namespace !== 'string' || !Array.isArray(tools)) return [];
   return tools.map(record).flatMap((member) => {
     const isFunction = member?.type === 'function' && typeof member.name === 'string';
-    return isFunction ? [{ tool: member, name: wordOf(member.name), namespace }] : [];
+    return isFunction ? [{ tool: member, name: stringOf(member.name), namespace }] : [];
   });
 }
 
@@ -94,7 +95,7 @@ function toolChoiceOf(choice: unknown, functions: ReadonlyMap<string, JsonBody>)
   const { type, name, namespace, mode } = record(choice) ?? {};
   if (type === 'allowed_tools') return mode ?? 'auto';
   if (type !== 'function') throw unsupported('tool_choice.type', type);
-  const named = chatName(wordOf(name), namespace);
+  const named = chatName(stringOf(name), namespace);
   if (!functions.has(named)) throw invalid('tool_choice', `names no function of "tools": ${named.slice(0, 80)}.`);
   return { type, function: { name: named } };
 }
@@ -106,7 +107,7 @@ function allowedOf(choice: unknown, tools: unknown): ReadonlySet<string> | undef
   const members = (Array.isArray(tools) ? tools : []).flatMap((tool) => membersOf(record(tool)));
   return new Set(
     only.map(record).flatMap((tool) => {
-      if (tool?.type === 'function') return [chatName(wordOf(tool.name), tool.namespace)];
+      if (tool?.type === 'function') return [chatName(stringOf(tool.name), tool.namespace)];
       const own = members.filter(({ namespace }) => tool?.type === 'namespace' && namespace === tool.name);
       return own.map(({ name, namespace }) => chatName(name, namespace));
     }),

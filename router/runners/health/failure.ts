@@ -5,6 +5,7 @@ import type { DriverFault, Health } from '../../../drivers/driver';
 import { HomeError, SeedError, TemplateError, UnsafePathError } from '../../agents/homes';
 import type { Backend } from '../../backends/backends';
 import { AppError, type Code, toAppError } from '../../lib/errors';
+import { clip } from '../../lib/text';
 import { TimedOut } from '../../lib/time';
 import { driverMessage, isDriverFailure } from '../../platforms/driver-error';
 import type { Failure } from '../slots/slot';
@@ -13,7 +14,7 @@ import type { Failure } from '../slots/slot';
 const BACK_OFF_MS = 1_000;
 const BACK_OFF_MAX_MS = 60_000;
 
-/** Characters of a driver's message, and of its hint. */
+/** Characters of a driver's message, which may quote a whole output, and of its hint. */
 const WORDS_CHARS_MAX = 6_000;
 /** Characters of the last output that are searched for the reason. */
 const TAIL_LENGTH_MAX = 8_192;
@@ -58,8 +59,8 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   }
   if (isDriverFailure(thrown)) {
     const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
-    const hint = thrown.hint && beginningOf(thrown.hint);
-    return withTail(code, `${could}: ${beginningOf(driverMessage(thrown))}`, { tail, hint, cause: thrown });
+    const hint = thrown.hint && clip(thrown.hint, WORDS_CHARS_MAX);
+    return withTail(code, `${could}: ${clip(driverMessage(thrown), WORDS_CHARS_MAX)}`, { tail, hint, cause: thrown });
   }
   if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
   if (thrown instanceof TemplateError || thrown instanceof SeedError) {
@@ -141,11 +142,6 @@ export function refusal(failure: Failure | undefined, nowMs: number): AppError |
 export function isRunnersOwn(error: AppError): boolean {
   // No back-off for a silent platform: each start asks it again, which is quick.
   return error.status >= 500 && error.code !== 'backend_disabled' && error.code !== 'driver_unavailable';
-}
-
-/** Limits the length: a driver's message may quote a whole output. */
-function beginningOf(text: string): string {
-  return text.length <= WORDS_CHARS_MAX ? text : `${text.slice(0, WORDS_CHARS_MAX).toWellFormed()}…`;
 }
 
 function withTail(

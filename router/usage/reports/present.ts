@@ -2,6 +2,7 @@
 
 import type { Text } from '../../../views/locales';
 import type { UsageFigures, UsageLine, UsageView } from '../../../views/usage/models';
+import { clip } from '../../lib/text';
 import { type Reader, textOf } from '../../web/reader';
 import type { UsageDimension, UsageTotals } from '../store/calls';
 import { type Days, type NamedGroup, type Scope, stepOf, timesIn, type UsageService } from './reports';
@@ -91,7 +92,7 @@ function linesOf(
 
 function usageLine(group: NamedGroup, by: Division, text: Text['usage']): UsageLine {
   const name = group.name || nameless(group.key, by, text.unnamed);
-  return { ...figures(group), key: group.key, name: name.length > NAME_MAX ? `${name.slice(0, NAME_MAX)}…` : name };
+  return { ...figures(group), key: group.key, name: clip(name, NAME_MAX) };
 }
 
 function nameless(key: string, by: Division, names: Text['usage']['unnamed']): string {
