@@ -24,16 +24,22 @@ const TITLE_READ_LENGTH = 1_000;
 
 export type ConversationsService = ReturnType<typeof conversationsService>;
 
-/** @param deps.isAnswering whether an answer is begun or written in a conversation. */
+/**
+ * @param deps.isAnswering whether an answer is begun or written in a conversation.
+ * @param deps.written resolves when the turn of that answer is stored.
+ */
 export function conversationsService(deps: {
   conversations: ConversationsStore;
   isAnswering: (conversationId: string) => boolean;
+  written: (conversationId: string) => Promise<void>;
   events: Events;
   now: () => number;
 }) {
-  const { conversations, isAnswering, events, now } = deps;
+  const { conversations, isAnswering, written, events, now } = deps;
 
+  /** With the turn that is under way there: its client may know of it. */
   async function get(userId: string, id: string): Promise<Conversation> {
+    if (isAnswering(id)) await written(id);
     const conversation = await conversations.find(id);
     if (conversation?.userId !== userId) throw noConversation();
     return conversation;

@@ -77,7 +77,8 @@ export function wireChat(uses: {
     now,
   });
   const conversations = conversationsService({
-    ...{ conversations: stores.conversations, isAnswering: generations.isAnswering, events, now },
+    ...{ conversations: stores.conversations, events, now },
+    ...{ isAnswering: generations.isAnswering, written: generations.written },
   });
   const posted = postedService({
     attachments,

@@ -169,8 +169,7 @@ class Exchange extends Lifecycle {
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
     if (isEvents || !(isShort(headers) || translation)) {
-      // Its head tells the client of the conversation.
-      if (this.#stored) await this.#stored.begin();
+      await this.#tellable(plan);
       const relay = this.#relay(plan, isEvents, new Waiting(this.deps, this.who, plan));
       const stream = this.streamOf(relay);
       relay.attach(body);
@@ -184,7 +183,7 @@ class Exchange extends Lifecycle {
 
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
   async #waitInStream(plan: Plan, settled: Promise<Outcome>): Promise<Response> {
-    if (this.#stored) await this.#stored.begin();
+    await this.#tellable(plan);
     const waiting = new Waiting(this.deps, this.who, plan);
     const relay = this.#relay(plan, true, waiting);
     const stream = this.streamOf(relay);
@@ -192,6 +191,14 @@ class Exchange extends Lifecycle {
     const attached = settled.then((outcome) => attachOutcome(relay, outcome, plan, this.share));
     void attached.catch((thrown: unknown) => relay.fail(this.toError(thrown))).finally(unsubscribe);
     return this.#answer(stream, 200, { 'content-type': 'text/event-stream; charset=utf-8' });
+  }
+
+  /**
+   * Resolves when the client of a stream can be told of its turn: a new conversation and the id of a response are stored
+   * before. A turn in a stored conversation is waited for by whoever reads that (`generations.written`).
+   */
+  async #tellable({ turn, translation }: Plan): Promise<void> {
+    if (turn?.beginning || translation) await this.#stored?.begin();
   }
 
   #relay({ path, translation }: Plan, events: boolean, waiting: Waiting): Relay {

@@ -68,7 +68,7 @@ test('law 17: a turn is stored soon although the runner has not answered', async
   expect((await stored(id)).slice(2)).toEqual(['user: Well? (done)', 'assistant: Yes. (done)']);
 });
 
-test('a turn is stored when its client has the head of a stream', async () => {
+test('a new conversation is stored when its client has the head of a stream', async () => {
   const answering = pipe();
   runner.reply = () => answering.response();
   answering.write(chunk('So'));
@@ -78,6 +78,30 @@ test('a turn is stored when its client has the head of a stream', async () => {
   answering.write(DONE);
   answering.close();
   await answer.text();
+});
+
+test('whoever asks for a conversation finds the turn whose stream has begun there', async () => {
+  const byApi = async (path: string) => (await (await alice.request(path)).json()) as Record<string, unknown>;
+  const first = await begin('One by one');
+  const { conversation } = await byApi(`/api/conversations/${first}`);
+  const { seq } = conversation as { seq: number };
+  const paths = [
+    `/api/conversations/${first}`,
+    `/api/conversations/by-slug/plain/${seq}`,
+    `/conversations/${first}`,
+    `/api/conversations/${first}/export?format=json`,
+  ];
+  for (const path of paths) {
+    const answering = pipe();
+    runner.reply = () => answering.response();
+    answering.write(chunk('So'));
+    const answer = await ask(`Asked before ${path}`, { id: first, stream: true });
+    const found = await (await alice.request(path)).text();
+    expect([path, found.includes(`Asked before ${path}`)]).toEqual([path, true]);
+    answering.write(DONE);
+    answering.close();
+    await answer.text();
+  }
 });
 
 test('while a turn waits to be stored no other is begun in its conversation', async () => {

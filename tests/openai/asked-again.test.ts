@@ -35,6 +35,7 @@ function refusing(times: number): void {
 const list = () => router.context.conversations.list(alice.id);
 const ended = async (id: string) =>
   until(async () => {
+    await router.context.generations.settled(id);
     const page = await router.context.conversations.page(id, { limit: 99 });
     return page.every(({ status }) => status !== 'streaming') && page.map((one) => [one.role, one.content, one.status]);
   }, 'it has ended');

@@ -71,10 +71,17 @@ async function shortClient(router: RouterProcess, key: string, name: string, see
   }
 }
 
-async function streamClient(router: RouterProcess, key: string, name: string, seen: Seen): Promise<void> {
+/** @param conversationId a new one where it is absent. */
+async function streamClient(
+  router: RouterProcess,
+  key: string,
+  { name, conversationId }: { name: string; conversationId?: string | undefined },
+  seen: Seen,
+): Promise<void> {
   const read: { word: number; atMs: number }[] = [];
   seen.words.set(name, read);
-  const { body } = await ask(router, key, { stream: true, messages: [{ role: 'user', content: name }] });
+  const asked = { stream: true, messages: [{ role: 'user', content: name }] };
+  const { body } = await ask(router, key, asked, conversationId);
   for await (const chunk of body ?? []) {
     for (const [, word] of Buffer.from(chunk)
       .toString()
@@ -122,12 +129,20 @@ test('law 17: a kill at any moment loses no answer that was read to its end, no 
   const key = await (await router.signIn()).createKey();
   for (const round of [1, 2, 3]) {
     // The first answers start the runner again.
-    expect((await ask(router, key, { messages: [{ role: 'user', content: `warm up ${round}` }] })).status).toBe(200);
+    const first = await ask(router, key, { messages: [{ role: 'user', content: `warm up ${round}` }] });
+    expect(first.status).toBe(200);
+    const begun = first.headers.get('x-conversation-id') ?? undefined;
     const seen: Seen = { answered: new Set(), words: new Map() };
     const clients = [
       ...Array.from({ length: SHORT_CLIENTS }, (_, n) => shortClient(router, key, `round ${round} client ${n}`, seen)),
       ...Array.from({ length: STREAM_CLIENTS }, (_, n) =>
-        streamClient(router, key, `round ${round} stream ${n}`, seen),
+        // The turn of one that goes on is stored later than that of one that begins.
+        streamClient(
+          router,
+          key,
+          { name: `round ${round} stream ${n}`, ...(n === 0 && { conversationId: begun }) },
+          seen,
+        ),
       ),
     ];
     const over = Promise.allSettled(clients);

@@ -44,7 +44,10 @@ export function postedService(deps: {
   async function getCounted(userId: string, wanted: { id: string } | { backend: string; seq: number }) {
     const [conversation] = await api.counted(userId, wanted);
     if (!conversation) throw new AppError('not_found', { message: 'There is no such conversation.' });
-    return conversation;
+    if (!generations.isAnswering(conversation.id)) return conversation;
+    // With the turn that is under way there.
+    await generations.written(conversation.id);
+    return (await api.counted(userId, conversation))[0] ?? conversation;
   }
 
   return {

@@ -51,10 +51,16 @@ export class AnswerSaving {
     return this.isTurnDue || text.unsaved > 0 || steps.revision !== this.#savedSteps;
   }
 
-  /** Saves the turn, then what there is of the text, one part after the other, and the steps with the first of them. */
+  /** Saves what there is of the text, one part after the other, and with the first of them the turn and the steps. */
   async save(): Promise<void> {
-    if (this.isTurnDue) await this.#saveTurn();
     const { text, steps } = this.reader;
+    if (this.isTurnDue) {
+      const part = text.next();
+      const { revision } = steps;
+      await this.#saveTurn({ ...(part && { text: part }), steps: [...steps.all] });
+      if (part) text.saved(part);
+      this.#savedSteps = revision;
+    }
     for (;;) {
       const part = text.next();
       const { revision } = steps;
@@ -90,11 +96,11 @@ export class AnswerSaving {
     }
   }
 
-  async #saveTurn(end?: AnswerEnd): Promise<void> {
+  async #saveTurn(answer?: Partial<AnswerEnd>): Promise<void> {
     const { waiting } = this;
     this.waiting = undefined;
     if (!waiting) return;
-    const stored = await this.#untilSaved(() => this.conversations.insertTurn(waiting.turn, end));
+    const stored = await this.#untilSaved(() => this.conversations.insertTurn(waiting.turn, answer));
     if (stored) waiting.written(stored);
     else {
       // The conversation was deleted meanwhile.

@@ -15,12 +15,12 @@ export function answersStore(write: Write, run: Statements) {
 
   return {
     /**
-     * Writes a user's message and the answer to it, which is empty unless it has ended already.
+     * Writes a user's message and the answer to it, with what there is of it.
      * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
      */
-    async insertTurn(turn: NewTurn, end?: AnswerEnd): Promise<WrittenTurn | undefined> {
+    async insertTurn(turn: NewTurn, answer?: Partial<AnswerEnd>): Promise<WrittenTurn | undefined> {
       try {
-        return await write((tx) => insertTurn(tx, run, turn, end));
+        return await write((tx) => insertTurn(tx, run, turn, answer));
       } catch (error) {
         if (isUniqueViolation(error)) return undefined;
         throw error;

@@ -70,9 +70,14 @@ export interface WrittenTurn {
 /**
  * Writes a turn. Writes nothing and returns `undefined` when an answer is being written there, or the conversation or the
  * replaced answer is gone.
- * @param end of an answer that has ended already; its whole text fits into the row.
+ * @param so what there is of the answer: the beginning of its text, which fits into the row, or all of it and its end.
  */
-export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: AnswerEnd): WrittenTurn | undefined {
+export function insertTurn(
+  tx: Db,
+  write: Statements,
+  turn: NewTurn,
+  so: Partial<AnswerEnd> = {},
+): WrittenTurn | undefined {
   const { nowMs } = turn;
   const stored = turn.beginning ? undefined : write.findForTurn.get(turn.conversationId);
   const conversation = turn.beginning?.conversation ?? stored;
@@ -90,12 +95,17 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: Answe
   }
   const gone = turn.after === undefined ? [] : hideAfter(tx, conversation.id, turn.after);
   let position = conversation.lastPosition;
-  const messageOf = (id: string, role: 'user' | 'assistant', content: string, end?: AnswerEnd): Message => {
+  const messageOf = (
+    id: string,
+    role: 'user' | 'assistant',
+    content: string,
+    end: Partial<AnswerEnd> = {},
+  ): Message => {
     position += 1;
-    const status = role === 'user' ? 'done' : (end?.status ?? 'streaming');
+    const status = role === 'user' ? 'done' : (end.status ?? 'streaming');
     const message: Message = {
       ...{ id, conversationId: conversation.id, position, role, content, status, createdAtMs: nowMs },
-      ...{ failure: end?.failure ?? null, calls: end?.calls ?? null, endedAtMs: end?.nowMs ?? null },
+      ...{ failure: end.failure ?? null, calls: end.calls ?? null, endedAtMs: end.nowMs ?? null },
       ...{ results: results.length > 0 ? results : null, parent, isHidden: false, callbackId: null },
     };
     results = [];
@@ -103,8 +113,8 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: Answe
     return message;
   };
   const user = turn.user && messageOf(turn.user.id, 'user', turn.user.content);
-  const answer = messageOf(turn.answerId, 'assistant', end?.text?.content ?? '', end);
-  const answerRow = rowOf(answer, end?.steps);
+  const answer = messageOf(turn.answerId, 'assistant', so.text?.content ?? '', so);
+  const answerRow = rowOf(answer, so.steps);
   if (user) write.insertBoth.run(...rowOf(user), ...answerRow);
   else write.insert.run(...answerRow);
   if (user && turn.user?.files) {
@@ -120,7 +130,7 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn, end?: Answe
   // One that stays never begins to expire.
   const expiresAtMs = conversation.expiresAtMs === null ? null : (turn.expiresAtMs ?? null);
   // One that expires is in no list.
-  const isUnread = conversation.isUnread || (expiresAtMs === null && end?.isSeen?.() === false);
+  const isUnread = conversation.isUnread || (expiresAtMs === null && so.isSeen?.() === false);
   write.touch.run(position, nowMs, title, sessionFrom, isUnread ? 1 : 0, conversation.id);
   if (expiresAtMs !== conversation.expiresAtMs) write.stay.run(expiresAtMs, conversation.id);
   return { ...(user && { user }), answer, gone, sessionFrom };
