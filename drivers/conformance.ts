@@ -17,9 +17,9 @@ export interface Conformance {
    * for them.
    */
   readonly endsWithRouter?: string;
-  /** Options of the driver. Default: none. */
+  /** Options of the driver. Missing ones get the defaults of their schema, as from the router. */
   readonly options?: Readonly<Record<string, Json>>;
-  /** Options of the backend, given to the driver as `spec.options`. Default: none. */
+  /** Options of the backend, given to the driver as `spec.options`, with the defaults of their schema. */
   readonly backendOptions?: Readonly<Record<string, Json>>;
   /**
    * Command that runs the suite's runner on the platform. The suite copies it into the home as `runner.ts`; it runs under

@@ -27,6 +27,17 @@ interface Outcome {
   readonly note: string;
 }
 
+const usage = `Usage: bin/test [--fast]   runs every check and test of the repository, which takes half an hour on two cores
+       --fast             leaves out the tests that start processes, containers and browsers
+For one file: bun test ./tests/accounts/sign-in.test.ts`;
+const [given, ...further] = process.argv.slice(2);
+// Not `readArguments`: this must run whatever is wrong with the sources that it tests.
+if (further.length > 0 || (given !== undefined && given !== '--fast')) {
+  const isAsked = given === '--help' && further.length === 0;
+  process[isAsked ? 'stdout' : 'stderr'].write(`${usage}\n`);
+  process.exit(isAsked ? 0 : 1);
+}
+const isFast = given === '--fast';
 const root = resolve(import.meta.dir, '..');
 const reports = mkdtempSync(join(tmpdir(), 'agent-stack-tests-'));
 const isContinuousIntegration = Bun.env.CI === 'true';
@@ -167,7 +178,6 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-const isFast = process.argv.includes('--fast');
 // Starts an engine once if one is needed, and stops it at the end. Without an engine, the tests say what is missing.
 if (!isFast) await engineAvailable();
 const outcomes: Outcome[] = [];

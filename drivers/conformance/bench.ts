@@ -2,6 +2,9 @@
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TObject } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+import { driverProblems, pluginProblems } from '../check';
 import type { Conformance } from '../conformance';
 import {
   type Driver,
@@ -46,6 +49,9 @@ export interface Bench {
 
 /** Makes a bench in a new temporary directory. `dispose` removes the directory. */
 export async function createBench(target: Conformance): Promise<Bench> {
+  refuse(pluginProblems(target.plugin));
+  const options = optionsOf('options', target.plugin.options, target.options);
+  const backendOptions = optionsOf('backendOptions', target.plugin.backendOptions, target.backendOptions);
   const directory = await mkdtemp(join(tmpdir(), 'conformance-'));
   const suffix = crypto.randomUUID().slice(0, 8);
   const installationId = `conform-${suffix}`;
@@ -58,7 +64,8 @@ export async function createBench(target: Conformance): Promise<Bench> {
     const log = (level: string, event: string, fields: Readonly<Record<string, Json>> = {}) =>
       void events.push({ level, event, fields });
     const services = { installationId: id, installationLabel: INSTALLATION_LABEL, stateDir, log };
-    const driver = await target.plugin.create(target.options ?? {}, services);
+    const driver = await target.plugin.create(Value.Decode(target.plugin.options, options), services);
+    refuse(driverProblems(driver));
     drivers.push(driver);
     return driver;
   };
@@ -83,7 +90,7 @@ export async function createBench(target: Conformance): Promise<Bench> {
     foreignInstallationId,
     events,
     create,
-    spec: (changes = {}) => createSpec(target, directory, installationId, changes),
+    spec: (changes = {}) => createSpec({ ...target, backendOptions }, directory, installationId, changes),
     context,
     async ready(driver, spec) {
       const started = await driver.start(spec, context());
@@ -96,7 +103,7 @@ export async function createBench(target: Conformance): Promise<Bench> {
     async startElsewhere(spec) {
       const stateDir = await mkdtemp(join(directory, 'state-'));
       const services = { installationId, installationLabel: INSTALLATION_LABEL, stateDir };
-      const argument = JSON.stringify({ file: target.file, options: target.options ?? {}, services, spec });
+      const argument = JSON.stringify({ file: target.file, options, services, spec });
       const script = join(import.meta.dir, 'elsewhere.ts');
       const router = Bun.spawn([process.execPath, script, argument], { stdout: 'pipe', stderr: 'inherit' });
       const { value } = await router.stdout.getReader().read();
@@ -113,6 +120,18 @@ export async function createBench(target: Conformance): Promise<Bench> {
       await rm(directory, { recursive: true, force: true }).catch(() => undefined);
     },
   };
+}
+
+/** The options with the defaults of their schema, as the router gives them to a driver. Throws where it refuses them. */
+function optionsOf(label: string, schema: TObject, own: Conformance['options'] = {}): Readonly<Record<string, Json>> {
+  const options = Value.Default(schema, structuredClone(own)) as Record<string, Json>;
+  refuse([...Value.Errors(schema, options)].map(({ path, message }) => `${label}${path}: ${message}`));
+  return options;
+}
+
+/** Throws where the router would refuse the driver. */
+function refuse(problems: readonly string[]): void {
+  if (problems.length > 0) throw new Error(`The router refuses this driver: ${problems.join('; ')}`);
 }
 
 async function createSpec(

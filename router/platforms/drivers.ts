@@ -1,8 +1,9 @@
 /** The drivers: found in folders and npm packages, checked against the contract, created when a backend uses them. */
 import { existsSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { KindGuard, type Static, type TObject, Type } from '@sinclair/typebox';
+import { basename, dirname, join } from 'node:path';
+import type { Static, TObject } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
+import { driverProblems, isPlugin, pluginProblems } from '../../drivers/check';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
 import { repositoryRoot } from '../config/root';
@@ -127,7 +128,9 @@ export class DriverRegistry implements AsyncDisposable {
     if (problem !== undefined) return [`backend "${name}": driver "${driver}": ${problem}`];
     if (!plugin) {
       const known = [...this.#found.keys()].sort().join(', ');
-      return [`backend "${name}": there is no driver "${driver}" (there are: ${known})`];
+      const { driversDir } = this.sources;
+      const place = driversDir === undefined ? 'DRIVERS_DIR is not set' : `nor ${join(driversDir, driver, 'index.ts')}`;
+      return [`backend "${name}": there is no driver "${driver}" (there are: ${known}; ${place})`];
     }
     const problems = schemaProblems('driver_options', plugin.backendOptions, optionsOf(plugin, driverOptions));
     if (!plugin.isolates && !trusted) {
@@ -159,7 +162,7 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   async #import(name: string, file: string): Promise<void> {
-    const plugin = toPlugin((await importDriver(file)).default);
+    const plugin = await importPlugin(file);
     if (!name.startsWith('npm:') && plugin.name !== name) throw new Error(`calls itself "${plugin.name}" (${file})`);
     if ([...this.#found.values()].some((other) => other.plugin.name === plugin.name)) {
       this.#found.delete(name);
@@ -172,7 +175,10 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   async #create(name: string, { plugin, options }: Found): Promise<void> {
-    this.#drivers.set(name, await plugin.create(options, this.sources.services(plugin.name)));
+    const driver = await plugin.create(options, this.sources.services(plugin.name));
+    const problems = driverProblems(driver);
+    if (problems.length > 0) throw new Error(problems.join('; '));
+    this.#drivers.set(name, driver);
   }
 
   /** One broken driver must not keep the others from being served: an error of `act` becomes the driver's problem. */
@@ -203,23 +209,15 @@ function resolvePackage(name: string, folder: string): string | undefined {
   }
 }
 
-/** The shape of the contract, as far as a schema can check it. */
-const pluginSchema = Type.Object({
-  name: Type.String({ pattern: '^[a-z][a-z0-9-]*$', rule: "lower-case letters, digits and '-'" }),
-  summary: Type.String(),
-  platform: Type.Optional(Type.String()),
-  isolates: Type.Boolean(),
-});
-
-function toPlugin(value: unknown): DriverPlugin {
-  const problems = schemaProblems('default export', pluginSchema, value);
-  const plugin = Object(value);
-  for (const member of ['options', 'backendOptions']) {
-    const schema: unknown = plugin[member];
-    if (KindGuard.IsObject(schema) && schema.additionalProperties === false) continue;
-    problems.push(`default export/${member}: expected a TypeBox object with additionalProperties: false`);
+/** Every problem names the file: some errors of an import say what is wrong, but not where. */
+async function importPlugin(file: string): Promise<DriverPlugin> {
+  let plugin: unknown;
+  try {
+    plugin = (await importDriver(file)).default;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(message.includes(file) ? message : `${message} (${file})`, { cause: error });
   }
-  if (typeof plugin.create !== 'function') problems.push('default export/create: expected function');
-  if (problems.length > 0) throw new Error(problems.join('; '));
-  return plugin;
+  if (isPlugin(plugin)) return plugin;
+  throw new Error(`${pluginProblems(plugin).join('; ')} (${file})`);
 }

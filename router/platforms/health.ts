@@ -36,35 +36,38 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
     try {
       await onClock(silent.has(name) ? PING_AGAIN_MS : PING_MS, signal, async (clock) => {
         await driver.ping(clock);
-        if (!versions.has(name)) await learnVersion(driver, clock);
+        if (!versions.has(name)) await learnVersion(name, driver, clock);
       });
       if (!silent.delete(name)) return;
       driversLog.info({ driver: name }, 'platform.answers');
       events.publishToAll({ kind: 'platforms' });
     } catch (error) {
       // An aborted question says nothing about the platform.
-      if (!signal.aborted) fellSilent(name, problemFrom(error));
+      if (!signal.aborted) fellSilent(name, error);
       throw error;
     }
   }
 
   /** A platform that answers but does not report its version still works. */
-  async function learnVersion(driver: Driver, signal: AbortSignal): Promise<void> {
+  async function learnVersion(name: string, driver: Driver, signal: AbortSignal): Promise<void> {
     try {
       const version = await driver.version?.(signal);
-      if (version !== undefined) versions.set(driver.name, version);
+      if (version !== undefined) versions.set(name, version);
     } catch (error) {
-      driversLog.debug({ driver: driver.name, err: error }, 'platform.version_unknown');
+      driversLog.debug({ driver: name, err: error }, 'platform.version_unknown');
     }
   }
 
-  function fellSilent(name: string, problem: PlatformProblem): void {
+  function fellSilent(name: string, error: unknown): void {
+    const problem = problemFrom(error);
     const before = silent.get(name);
     silent.set(name, problem);
     // The platform may come back as another version.
     versions.delete(name);
     if (before?.message === problem.message) return;
-    driversLog.warn({ driver: name, reason: problem.message }, 'platform.silent');
+    // What the contract does not foresee is a fault of the driver, whose author needs the place.
+    const err = isForeseen(error) ? {} : { err: error };
+    driversLog.warn({ driver: name, reason: problem.message, ...err }, 'platform.silent');
     events.publishToAll({ kind: 'platforms' });
   }
 
@@ -100,6 +103,10 @@ export function problemFrom(error: unknown): PlatformProblem {
   if (error instanceof TimedOut) return { message: `It did not answer within ${error.timeoutMs / 1000} s.` };
   if (!isDriverFailure(error)) return { message: 'It failed. The log has the reason.' };
   return { message: sentence(driverMessage(error)), ...(error.hint !== undefined && { hint: error.hint }) };
+}
+
+function isForeseen(error: unknown): boolean {
+  return error instanceof TimedOut || isDriverFailure(error);
 }
 
 function sentence(text: string): string {

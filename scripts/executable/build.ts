@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { driverFiles, WORKERS, workerFiles } from '../build';
+import { readArguments } from '../command';
 
 const root = resolve(import.meta.dir, '../..');
 const at = (path: string) => join(root, path);
@@ -70,7 +71,11 @@ function archiveModule(path: string, text: string): string {
 }
 
 if (import.meta.main) {
-  const outfile = resolve(process.argv[2] ?? join(root, 'tmp/agent-stack'));
+  const { args } = readArguments({
+    usage: 'Usage: bun run executable [file]   builds the router as one file, by default tmp/agent-stack',
+    argumentsMax: 1,
+  });
+  const outfile = resolve(args[0] ?? join(root, 'tmp/agent-stack'));
   await buildExecutable(outfile);
   process.stdout.write(`${outfile}\n`);
 }

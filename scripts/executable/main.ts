@@ -19,10 +19,11 @@ async function main(): Promise<void> {
   if (command === undefined) return start();
   const run = COMMANDS[command];
   if (!run) {
-    process.stderr.write(
+    const isAsked = command === '--help';
+    process[isAsked ? 'stdout' : 'stderr'].write(
       `Usage: agent-stack [${Object.keys(COMMANDS).join(' | ')}]; without a command it runs the router.\n`,
     );
-    process.exit(1);
+    process.exit(isAsked ? 0 : 1);
   }
   process.argv.splice(2, 1);
   await run();

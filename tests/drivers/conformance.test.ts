@@ -3,6 +3,9 @@ import { afterAll, expect, test } from 'bun:test';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createBench } from '../../drivers/conformance/bench';
+import type { DriverPlugin } from '../../drivers/driver';
+import paper from '../support/drivers/paper';
 
 const SUITE = join(import.meta.dir, '../../drivers/conformance');
 const FORGETFUL = join(import.meta.dir, '../support/forgetful-driver.ts');
@@ -33,6 +36,25 @@ test('a driver that remembers its runners in a variable is refused: another proc
   expect(await suite.exited).not.toBe(0);
   expect(output).toContain('(fail) driver forgetful conforms > driver law 6: a runner whose router was killed');
 }, 60_000);
+
+const benchOf = (plugin: DriverPlugin, options = {}) =>
+  createBench({ plugin, file: 'not needed', options, available: () => true });
+
+test('a driver gets its options as the router gives them: checked, and with the defaults of their schema', async () => {
+  const bench = await benchOf(paper);
+  await bench.create();
+  expect(bench.events).toMatchObject([{ event: 'paper.created', fields: { url: 'http://127.0.0.1:9' } }]);
+  await bench.dispose();
+  const refused = benchOf(paper, { url: 'ftp://nowhere', speed: 3 });
+  await expect(refused).rejects.toThrow(/^The router refuses this driver: .*options\/speed: .*options\/url: /);
+});
+
+test('a plugin that the router refuses fails the suite in the same words', async () => {
+  const plugin = paper;
+  await expect(benchOf({ ...plugin, name: 'Paper!' })).rejects.toThrow('default export/name: expected lower-case');
+  const bench = await benchOf({ ...plugin, create: async () => ({ name: 'paper' }) as never });
+  await expect(bench.create()).rejects.toThrow('the driver that create returned/stop: expected function');
+});
 
 /** Ends the runners that the driver forgot: processes whose command line has the folder in it. */
 async function endRunnersOf(path: string): Promise<void> {

@@ -58,9 +58,11 @@ async function problemsOf(sources: Partial<DriverSources>): Promise<readonly str
 const plugin = (members: string): string => `
   import { Type } from '@sinclair/typebox';
   const nothing = Type.Object({}, { additionalProperties: false });
+  const driver = { name: 'x' };
+  for (const method of ['ping', 'routerAddress', 'start', 'inspect', 'stop', 'list']) driver[method] = async () => {};
   export default {
     summary: 'x', isolates: true, options: nothing, backendOptions: nothing,
-    create: () => ({ name: 'x' }), ${members}
+    create: () => driver, ${members}
   };`;
 
 describe('finding', () => {
@@ -150,6 +152,18 @@ describe('a broken driver', () => {
     ['takes any option', plugin("name: 'odd', options: Type.Object({})"), 'default export/options: expected a TypeBox'],
     ['goes by another name', plugin("name: 'even'"), 'calls itself "even"'],
     ['fails to be created', plugin("name: 'odd', create() { throw new Error('no socket'); }"), 'no socket'],
+    ['creates nothing', plugin("name: 'odd', create() {}"), 'create returned no driver'],
+    [
+      'creates a driver without what must be there',
+      plugin("name: 'odd', create: () => ({ ...driver, name: undefined, stop: undefined, logs: 1 })"),
+      'the driver that create returned/name: expected string; the driver that create returned/stop: expected function; ' +
+        'the driver that create returned/logs: expected function, or nothing',
+    ],
+    [
+      'pauses what it cannot resume',
+      plugin("name: 'odd', create: () => ({ ...driver, pause: async () => {} })"),
+      'the driver that create returned/resume: expected function, because there is pause',
+    ],
     ['refuses its options', plugin("name: 'odd'"), 'DRIVER_OPTIONS/odd/speed: unexpected property (got 3)'],
   ];
   const options = { odd: { speed: 3 } };
@@ -167,6 +181,15 @@ describe('a broken driver', () => {
     expect(drivers.problems.odd).toStartWith(problem);
     expect(drivers.find('odd')).toBeUndefined();
   });
+
+  test.each(['export default {', "throw new Error('no luck');", "import 'no-such-package';", 'export default 1;'])(
+    'is reported with its file: %s',
+    async (text) => {
+      const driversDir = driversOf({ odd: text });
+      await using drivers = await load({ driversDir });
+      expect(drivers.problems.odd?.split(join(driversDir, 'odd/index.ts'))).toHaveLength(2);
+    },
+  );
 
   test('does not keep the others from being served', async () => {
     const driversDir = driversOf({ odd: 'throw 1', fine: plugin("name: 'fine'") });
@@ -194,6 +217,9 @@ describe('a backend', () => {
     const [problem] = await problemsOf({ driversDir: paperDir, backends: backendsOf({ driver: 'papre' }) });
     expect(problem).toStartWith('backend "b0": there is no driver "papre" (there are: ');
     expect(problem).toContain('paper');
+    expect(problem).toEndWith(`; nor ${join(paperDir, 'papre/index.ts')})`);
+    const [unset] = await problemsOf({ backends: backendsOf({ driver: 'papre' }) });
+    expect(unset).toEndWith('; DRIVERS_DIR is not set)');
   });
 
   test('with options its driver does not know is refused', async () => {

@@ -177,6 +177,8 @@ if (!canMount && process.env.CI !== 'true') {
     test('has the commands of an operator, and says which there are', async () => {
       const usage = await run('nonsense');
       expect([usage.code, usage.errors]).toEqual([1, expect.stringContaining('Usage: agent-stack [admin | backup')]);
+      const asked = await run('--help');
+      expect([asked.code, asked.out]).toEqual([0, usage.errors]);
       const reset = await run('admin', 'reset-password');
       expect([reset.code, reset.out]).toEqual([0, expect.stringContaining('The password of admin@example.org is now')]);
       for (const command of ['restore', 'import']) expect((await run(command)).errors).toContain('Usage');

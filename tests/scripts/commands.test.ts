@@ -33,3 +33,11 @@ test.each(COMMANDS)('%s says how it is used, and does nothing for arguments that
   expect(await run(command, 'one', 'two', 'three')).toEqual({ out: '', errors: usage, code: 1 });
   expect(existsSync(dataRoot)).toBe(false);
 });
+
+test('bin/test says how it is used, and runs nothing for arguments that it does not know', async () => {
+  const usage = expect.stringMatching(/^Usage: bin\/test \[--fast\]/);
+  expect(await run('test', '--help')).toEqual({ out: usage, errors: '', code: 0 });
+  for (const args of [['--fsat'], ['tests/accounts/sign-in.test.ts'], ['--fast', 'tests']]) {
+    expect(await run('test', ...args)).toEqual({ out: '', errors: usage, code: 1 });
+  }
+});
