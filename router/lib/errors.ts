@@ -48,6 +48,7 @@ export const CODES = {
   not_found: entry(404, 'invalid_request_error', 'This does not exist, or you have no access to it.'),
   model_not_found: entry(404, 'invalid_request_error', 'No agent serves that model.'),
   method_not_allowed: entry(405, 'invalid_request_error', 'This method is not supported here.'),
+  too_slow: entry(408, 'invalid_request_error', 'The body of the request came too slowly.'),
   conflict: entry(409, 'invalid_request_error', 'This conflicts with the current state.'),
   answer_running: entry(
     409,

@@ -16,6 +16,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'This does not exist, or you have no access to it.': '内容不存在，或你无权访问。',
   'No agent serves that model.': '没有智能体提供该模型。',
   'This method is not supported here.': '这里不支持此方法。',
+  'The body of the request came too slowly.': '请求正文传输得太慢。',
   'This conflicts with the current state.': '与当前状态冲突。',
   'An answer is still being written. Wait for it, or stop it first.': '还有一个回答正在生成。请等待完成，或先停止它。',
   'The request is too large.': '请求过大。',

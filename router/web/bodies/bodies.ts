@@ -23,7 +23,7 @@ export function bodies(held: Allowance, maxBodyBytes: number, networkOf: (reques
   return new Elysia({ name: 'bodies' }).onParse({ as: 'global' }, async ({ request }, contentType) => {
     const share = new Share(held, `network ${networkOf(request)}`);
     try {
-      const bytes = await readBody(request, { maxBytes, share });
+      const bytes = await readBody(request, { maxBytes, share, isReserved: false });
       // Programs that send only JSON may leave its type out.
       return await parsedBody(bytes, contentType ? String(contentType) : 'application/json', request);
     } finally {
