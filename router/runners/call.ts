@@ -104,7 +104,8 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         if (mayTryAgain && !error.mayHaveArrived && attempt === 1) continue;
         // A busy platform may have said only when it was asked again that the runner has ended, and why.
         const late = reach === 'elsewhere' ? await runners.endOf(lease.runner) : undefined;
-        throw (await (end ?? late)?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
+        const message = error.mayHaveArrived ? NO_ANSWER : NOT_REACHED;
+        throw (await (end ?? late)?.error) ?? new AppError('runner_lost', { message, cause: error });
       } finally {
         lease.release();
       }

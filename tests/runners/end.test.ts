@@ -160,3 +160,17 @@ test('a platform that is silent ends the waiting too, and nothing is known', asy
   ]);
   expect(await stop(alice)).toBe(true);
 });
+
+test('a runner that cannot be connected to while its platform is silent has not closed a connection', async () => {
+  runner.reply = () => completion('Here.');
+  expect((await say(alice, 'Anyone?')).status).toBe(200);
+  router.platform.available = false;
+  await theRunner(router).close();
+  const response = await say(alice, 'Anyone?');
+  router.platform.available = true;
+  expect([response.status, errorIn(await response.text()).message]).toEqual([
+    502,
+    'The agent cannot be reached right now. Try again in a moment.',
+  ]);
+  expect(await stop(alice)).toBe(true);
+});
