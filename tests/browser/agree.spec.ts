@@ -1,4 +1,8 @@
-/** Two tabs and a phone agree about runners and schedules, without a reload. stream.spec.ts has conversations and answers. */
+/**
+ * Two tabs and a phone agree about runners, schedules and the list of conversations, without a reload. stream.spec.ts has an open
+ * conversation, its answers and that it is deleted; variants.spec.ts what is shown of it; callbacks.spec.ts what its agent says unasked.
+ */
+import type { Page } from '@playwright/test';
 import { answer, ended, expect, openSchedules, send, signIn, test } from './fixtures';
 
 test('two tabs and a phone agree about the state of a runner, whatever page each has open', async ({
@@ -63,5 +67,64 @@ test('two tabs and a phone agree about schedules and what became of them', async
   await expect(rows[0] ?? other.locator('body')).toContainText('paused');
   await phone.getByRole('link', { name: 'Show the conversation' }).click();
   await expect(answer(phone)).toContainText('good morning');
+  await ofPhone.close();
+});
+
+test('two tabs and a phone agree about what is unread, pinned, renamed, archived and deleted', async ({
+  page,
+  context,
+  browser,
+  router,
+}) => {
+  test.slow();
+  await signIn(page, router);
+  const ofPhone = await browser.newContext({ baseURL: router.url, viewport: { width: 360, height: 740 } });
+  const phone = await ofPhone.newPage();
+  await signIn(phone, router);
+  await phone.getByRole('button', { name: 'Open sidebar' }).click();
+  const agent = await page.locator('#composer-form').getAttribute('action');
+  await send(page, 'echo one');
+  await ended(page, 'done');
+  const archive = await context.newPage();
+  await archive.goto('/conversations?shelf=archived');
+  const others = [archive, phone];
+  const titles = (one: Page, list: string) => one.locator(`#${list} [data-at] .ellipsis`);
+  const choose = async (title: string, item: string) => {
+    await page.getByRole('button', { name: `Options of ${title}` }).click();
+    await page.getByRole('menuitem', { name: item, exact: true }).click();
+  };
+
+  // No page has it open.
+  await page.request.post(agent ?? '', {
+    form: { text: 'echo two' },
+    headers: { origin: router.url },
+    maxRedirects: 0,
+  });
+  for (const one of [page, ...others])
+    await expect(one.locator('#conversations').getByRole('link', { name: 'echo two unread' })).toBeVisible();
+  await phone
+    .locator('#conversations')
+    .getByRole('link', { name: /^echo two/ })
+    .click();
+  await expect(answer(phone)).toContainText('two');
+  for (const one of [page, archive])
+    await expect(one.locator('#conversations').getByRole('link', { name: 'echo two', exact: true })).toBeVisible();
+  await phone.getByRole('button', { name: 'Open sidebar' }).click();
+
+  await choose('echo one', 'Pin');
+  for (const one of others) await expect(titles(one, 'pinned')).toHaveText(['echo one']);
+  await choose('echo one', 'Rename');
+  await page.getByLabel('Title').fill('Uno');
+  await page.keyboard.press('Enter');
+  for (const one of others) await expect(titles(one, 'pinned')).toHaveText(['Uno']);
+  await choose('Uno', 'Archive');
+  await expect(titles(archive, 'archived')).toHaveText(['Uno']);
+  for (const one of others) await expect(titles(one, 'pinned')).toHaveCount(0);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(titles(archive, 'archived')).toHaveCount(0);
+  for (const one of others) await expect(titles(one, 'pinned')).toHaveText(['Uno']);
+  await choose('Uno', 'Delete conversation');
+  for (const one of others) await expect(titles(one, 'pinned')).toHaveCount(0);
+  await expect(titles(phone, 'conversations')).toHaveText(['echo two']);
   await ofPhone.close();
 });
