@@ -54,6 +54,17 @@ test('samples are kept for an hour', async () => {
   expect(loads.of(agentId)).toEqual([]);
 });
 
+test('CPU and memory of the last hour are two drawings, each with its words, as soon as there is something to draw', async () => {
+  await start(alice);
+  const drawn = async () => (await page()).text.match(/<svg[^>]*role="img"[\s\S]*?class="load-line"/g)?.length ?? 0;
+  expect(await drawn()).toBe(0);
+  for (let samples = 0; samples < 3; samples += 1) {
+    clock.advanceSeconds(60);
+    await router.context.loads.sample();
+  }
+  expect(await drawn()).toBe(2);
+});
+
 test('a platform that does not answer is asked once in a pass', async () => {
   const { loads } = router.context;
   await start(mallory);
