@@ -1,8 +1,8 @@
 /** Every page and its main states in both languages, in light, dark and forced colours, wide, on a phone and enlarged. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import { PAGES, type Visit, type Visitor } from './every-page';
-import { furnish, type Place } from './every-page-place';
+import { become, VISITORS, visits } from './every-page';
+import { furnish } from './every-page-place';
 import { expect, overflowing, standsStill, test } from './fixtures';
 
 /** A language, and the width at which axe looks at its pages. */
@@ -49,18 +49,6 @@ async function faultsOf(page: Page, width: number): Promise<string[]> {
   return faults;
 }
 
-async function become(page: Page, { people }: Place, who: Visitor, url: string): Promise<void> {
-  const context = page.context();
-  await context.clearCookies();
-  if (who === 'out') return;
-  const [name = '', value = ''] = people[who].cookie.split(/=(.*)/s);
-  await context.addCookies([{ name, value, url }]);
-}
-
-const visits = Object.entries(PAGES).flatMap(([route, all]) =>
-  all.map((visit, index): [string, Visit] => [`${route}${index > 0 ? ` (${index + 1})` : ''}`, visit]),
-);
-
 for (const { lang, locale, width } of LANGUAGES) {
   test.describe(lang, () => {
     test.use({ locale });
@@ -71,7 +59,7 @@ for (const { lang, locale, width } of LANGUAGES) {
       page.setDefaultTimeout(30_000);
       const place = await furnish(router);
       const folder = process.env.SCREENSHOTS;
-      for (const who of ['out', 'alice', 'admin'] as const) {
+      for (const who of VISITORS) {
         await become(page, place, who, router.url);
         for (const [name, visit] of visits.filter(([, one]) => one.who === who)) {
           await page.setViewportSize(width === WIDE.width ? WIDE : PHONE);

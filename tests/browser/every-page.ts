@@ -6,7 +6,8 @@ import type { Page } from '@playwright/test';
 import type { Place } from './every-page-place';
 
 /** Who sees a page. Alice is a user. */
-export type Visitor = 'out' | 'alice' | 'admin';
+export const VISITORS = ['out', 'alice', 'admin'] as const;
+export type Visitor = (typeof VISITORS)[number];
 
 export interface Visit {
   readonly who: Visitor;
@@ -152,3 +153,17 @@ export const PAGES: Readonly<Record<string, readonly Visit[]>> = {
   'GET /admin/budgets': [at('admin', '/admin/budgets')],
   'GET /admin/audit': [at('admin', '/admin/audit')],
 };
+
+/** Signs in, or out. */
+export async function become(page: Page, { people }: Place, who: Visitor, url: string): Promise<void> {
+  const context = page.context();
+  await context.clearCookies();
+  if (who === 'out') return;
+  const [name = '', value = ''] = people[who].cookie.split(/=(.*)/s);
+  await context.addCookies([{ name, value, url }]);
+}
+
+/** Each with its name, in the order of the pages. */
+export const visits = Object.entries(PAGES).flatMap(([route, all]) =>
+  all.map((visit, index): [string, Visit] => [`${route}${index > 0 ? ` (${index + 1})` : ''}`, visit]),
+);

@@ -89,6 +89,11 @@ export async function expectAccessible(
 /** What is cut off at the right, or has to be scrolled to. */
 export async function overflowing(page: Page): Promise<string[]> {
   await standsStill(page);
+  return beyondEdge(page);
+}
+
+/** The same, of a page without scripts, on which nothing waits for a frame. */
+export async function beyondEdge(page: Page): Promise<string[]> {
   // Of the window, not of the document: on a phone, a document that is too wide makes its own viewport as wide.
   const width = page.viewportSize()?.width ?? 0;
   return page.evaluate((edge) => {

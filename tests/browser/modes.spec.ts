@@ -1,4 +1,4 @@
-/** The pages by keyboard alone. Their other modes are in every-page.spec.ts. */
+/** A conversation by keyboard alone. Every page by Tab is in every-page-ways.spec.ts, its other modes in every-page.spec.ts. */
 import type { Page } from '@playwright/test';
 import { answer, ended, expect, test } from './fixtures';
 
