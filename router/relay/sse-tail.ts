@@ -16,7 +16,7 @@ const CR = 13;
 
 export class EventTail {
   /** The start of a stream counts as following an empty line. */
-  readonly #bytes = new Uint8Array(TAIL_BYTES).fill(LF);
+  readonly #bytes = Buffer.alloc(TAIL_BYTES, LF);
   /** The last chunks, if they contain an unfinished event. Most streams never have any. */
   #open: Uint8Array[] = [];
   #openBytes = 0;
@@ -59,7 +59,7 @@ export class EventTail {
 
   /** Whether `[DONE]` was among the last events. */
   get isDone(): boolean {
-    return DONE_EVENT.test(Buffer.from(this.#bytes.buffer).toString('latin1'));
+    return DONE_EVENT.test(this.#bytes.toString('latin1'));
   }
 
   /**

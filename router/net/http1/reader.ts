@@ -9,8 +9,13 @@ const HEAD_BYTES_MAX = 65_536;
 const LINE_BYTES_MAX = 4_096;
 /** Interim (1xx) answers before the answer. Servers send two or three at most. */
 const INTERIMS_MAX = 32;
-/** A body that is a smaller part of its bytes than this is copied out of them. */
+/** A body that is a smaller part of its bytes than this is copied out of them: a view would keep the whole buffer of the socket. */
 const SPARSE = 4;
+/**
+ * So many bytes are copied in any case: JavaScriptCore has small arrays in its heap, without a buffer, and a view makes
+ * it allocate one, which costs more than the copy (decision 0033).
+ */
+const COPIED_BYTES_MAX = 1_000;
 const LF = 10;
 const CR = 13;
 const NOTHING = Buffer.alloc(0);
@@ -21,6 +26,17 @@ const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;.*)?\r\n$/i;
 function move(bytes: Buffer, to: number, from: number, count: number): void {
   if (count > 16) bytes.copyWithin(to, from, from + count);
   else for (let n = 0; n < count; n += 1) bytes[to + n] = bytes[from + n] as number;
+}
+
+/** The bytes of the body from `start` to `end`. */
+function bodyIn(bytes: Buffer, start: number, end: number): Buffer {
+  const length = end - start;
+  if (length === 0) return NOTHING;
+  if (length === bytes.length) return bytes;
+  if (length > COPIED_BYTES_MAX && length * SPARSE >= bytes.length) return bytes.subarray(start, end);
+  const copy = Buffer.allocUnsafeSlow(length);
+  bytes.copy(copy, 0, start, end);
+  return copy;
 }
 
 /** The value of an ASCII hexadecimal digit; -1 for any other byte. */
@@ -94,9 +110,7 @@ export class WireReader {
           at += this.#readLine(bytes, at);
       }
     }
-    const body = bytes.subarray(start, end);
-    // A small body is copied: a view would keep the whole buffer of the socket in memory.
-    return body.length * SPARSE < bytes.length ? Buffer.from(body) : body;
+    return bodyIn(bytes, start, end);
   }
 
   /** The connection was closed. @returns whether the answer is complete, and not cut. */
