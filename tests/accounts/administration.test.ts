@@ -3,15 +3,22 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Door, expectAdminsOnly } from '../support/doors';
-import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import {
+  ADMIN,
+  form,
+  memoryBackend,
+  PEOPLE,
+  type Person,
+  startRouter,
+  type TestRouter,
+  until,
+} from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
-import { all } from '../views/dom';
+import { all, textsOf } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
 setDefaultTimeout(30_000);
 
-const form = (fields: Record<string, string> = {}) => ({ method: 'POST', body: new URLSearchParams(fields) });
-const texts = async (page: string, selector: string) => (await all(page, selector)).map(({ text }) => text);
 const PASSWORD = 'green-bicycle-9';
 const runner = scriptedRunner('administration');
 runner.reply = ({ text }) => (text.includes('for ever') ? new Response(endless()) : completion('Hello.'));
@@ -246,7 +253,7 @@ describe('a deleted user', () => {
     await person.request('/');
     const live = await fetch(`${router.url}/live`, { headers: { cookie: person.cookie } });
     const wrong = await admin.request(`/admin/users/${person.id}/delete`, form({ typed: 'Somebody else' }));
-    expect(await texts(await wrong.text(), '#typed-error')).toEqual(['That is not the name of this user']);
+    expect(await textsOf(await wrong.text(), '#typed-error')).toEqual(['That is not the name of this user']);
     const gone = await admin.request(`/admin/users/${person.id}/delete`, form({ typed: who.name }));
     expect([gone.status, gone.headers.get('location')]).toEqual([303, '/admin/users?said=deleted']);
     await live.text();

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/root';
+import { runCommand } from '../support/command';
 import { ADMIN, PEOPLE, SETTINGS, startRouter } from '../support/router';
 
 /** Ends only a test that has failed: processes start slowly on a busy machine. */
@@ -15,20 +16,13 @@ const { alice, bob } = PEOPLE;
 const admin = (dataRoot: string, ...command: string[]) => adminWith({}, dataRoot, ...command);
 
 async function adminWith(more: Record<string, string>, dataRoot: string, ...command: string[]) {
-  const child = Bun.spawn([process.execPath, join(repositoryRoot, 'scripts/admin.ts'), ...command], {
-    env: {
-      ...{ ...SETTINGS, STACK_DATA_ROOT: dataRoot, BACKENDS_CONFIG_PATH: join(dataRoot, 'backends.json'), PATH: '' },
-      ...more,
-    },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { said: out + err, isDone: code === 0 };
+  const env = {
+    ...{ ...SETTINGS, STACK_DATA_ROOT: dataRoot, BACKENDS_CONFIG_PATH: join(dataRoot, 'backends.json'), PATH: '' },
+    ...more,
+  };
+  const script = join(repositoryRoot, 'scripts/admin.ts');
+  const { code, out, errors } = await runCommand([process.execPath, script, ...command], { env });
+  return { said: out + errors, isDone: code === 0 };
 }
 
 test('where there is no data, it says so and begins none', async () => {

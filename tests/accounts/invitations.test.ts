@@ -2,15 +2,13 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { type Door, expectAdminsOnly } from '../support/doors';
-import { ADMIN, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
-import { all } from '../views/dom';
+import { ADMIN, form, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
+import { all, textsOf } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
 setDefaultTimeout(30_000);
 
 const { alice, bob, mallory } = PEOPLE;
-const form = (fields: Record<string, string> = {}) => ({ method: 'POST', body: new URLSearchParams(fields) });
-const texts = async (page: string, selector: string) => (await all(page, selector)).map(({ text }) => text);
 let nowMs = Date.now();
 let router: TestRouter;
 let admin: Person;
@@ -68,7 +66,7 @@ test('for an address it is for that address only, which the page fills in', asyn
   expect((await all(await (await router.request(path)).text(), '#email'))[0]?.attributes.value).toBe(bob.email);
   const refused = await accept(path, mallory);
   expect(refused.status).toBe(422);
-  expect(await texts(await refused.text(), '#email-error')).toEqual([`This invitation is for ${bob.email}`]);
+  expect(await textsOf(await refused.text(), '#email-error')).toEqual([`This invitation is for ${bob.email}`]);
   expect((await accept(path, bob)).status).toBe(303);
   expect((await router.request(path)).status).toBe(404);
 });
@@ -118,7 +116,7 @@ test('is refused with the fields that are wrong', async () => {
   const refused = await admin.request('/admin/invitations', form({ email: 'nobody', uses: '0', days: '91' }));
   const page = await refused.text();
   expect(refused.status).toBe(422);
-  expect((await texts(page, '.field-error')).sort()).toEqual([
+  expect((await textsOf(page, '.field-error')).sort()).toEqual([
     'A whole number from 1 to 1000',
     'A whole number from 1 to 90',
     'Not an e-mail address',

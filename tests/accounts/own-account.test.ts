@@ -1,15 +1,13 @@
 /** What users change of their own account: name, password, sessions. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { passwordsService } from '../../router/accounts/passwords/passwords';
-import { ADMIN, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
-import { all } from '../views/dom';
+import { ADMIN, form, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
+import { all, textsOf } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
 setDefaultTimeout(30_000);
 
 const { alice, mallory } = PEOPLE;
-const form = (fields: Record<string, string> = {}) => ({ method: 'POST', body: new URLSearchParams(fields) });
-const texts = async (page: string, selector: string) => (await all(page, selector)).map(({ text }) => text);
 let router: TestRouter;
 
 beforeAll(async () => {
@@ -57,7 +55,7 @@ describe('the name', () => {
     const { here } = await someone();
     const refused = await here.request('/settings/you/name', form({ name: 'A\u0007da' }));
     expect(refused.status).toBe(422);
-    expect(await texts(await refused.text(), '#your-name-error')).toEqual([
+    expect(await textsOf(await refused.text(), '#your-name-error')).toEqual([
       'Must be one line without control characters',
     ]);
   });
@@ -98,7 +96,7 @@ describe('the password', () => {
     const refused = await change(here, 'not-the-old-one', 'another-bicycle-7');
     const page = await refused.text();
     expect(refused.status).toBe(422);
-    expect(await texts(page, '#old-password-error')).toEqual(['Not your password']);
+    expect(await textsOf(page, '#old-password-error')).toEqual(['Not your password']);
     expect((await all(page, '#you details[open]')).length).toBe(1);
     expect(page).not.toContain('another-bicycle-7');
     const body = { old_password: 'not-the-old-one', new_password: 'another-bicycle-7' };
@@ -112,7 +110,7 @@ describe('the password', () => {
     ['x'.repeat(201), 'At most 200 characters'],
   ])('%s is refused by the one policy: %s', async (password, problem) => {
     const { who, here } = await someone();
-    expect(await texts(await (await change(here, who.password, password)).text(), '#new-password-error')).toEqual([
+    expect(await textsOf(await (await change(here, who.password, password)).text(), '#new-password-error')).toEqual([
       problem,
     ]);
     const signUp = { email: `new${count}@example.org`, password, name: 'New' };
@@ -146,7 +144,7 @@ describe('sessions', () => {
       created_at: expect.any(Number),
     });
     const page = await (await here.request('/settings')).text();
-    expect((await texts(page, '#you .rows')).join()).toContain('Firefox, Linux');
+    expect((await textsOf(page, '#you .rows')).join()).toContain('Firefox, Linux');
   });
 
   test('law 20: a revoked one is signed out, and its streams end', async () => {
@@ -186,7 +184,7 @@ describe('an account', () => {
     const { ended } = await openLive(there);
     const refused = await here.request('/settings/you/delete', form({ password: 'not-the-one' }));
     expect(refused.status).toBe(422);
-    expect(await texts(await refused.text(), '#delete-password-error')).toEqual(['Not your password']);
+    expect(await textsOf(await refused.text(), '#delete-password-error')).toEqual(['Not your password']);
     const gone = await here.request('/settings/you/delete', form({ password: who.password }));
     expect([gone.status, gone.headers.get('location')]).toEqual([303, '/sign-in']);
     expect(gone.headers.get('set-cookie')).toContain('Max-Age=0');

@@ -5,7 +5,7 @@ import { openDatabase } from '../../router/database/database';
 import { usageStore } from '../../router/usage/store/calls';
 import { messageForm, png } from '../support/files';
 import type { Browser, RouterProcess } from '../support/process';
-import { PEOPLE, until } from '../support/router';
+import { form, PEOPLE, until } from '../support/router';
 import { usageRow } from '../support/usage';
 import type { Visitor } from './every-page';
 
@@ -101,8 +101,6 @@ export async function furnish(router: RouterProcess): Promise<Place> {
     },
   };
 }
-
-const form = (fields: Readonly<Record<string, string>>) => ({ method: 'POST', body: new URLSearchParams(fields) });
 
 /** Finds the ids of a user's agents by their backends. */
 async function agentsOf(account: Browser): Promise<(backend: string) => string> {

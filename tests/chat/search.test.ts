@@ -1,9 +1,9 @@
 import { Database as Sqlite } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
-import { all } from '../views/dom';
+import { all, textsOf } from '../views/dom';
 
 const runner = scripted('search');
 const backends = [memoryBackend('scribe', {}, runner.program)];
@@ -12,7 +12,6 @@ const alice = await router.person(PEOPLE.alice);
 const bob = await router.person(PEOPLE.bob);
 afterAll(() => router[Symbol.asyncDispose]());
 
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
 const part = { headers: { 'hx-request': 'true' } };
 
 async function agentOf(who: Person): Promise<string> {
@@ -32,7 +31,7 @@ async function converse(who: Person, text: string, answer = 'Well.'): Promise<st
 
 async function find(who: Person, query: string) {
   const html = await (await who.request(`/search?${new URLSearchParams({ q: query })}`, part)).text();
-  const texts = async (selector: string) => (await all(html, selector)).map(({ text }) => text);
+  const texts = (selector: string) => textsOf(html, selector);
   return {
     html,
     titles: await texts('.hit-head .ellipsis'),

@@ -4,7 +4,7 @@ import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { frame } from '../../router/web/streams/sse';
 import { renderMarkdown } from '../../views/markdown';
 import { Grown } from '../support/grown';
-import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
+import { form, memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { type ScriptedAnswer, scripted } from '../support/scripted';
 import { usageRow } from '../support/usage';
 import { all } from '../views/dom';
@@ -14,7 +14,6 @@ const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner
 const alice = await router.person(PEOPLE.alice);
 afterAll(() => router[Symbol.asyncDispose]());
 
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
 const event = (data: object, name?: string) => `${name ? `event: ${name}\n` : ''}data: ${JSON.stringify(data)}\n\n`;
 const delta = (said: object) => event({ object: 'chat.completion.chunk', choices: [{ index: 0, delta: said }] });
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:tes
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, DONE, scriptedRunner } from '../support/scripted-runner';
 import { startUpstream, type Upstream } from '../support/upstream';
-import { all } from '../views/dom';
+import { all, textsOf } from '../views/dom';
 
 const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
 const ADMINS_KEY = 'sk-of-the-admin-0123456789-ABCD';
@@ -46,7 +46,6 @@ const post = (who: Person, path: string, fields: Record<string, string>, headers
 const save = (who: Person, fields: Record<string, string>) =>
   post(who, '/settings/credentials', { scope: '', ...fields });
 const pageOf = async (who: Person, path = '/settings') => (await who.request(path)).text();
-const texts = async (page: string, selector: string) => (await all(page, selector)).map(({ text }) => text);
 
 describe('the switch', () => {
   test('waits for an address and a key, shares the whole group at once, and takes it back', async () => {
@@ -60,12 +59,12 @@ describe('the switch', () => {
       303,
       '/settings?card=credentials&said=shared#credentials-said',
     ]);
-    expect((await texts(await pageOf(admin), '#credentials-share'))[0]).toContain('Stop sharing');
-    expect((await texts(await pageOf(alice), '.effective li'))[0]).toBe(
+    expect((await textsOf(await pageOf(admin), '#credentials-share'))[0]).toContain('Stop sharing');
+    expect((await textsOf(await pageOf(alice), '.effective li'))[0]).toBe(
       `Agentm at ${new URL(admins.url).host}shared by the administrator`,
     );
     await post(admin, '/settings/credentials/share', { group: 'llm', shared: 'false' });
-    expect((await texts(await pageOf(alice), '.effective li'))[0]).toContain('Missing: Base URL, API key, Model.');
+    expect((await textsOf(await pageOf(alice), '.effective li'))[0]).toContain('Missing: Base URL, API key, Model.');
     expect((await post(admin, '/settings/credentials/share', { group: 'nope', shared: 'true' })).status).toBe(404);
   });
 
@@ -79,7 +78,7 @@ describe('the forms', () => {
   test('there is a card for each group of variables, and one is removed without the other', async () => {
     await save(alice, { LLM_MODEL: 'mine' });
     await save(alice, { SEARCH_API_KEY: 'find-it' });
-    expect((await texts(await pageOf(alice), '.card > h2')).slice(0, 3)).toEqual(['You', 'Model', 'SEARCH_API_KEY']);
+    expect((await textsOf(await pageOf(alice), '.card > h2')).slice(0, 3)).toEqual(['You', 'Model', 'SEARCH_API_KEY']);
     await post(alice, '/settings/credentials/clear', { scope: '', group: 'SEARCH_API_KEY' });
     expect(await (await alice.request('/api/me/env-overrides')).json()).toMatchObject({
       overrides: { '': { LLM_MODEL: 'mine' } },
@@ -103,14 +102,14 @@ describe('the forms', () => {
 describe('the test of a connection', () => {
   const attempt = (who: Person, fields: Record<string, string>, headers: Record<string, string> = {}) =>
     post(who, '/settings/credentials/try', { scope: '', ...fields }, headers);
-  const options = (markup: string) => texts(markup, '#credentials-all-LLM_MODEL option');
+  const options = (markup: string) => textsOf(markup, '#credentials-all-LLM_MODEL option');
 
   test('tries what is typed, offers the models, saves nothing and never sends a key back', async () => {
     const typed = { LLM_BASE_URL: alices.url, LLM_API_KEY: OWN_KEY, LLM_MODEL: 'other' };
     const whole = await attempt(alice, typed);
     const page = await whole.text();
     expect([whole.status, await options(page)]).toEqual([200, ['Choose a model', 'other', 'alices-model']]);
-    expect((await texts(page, '#credentials-all-trial'))[0]).toMatch(/serves one model\..*Enter the key again/);
+    expect((await textsOf(page, '#credentials-all-trial'))[0]).toMatch(/serves one model\..*Enter the key again/);
     expect((await all(page, '#credentials-all-LLM_BASE_URL'))[0]?.attributes.value).toBe(alices.url);
     const inPlace = await attempt(alice, typed, { 'hx-request': 'true' });
     const part = await inPlace.text();
@@ -124,7 +123,7 @@ describe('the test of a connection', () => {
     expect((await attempt(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: '' })).status).toBe(200);
     await using elsewhere = startUpstream({ key: OWN_KEY });
     const refused = await attempt(alice, { LLM_BASE_URL: elsewhere.url, LLM_API_KEY: '' });
-    expect([refused.status, (await texts(await refused.text(), '#credentials-all-trial'))[0]]).toEqual([
+    expect([refused.status, (await textsOf(await refused.text(), '#credentials-all-trial'))[0]]).toEqual([
       422,
       'Enter the key for this address: a stored one stays with its own.',
     ]);
@@ -143,7 +142,7 @@ describe('the test of a connection', () => {
     // Nor is a typed key sent to the shared address.
     expect((await attempt(alice, { LLM_BASE_URL: '', LLM_API_KEY: OWN_KEY })).status).toBe(422);
     const shared = await attempt(alice, { scope: 'agent', LLM_BASE_URL: '', LLM_API_KEY: '' });
-    expect(await texts(await shared.text(), '#credentials-agent-LLM_MODEL option')).toEqual([
+    expect(await textsOf(await shared.text(), '#credentials-agent-LLM_MODEL option')).toEqual([
       'As for all agents: m',
       'admins-model',
     ]);
@@ -153,7 +152,7 @@ describe('the test of a connection', () => {
   test('a failed test says in plain words what is wrong', async () => {
     const words = async (fields: Record<string, string>) => {
       const response = await attempt(alice, fields, { 'hx-request': 'true' });
-      return [response.status, (await texts(await response.text(), '[role=alert]'))[0]];
+      return [response.status, (await textsOf(await response.text(), '[role=alert]'))[0]];
     };
     const key = { LLM_API_KEY: OWN_KEY };
     const says = (text: string) => [422, expect.stringContaining(text)];
@@ -191,20 +190,20 @@ describe('the form in place of an answer', () => {
     const path = await converse(alice);
     const page = await ended(alice, path, 'failed');
     const [form] = await all(page, '.missing-form form');
-    expect((await texts(page, '.missing-form'))[0]).toContain('ask the administrator, who can share credentials');
+    expect((await textsOf(page, '.missing-form'))[0]).toContain('ask the administrator, who can share credentials');
     expect((await all(page, '.missing-form input[checked]'))[0]?.attributes.value).toBe('');
     expect(await all(page, '#missing-credentials')).toEqual([]);
     const action = form?.attributes.action ?? '';
 
     const refused = await post(alice, action, { scope: '', ...values, LLM_BASE_URL: 'nonsense', LLM_MODEL: '' });
-    expect([refused.status, await texts(await refused.text(), '.missing-form .field-error')]).toEqual([
+    expect([refused.status, await textsOf(await refused.text(), '.missing-form .field-error')]).toEqual([
       422,
       ['Still missing'],
     ]);
     const wrong = await post(alice, action, { scope: '', ...values, LLM_BASE_URL: 'x' }, { 'hx-request': 'true' });
     const part = await wrong.text();
     expect([wrong.status, part.includes('<html'), part.includes(OWN_KEY)]).toEqual([422, false, false]);
-    expect((await texts(part, '.missing-form .field-error'))[0]).toContain('Must be an http or https address');
+    expect((await textsOf(part, '.missing-form .field-error'))[0]).toContain('Must be an http or https address');
 
     const saved = await post(alice, action, { scope: '', ...values });
     expect([saved.status, saved.headers.get('location')]).toEqual([303, path]);
@@ -221,14 +220,16 @@ describe('the form in place of an answer', () => {
     const action = button?.attributes.formaction ?? '';
     const typed = { scope: 'agent', ...values, LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY };
     const refused = await post(admin, action, { ...typed, LLM_MODEL: '' });
-    expect([refused.status, await texts(await refused.text(), '.missing-form .field-error')]).toEqual([
+    expect([refused.status, await textsOf(await refused.text(), '.missing-form .field-error')]).toEqual([
       422,
       ['Still missing'],
     ]);
     expect((await router.context.credentials.sharing()).marked.size).toBe(0);
     expect((await post(admin, action, typed)).headers.get('location')).toBe(path);
     await ended(admin, path, 'done');
-    expect((await texts(await pageOf(alice), '#credentials .effective .badge'))[0]).toBe('shared by the administrator');
+    expect((await textsOf(await pageOf(alice), '#credentials .effective .badge'))[0]).toBe(
+      'shared by the administrator',
+    );
     const { events } = await router.context.audit.page({}, { limit: 1 });
     expect(events[0]).toMatchObject({ action: 'credentials.shared' });
     expect(JSON.stringify(events)).not.toContain(ADMINS_KEY);
@@ -253,17 +254,17 @@ describe('the form in place of an answer', () => {
     const inPlace = await post(alice, `${action}/try`, typed, { 'hx-request': 'true' });
     const part = await inPlace.text();
     expect([inPlace.status, part.includes('<html'), part.includes(OWN_KEY)]).toEqual([200, false, false]);
-    expect(await texts(part, 'select[name="LLM_MODEL"] option')).toEqual(['Choose a model', 'alices-model']);
-    expect((await texts(part, '.trial'))[0]).toContain('serves one model');
+    expect(await textsOf(part, 'select[name="LLM_MODEL"] option')).toEqual(['Choose a model', 'alices-model']);
+    expect((await textsOf(part, '.trial'))[0]).toContain('serves one model');
     // Without JavaScript the page comes again with what was typed, but for the key.
     const whole = await post(alice, `${action}/try`, typed);
     const again = await whole.text();
     expect([whole.status, again.includes('<html'), again.includes(OWN_KEY)]).toEqual([200, true, false]);
     expect((await all(again, '.missing-form input[name="LLM_BASE_URL"]'))[0]?.attributes.value).toBe(alices.url);
     expect((await all(again, '.missing-form input[checked]'))[0]?.attributes.value).toBe('agent');
-    expect((await texts(again, '.missing-form .trial'))[0]).toContain('Enter the key again');
+    expect((await textsOf(again, '.missing-form .trial'))[0]).toContain('Enter the key again');
     const refused = await post(alice, `${action}/try`, { ...typed, LLM_API_KEY: 'wrong' }, { 'hx-request': 'true' });
-    expect([refused.status, (await texts(await refused.text(), '[role="alert"]'))[0]]).toEqual([
+    expect([refused.status, (await textsOf(await refused.text(), '[role="alert"]'))[0]]).toEqual([
       422,
       expect.stringContaining('refused the credentials'),
     ]);

@@ -14,7 +14,7 @@ import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter
 import { handClock, list, problemOf, start } from '../support/runners';
 import { scriptedRunner } from '../support/scripted-runner';
 import { startUpstream, type Upstream } from '../support/upstream';
-import { all } from '../views/dom';
+import { textsOf } from '../views/dom';
 
 const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
 const ADMINS_KEY = 'sk-of-the-admin-0123456789-ABCD';
@@ -83,7 +83,6 @@ const newest = () => {
 const runnersOf = async (who: Person) => (await list(who)).map(({ container_name }) => container_name);
 const isDown = (who: Person) => until(async () => (await runnersOf(who)).length === 0, 'the runner has ended');
 const page = async (who: Person) => (await who.request('/settings')).text();
-const texts = async (html: string, selector: string) => (await all(html, selector)).map(({ text }) => text);
 
 test('a runner that has its credentials injected holds the real ones, and may use the broker all the same', async () => {
   await start(alice);
@@ -150,7 +149,7 @@ test('a shared key that is changed or withdrawn ends the runners that hold it, a
 });
 
 describe('the settings page', () => {
-  const rows = async (who: Person) => texts(await page(who), '#credentials .effective li');
+  const rows = async (who: Person) => textsOf(await page(who), '#credentials .effective li');
 
   test('tells whose software holds which key', async () => {
     const [holder, caller] = await rows(alice);
@@ -166,7 +165,7 @@ describe('the settings page', () => {
     await share('llm', false);
     for (const shared of [false, true]) {
       await share('llm', shared);
-      const [words] = await texts(await page(admin), '#credentials-share');
+      const [words] = await textsOf(await page(admin), '#credentials-share');
       expect(words).toContain('The software of Holder gets the key itself');
     }
   });
@@ -174,7 +173,7 @@ describe('the settings page', () => {
   test('says of an empty field where the key would be', async () => {
     await share('llm', false);
     const help = async (scope: string) =>
-      (await texts(await page(bob), `#credentials-${scope}-LLM_API_KEY-help`)).join(' ');
+      (await textsOf(await page(bob), `#credentials-${scope}-LLM_API_KEY-help`)).join(' ');
     expect(await help('all')).toContain('except for Holder');
     expect(await help('echo')).toContain('except for Holder');
     expect(await help('caller')).toContain('no runner ever sees it');

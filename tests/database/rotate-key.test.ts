@@ -3,6 +3,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runCommand } from '../support/command';
 import { memoryBackend, PEOPLE, type Person, SETTINGS, startRouter, type TestRouter } from '../support/router';
 
 /** Only ends a failed test: the command waits for a router that is just ending. */
@@ -74,10 +75,9 @@ async function folderWith(settings: Record<string, string>): Promise<string> {
 
 async function rotateIn(folder: string): Promise<{ exitCode: number; told: string; key: string | undefined }> {
   const env = { PATH: process.env.PATH ?? '' };
-  const child = Bun.spawn([process.execPath, SCRIPT], { cwd: folder, env, stdout: 'pipe', stderr: 'pipe' });
-  const told = (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join('');
+  const { code, out, errors } = await runCommand([process.execPath, SCRIPT], { cwd: folder, env });
   const text = await readFile(join(folder, '.env'), 'utf8');
-  return { exitCode: await child.exited, told, key: /^ENCRYPTION_KEY=(\S+)$/m.exec(text)?.[1] };
+  return { exitCode: code, told: out + errors, key: /^ENCRYPTION_KEY=(\S+)$/m.exec(text)?.[1] };
 }
 
 test('one command seals everything under a new key, which is in .env and nowhere else', async () => {

@@ -5,6 +5,7 @@ import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, truncat
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDatabase } from '../../router/database/database';
+import { type Ran, runCommand } from '../support/command';
 import { startRouterProcess } from '../support/process';
 import { SETTINGS, until } from '../support/router';
 import { agentOf, newestAnswer, startConversation, watchAnswer } from './chat';
@@ -22,26 +23,17 @@ const AS_OWNER =
   isRoot && Bun.which('setpriv') !== null ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : [];
 
 /** Runs a command as `bun run` does, for the installation at `dataRoot`. */
-async function command(name: 'backup' | 'restore', dataRoot: string, ...args: string[]) {
-  return commandWith({}, name, dataRoot, ...args);
-}
+const command = (name: 'backup' | 'restore', dataRoot: string, ...args: string[]) =>
+  commandWith({}, name, dataRoot, ...args);
 
-async function commandWith(more: Record<string, string>, name: string, dataRoot: string, ...args: string[]) {
-  const child = Bun.spawn([...AS_OWNER, process.execPath, '--no-env-file', `scripts/${name}.ts`, ...args], {
+function commandWith(more: Record<string, string>, name: string, dataRoot: string, ...args: string[]): Promise<Ran> {
+  return runCommand([...AS_OWNER, process.execPath, '--no-env-file', `scripts/${name}.ts`, ...args], {
     cwd: ROOT,
     env: {
       ...{ PATH: process.env.PATH ?? '', ...SETTINGS, STACK_DATA_ROOT: dataRoot },
       ...{ BACKUP_ROOT: join(folder, 'backups'), ...more },
     },
-    stdout: 'pipe',
-    stderr: 'pipe',
   });
-  const [out, errors, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, out, errors };
 }
 
 test('a backup that is made while an answer is written restores messages and homes elsewhere', async () => {

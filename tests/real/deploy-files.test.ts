@@ -4,6 +4,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { $ } from 'bun';
+import { runCommand } from '../support/command';
 
 /** Only ends a failed test. */
 setDefaultTimeout(60_000);
@@ -48,18 +49,8 @@ if (found.length === 0 && !isContinuousIntegration) {
       await writeFile(join(folder, '.env'), '');
       const env = { ...process.env, HOST_STACK_ROOT: folder };
       for (const compose of found) {
-        const config = async (more: Record<string, string>) => {
-          const child = Bun.spawn([...compose, 'config'], {
-            cwd: folder,
-            env: { ...env, ...more },
-            stdio: ['ignore', 'pipe', 'pipe'],
-          });
-          const [out, errors] = await Promise.all([
-            new Response(child.stdout).text(),
-            new Response(child.stderr).text(),
-          ]);
-          return { code: await child.exited, out, errors };
-        };
+        const config = (more: Record<string, string>) =>
+          runCommand([...compose, 'config'], { cwd: folder, env: { ...env, ...more } });
         const read = await config({ DOCKER_GID: '999' });
         expect([compose, read.code, read.errors]).toEqual([compose, 0, '']);
         expect(read.out).toContain(folder);

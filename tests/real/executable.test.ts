@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { $ } from 'bun';
 import { buildExecutable } from '../../scripts/executable/build';
+import { type Ran, runCommand } from '../support/command';
 import { freePort } from '../support/ports';
 import { startRouterProcess } from '../support/process';
 import { startProvider } from '../support/provider';
@@ -54,18 +55,9 @@ afterAll(async () => {
 });
 
 /** Runs a command of the executable in the root. */
-async function run(...args: string[]) {
-  const child = Bun.spawn([CHROOT, root, PROGRAM, ...args], {
-    env: { PATH: '/usr/bin:/bin', HOME: '/home', ...SECRETS, STACK_DATA_ROOT: dataRoot },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [out, errors, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { out, errors, code };
+function run(...args: string[]): Promise<Ran> {
+  const env = { PATH: '/usr/bin:/bin', HOME: '/home', ...SECRETS, STACK_DATA_ROOT: dataRoot };
+  return runCommand([CHROOT, root, PROGRAM, ...args], { env });
 }
 
 const SECRETS = { JWT_SECRET: 'a-secret-of-the-tests-0123456789abcdef', ENCRYPTION_KEY: '00'.repeat(32) };

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/root';
+import { type Ran, runCommand } from '../support/command';
 import { SETTINGS } from '../support/router';
 
 /** Ends only a test that has failed: processes start slowly on a busy machine. */
@@ -12,18 +13,9 @@ setDefaultTimeout(60_000);
 const COMMANDS = ['admin', 'backup', 'restore', 'import', 'rotate-key', 'doctor'];
 const dataRoot = join(tmpdir(), `agent-stack-none-${crypto.randomUUID()}`);
 
-async function run(command: string, ...args: string[]) {
-  const child = Bun.spawn([process.execPath, join(repositoryRoot, `scripts/${command}.ts`), ...args], {
-    env: { ...SETTINGS, STACK_DATA_ROOT: dataRoot, PATH: '' },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [out, errors, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { out, errors, code };
+function run(command: string, ...args: string[]): Promise<Ran> {
+  const env = { ...SETTINGS, STACK_DATA_ROOT: dataRoot, PATH: '' };
+  return runCommand([process.execPath, join(repositoryRoot, `scripts/${command}.ts`), ...args], { env });
 }
 
 test.each(COMMANDS)('%s says how it is used, and does nothing for arguments that it does not know', async (command) => {

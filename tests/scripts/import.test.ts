@@ -4,6 +4,7 @@ import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/root';
+import { runCommand } from '../support/command';
 import { makePredecessor, OLD, OLD_KEY, OLD_PASSWORDS } from '../support/predecessor';
 import { memoryBackend, type Person, SETTINGS, startRouter, type TestRouter } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
@@ -27,17 +28,10 @@ async function importFrom(root: string, options: { to?: string; args?: string[] 
   mkdirSync(to, { recursive: true });
   const backendsPath = join(folder, 'backends.json');
   await Bun.write(backendsPath, JSON.stringify(backends));
-  const child = Bun.spawn([process.execPath, join(repositoryRoot, 'scripts/import.ts'), root, ...args], {
-    env: { ...SETTINGS, STACK_DATA_ROOT: to, BACKENDS_CONFIG_PATH: backendsPath, PATH: '', TMPDIR: tmpdir() },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { said: out + err, isDone: code === 0 };
+  const env = { ...SETTINGS, STACK_DATA_ROOT: to, BACKENDS_CONFIG_PATH: backendsPath, PATH: '', TMPDIR: tmpdir() };
+  const command = [process.execPath, join(repositoryRoot, 'scripts/import.ts'), root, ...args];
+  const { code, out, errors } = await runCommand(command, { env });
+  return { said: out + errors, isDone: code === 0 };
 }
 
 /** Every file below a folder with its content, to compare. */

@@ -60,7 +60,10 @@ export interface Person {
 export type TestInit = Omit<RequestInit, 'body'> & { body?: RequestInit['body'] | object };
 
 /** The request that a form sends. */
-export const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
+export const form = (fields: Readonly<Record<string, string>> = {}) => ({
+  method: 'POST',
+  body: new URLSearchParams(fields),
+});
 
 export interface TestRouter extends AsyncDisposable {
   readonly context: Context;

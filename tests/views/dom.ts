@@ -32,6 +32,11 @@ export async function all(html: string, selector: string): Promise<Found[]> {
   return found;
 }
 
+/** The texts of all elements that match a selector. */
+export async function textsOf(html: string, selector: string): Promise<string[]> {
+  return (await all(html, selector)).map(({ text }) => text);
+}
+
 function decodeAll(attributes: Iterable<[string, string] | string[]>): Record<string, string> {
   return Object.fromEntries([...attributes].map(([name, value]) => [name ?? '', decode(value ?? '')]));
 }
