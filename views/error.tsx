@@ -18,7 +18,7 @@ export function ErrorPage({ shell, ...error }: ErrorProps) {
   if (!shell) {
     return (
       <CardLayout title={error.title}>
-        <ErrorBody {...error} />
+        <ErrorBody {...error} isSignedOut />
       </CardLayout>
     );
   }
@@ -32,7 +32,11 @@ export function ErrorPage({ shell, ...error }: ErrorProps) {
   );
 }
 
-function ErrorBody({ status, title, message, hint, requestId }: Omit<ErrorProps, 'shell'>) {
+interface BodyProps extends Omit<ErrorProps, 'shell'> {
+  isSignedOut?: boolean;
+}
+
+function ErrorBody({ status, title, message, hint, requestId, isSignedOut = false }: BodyProps) {
   const t = useText();
   return (
     <div class="entrance error-body">
@@ -47,7 +51,7 @@ function ErrorBody({ status, title, message, hint, requestId }: Omit<ErrorProps,
         </p>
       )}
       <a class="button primary" href="/">
-        {t.error.home}
+        {isSignedOut ? t.signIn.title : t.error.home}
       </a>
       <p class="quiet small-text">
         {t.error.requestId} <code>{requestId}</code>

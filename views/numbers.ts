@@ -14,6 +14,9 @@ const TIME_UNITS = [
   ['second', 1_000],
 ] as const;
 
+/** All Chinese texts have a space between a number and a word. Intl has none. */
+const spaced = (text: string) => text.replace(/(\d)(?=\p{Script=Han})/gu, '$1 ');
+
 function make(locale: string) {
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
   const compact = new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 });
@@ -32,19 +35,21 @@ function make(locale: string) {
         maximumSignificantDigits: 3,
       }),
   );
+  // In Chinese the long words for times are those of a clock: 秒钟.
+  const unitDisplay = locale.startsWith('zh') ? 'short' : 'long';
   const times = TIME_UNITS.map(
-    ([unit, unitMs]) => [unitMs, new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' })] as const,
+    ([unit, unitMs]) => [unitMs, new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay })] as const,
   );
   return {
     /** In units of 1,024, as limits of memory have them. */
     bytes: (amount: number) => {
       const exponent = amount < 1024 ? 0 : Math.min(Math.floor(Math.log2(amount) / 10), BYTE_UNITS.length - 1);
-      return bytes[exponent]?.format(amount / 1024 ** exponent) ?? '';
+      return spaced(bytes[exponent]?.format(amount / 1024 ** exponent) ?? '');
     },
     /** In the largest unit of which it has at least one: `2 hours`. */
     duration: (ms: number) => {
       const [unitMs, format] = times.find(([size]) => ms >= size) ?? times.at(-1) ?? [1, whole];
-      return format.format(Math.floor(ms / unitMs));
+      return spaced(format.format(Math.floor(ms / unitMs)));
     },
     count: (amount: number) => (amount < COMPACT_FROM ? whole : compact).format(amount),
     /** In the administrator's currency. */

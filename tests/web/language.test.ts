@@ -37,6 +37,15 @@ test('a page that does not exist is refused in the language of its reader', asyn
   expect((await all(page, 'h1'))[0]?.text).toBe('未找到');
 });
 
+test('in Chinese a number stands apart from its word, as in all other texts', async () => {
+  const alice = await router.person(PEOPLE.alice);
+  await alice.request('/agents');
+  const { agents } = (await (await alice.request('/api/agents')).json()) as { agents: { id: string }[] };
+  const settings = await alice.request(`/agents/${agents[0]?.id}/settings`, asking('zh-CN'));
+  const idle = await all(await settings.text(), '#agent-idle option');
+  expect(idle.map(({ text }) => text)).toContain('30 分钟');
+});
+
 test('the errors of the API are English for everybody', async () => {
   const refused = await router.request('/api/nowhere', { headers: { 'accept-language': 'zh-CN' } });
   expect(await refused.json()).toMatchObject({ title: 'Not found', code: 'not_found' });

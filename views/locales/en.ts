@@ -88,11 +88,11 @@ export const en = {
   },
   signUp: {
     title: 'Create your account',
-    lead: 'One account, one runner of your own for every agent.',
+    lead: 'One account, and every agent works for you alone.',
     name: 'Name',
     email: 'E-mail',
     password: 'Password',
-    invited: 'You were invited. One account, one runner of your own for every agent.',
+    invited: 'You were invited. With one account, every agent works for you alone.',
     invitedAs: (email: string) => `You were invited as ${email}.`,
     orPassword: 'or with a password',
     inviteCode: 'Invite code',
@@ -789,8 +789,8 @@ export const en = {
     ofOwner: (owner: string) => `Key of ${owner}`,
     key: 'API key',
     levels: { within: 'within', soft: 'past the soft limit', hard: 'used up' },
-    used: (used: string, of: string) => `${used} of ${of}`,
-    usedOnly: (used: string) => `${used} used`,
+    used: (used: string, of: string, period: string) => `${used} of ${of} ${period}`,
+    usedOnly: (used: string, period: string) => `${used} used ${period}`,
     units: {
       tokens: (amount: string) => `${amount} tokens`,
       money: (amount: string) => amount,
@@ -1176,7 +1176,12 @@ export const en = {
   },
 
   error: {
-    titles: { notFound: 'Not found', refused: 'That did not work', server: 'Something went wrong' },
+    titles: {
+      notFound: 'Not found',
+      forbidden: 'Not allowed',
+      refused: 'That did not work',
+      server: 'Something went wrong',
+    },
     openSettings: 'Open settings',
     status: (status: number) => `Error ${status}`,
     home: 'Go to your agents',

@@ -58,9 +58,9 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'A message has at most {} files.': '一条消息最多可带 {} 个文件。',
   'The files of a message have at most {} together.': '一条消息的文件合计最多 {}。',
   'Your files would take more than {}. Delete conversations with files first.':
-    '你的文件总量将超过 {}。请先删除一些带文件的会话。',
+    '你的文件总量将超过 {}。请先删除一些带文件的对话。',
   'A conversation that is imported has at most {} bytes without attached files.':
-    '导入的会话除附带的文件外最多 {} 字节。',
+    '导入的对话除附带的文件外最多 {} 字节。',
   'This agent takes no files.': '此智能体不接受文件。',
   'This is no address of a picture.': '这不是图片的地址。',
   'The file "{}" cannot be read.': '无法读取文件“{}”。',
@@ -260,7 +260,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'That model has no price.': '该模型没有价格。',
   'At most {} characters each': '每个最多 {} 个字符',
   'At most {} models': '最多 {} 个模型',
-  '{} for this {}, {}, is used up. It starts again on {}; until then {}.': '{}（{3}）已用完，将于 {4} 重新开始。',
+  '{} for this {}, {}, is used up. It starts again on {}; until then {}.': '{}（{3}）已用完，将于 {4} 重新计算。',
   'Your budget': '你的预算',
   'The budget of this API key': '此 API 密钥的预算',
 

@@ -80,10 +80,11 @@ function BudgetNumbers({ budget, used: amount }: { budget: BudgetView; used: num
   const n = useNumbers();
   const { unit, softLimit, hardLimit } = budget;
   const used = amountOf(n, unit, amount);
+  const period = t.periods[budget.period];
   const most = hardLimit === undefined ? undefined : t.units[unit](amountOf(n, unit, hardLimit));
   return (
     <p class="quiet">
-      {most === undefined ? t.usedOnly(t.units[unit](used)) : t.used(used, most)} {t.periods[budget.period]}
+      {most === undefined ? t.usedOnly(t.units[unit](used), period) : t.used(used, most, period)}
       {softLimit !== undefined && <> · {t.soft(amountOf(n, unit, softLimit))}</>} · {t.resets}{' '}
       <Time ms={budget.resetsAtMs} />
     </p>

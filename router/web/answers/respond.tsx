@@ -210,7 +210,9 @@ function problem(error: AppError, requestId: string, headers: Record<string, str
 }
 
 function titleOf(error: AppError, { error: { titles } }: Text): string {
-  return error.status >= 500 ? titles.server : titles[error.code === 'not_found' ? 'notFound' : 'refused'];
+  if (error.status >= 500) return titles.server;
+  if (error.code === 'not_found') return titles.notFound;
+  return error.code === 'forbidden' ? titles.forbidden : titles.refused;
 }
 
 function wantsHtml(request: Request): boolean {
