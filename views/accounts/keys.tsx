@@ -117,15 +117,15 @@ function Limits({ backends, form }: { backends: Choice[]; form: FormState | unde
         {number('tokens_per_minute', t.tokensPerMinute)}
         {number('concurrent_requests', t.concurrent)}
       </div>
-      <p>
+      <label for="key-events-while-waiting" class="check">
         <input
           id="key-events-while-waiting"
           type="checkbox"
           name="events_while_waiting"
           checked={values.events_while_waiting === 'on'}
-        />{' '}
-        <label for="key-events-while-waiting">{t.eventsWhileWaiting}</label>
-      </p>
+        />
+        {t.eventsWhileWaiting}
+      </label>
       <OnlyFor backends={backends} chosen={values.backends?.split(' ') ?? []} error={errors.backends} />
     </details>
   );

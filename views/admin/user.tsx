@@ -70,6 +70,11 @@ export function AdminUserPage({
             {t.saveName}
           </button>
         </form>
+        {!user.isAdmin && (
+          <p>
+            <a href={`${action}/limits`}>{limits.ofUser(user.name || user.email)}</a>
+          </p>
+        )}
       </section>
       {user.isAdmin ? (
         <p class="quiet">{t.aboutAdmin}</p>
@@ -78,9 +83,6 @@ export function AdminUserPage({
           {hasPasswords && user.purgeAtMs === undefined && (
             <PasswordCard user={user} link={link} form={forms.password} action={action} />
           )}
-          <p>
-            <a href={`${action}/limits`}>{limits.ofUser(user.name || user.email)}</a>
-          </p>
           {user.isLinked && <IdentityCard user={user} action={action} />}
           {user.purgeAtMs === undefined ? (
             <AccessCard user={user} action={action} />

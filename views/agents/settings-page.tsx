@@ -111,7 +111,7 @@ function InstructionsCard({
       <h2 id="instructions-title">{t.instructions}</h2>
       <p class="quiet">{isOwn ? t.instructionsOwn(file) : t.instructionsSeed(file)}</p>
       <FlashNotice flash={flash} id="instructions-flash" />
-      <form method="post" action={`${path}/instructions`} class="scope-form">
+      <form id="instructions-form" method="post" action={`${path}/instructions`} class="scope-form">
         <TextArea
           id="agent-instructions"
           name="instructions"
@@ -121,14 +121,12 @@ function InstructionsCard({
           value={form?.values.instructions ?? text}
           error={form?.errors.instructions}
         />
-        <div class="row">
-          <button type="submit" class="button primary">
-            {t.saveInstructions}
-          </button>
-        </div>
       </form>
-      {isOwn && (
-        <div class="row">
+      <div class="row">
+        <button type="submit" form="instructions-form" class="button primary">
+          {t.saveInstructions}
+        </button>
+        {isOwn && (
           <Confirm
             id="reset-instructions"
             triggerClass="button"
@@ -139,8 +137,8 @@ function InstructionsCard({
             label={t.instructionsBack}
             fields={{ instructions: '' }}
           />
-        </div>
-      )}
+        )}
+      </div>
     </section>
   );
 }

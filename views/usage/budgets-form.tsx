@@ -53,7 +53,7 @@ export function BudgetForm({ action, subjects, form }: BudgetFormProps) {
       />
       <Field id="budget-soft" {...fieldOf(form, 'soft_limit')} label={t.softLimit} help={t.softHelp} {...limit} />
       <Field id="budget-hard" {...fieldOf(form, 'hard_limit')} label={t.hardLimit} help={t.hardHelp} {...limit} />
-      <div class="row end">
+      <div class="row">
         <button type="submit" class="button primary">
           {t.save}
         </button>

@@ -88,9 +88,15 @@ export function PriceForm({ form, editing }: { form: FormState; editing?: string
           {...amount}
         />
       </form>
-      <div class="row end">
+      <div class="row">
+        <button type="submit" form="price-form" class="button primary">
+          {t.save}
+        </button>
         {editing !== undefined && (
           <>
+            <a class="button" href="/admin/prices">
+              {t.cancel}
+            </a>
             <Confirm
               id="remove-price"
               triggerClass="button quiet-button"
@@ -101,14 +107,8 @@ export function PriceForm({ form, editing }: { form: FormState; editing?: string
               label={t.remove}
               fields={{ model: editing }}
             />
-            <a class="button" href="/admin/prices">
-              {t.cancel}
-            </a>
           </>
         )}
-        <button type="submit" form="price-form" class="button primary">
-          {t.save}
-        </button>
       </div>
     </section>
   );

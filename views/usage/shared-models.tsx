@@ -38,7 +38,7 @@ export function SharedModels({ form: { values, errors, message } }: { form: Form
           </p>
         </div>
       </form>
-      <div class="row end">
+      <div class="row">
         <button type="submit" form="shared-models-form" class="button primary">
           {t.save}
         </button>

@@ -3,9 +3,12 @@ export const { formats } = document.documentElement.dataset;
 
 // A browser takes some milliseconds to make each, before the page is painted.
 const formatters = {};
-const clock = { hour: 'numeric', minute: '2-digit' };
+const short = { timeStyle: 'short' };
+// Beside a day `timeStyle` cannot stand: where the day has 24 hours, each has two digits.
+const { hourCycle } = new Intl.DateTimeFormat(formats, short).resolvedOptions();
+const clock = { hour: hourCycle === 'h23' ? '2-digit' : 'numeric', minute: '2-digit' };
 const forms = {
-  today: clock,
+  today: short,
   year: { day: 'numeric', month: 'short', ...clock },
   earlier: { day: 'numeric', month: 'short', year: 'numeric' },
   month: { month: 'long', year: 'numeric' },
