@@ -50,7 +50,7 @@ async function rotate(directory: string, env: Env): Promise<string> {
     database.close();
   }
   return `Everything in ${config.databasePath} is sealed under a new ${CURRENT}, which is in ${file}.
-A backup made before this one can only be read with the former key.`;
+The credentials in older backups can be read with the former key alone, which is not kept: make a backup now.`;
 }
 
 function readValue(text: string, name: string): string | undefined {
@@ -75,7 +75,8 @@ function replace(file: string, text: string): void {
 /** Rotates the key and prints what was done, or why it was refused. */
 export async function run(): Promise<void> {
   readArguments({
-    usage: `Usage, while the router is stopped: ${PROGRAM} rotate-key   encrypts all secrets anew, with a new ${CURRENT} in .env`,
+    usage: `Usage, while the router is stopped: ${PROGRAM} rotate-key   encrypts all secrets anew, with a new ${CURRENT} in .env
+Older backups need the former key, which is not kept: copy .env to where they are first, unless the key is known to others.`,
   });
   await runCommand(() => rotate(process.cwd(), environment), Refusal);
 }

@@ -131,6 +131,24 @@ describe('pages', () => {
     expect([...listed].sort()).toEqual([...served].sort());
   });
 
+  test('every row of a table has as many cells as its head: further ones would not be shown', async () => {
+    const cellsOf = (row: string) => row.split(/(?<!\\)\|/).length;
+    let tables = 0;
+    const wrong: string[] = [];
+    for (const file of pages) {
+      const text = (await read(file)).replace(/^```[\s\S]*?^```/gm, '');
+      for (const [table] of text.matchAll(/(?:^\|.*\n)+/gm)) {
+        const [head = '', ...rows] = table.trimEnd().split('\n');
+        tables += 1;
+        wrong.push(
+          ...rows.filter((row) => cellsOf(row) !== cellsOf(head)).map((row) => `${file}: ${row.slice(0, 80)}`),
+        );
+      }
+    }
+    expect(tables).toBeGreaterThan(20);
+    expect(wrong).toEqual([]);
+  });
+
   test('every fault of docs/faults.md names tests that are there', async () => {
     const rows = [...(await read('docs/faults.md')).matchAll(/^\| \d+\.\d+ \|.*\| (.*) \|$/gm)];
     expect(rows.length).toBe(67);
