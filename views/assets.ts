@@ -56,6 +56,7 @@ export const scripts = [
   'growth',
   'stream',
   'swap',
+  'kept',
   'after-paint',
 ];
 

@@ -111,6 +111,35 @@ test('a page whose newest answer was replaced while it was away is told to load 
   await page.saw('id="runner-');
 });
 
+test('a page that was away while an answer ended and another began gets Stop, and nothing for the same place before it', async () => {
+  const id = await converse('one');
+  (await runner.next()).finish();
+  const last = async () => (await router.context.stores.conversations.page(id, { limit: 1 }))[0];
+  await until(async () => (await last())?.status === 'done', 'it is done');
+  const url = await liveUrl(id);
+  await alice.request(`/conversations/${id}/messages`, form({ text: 'two' }));
+  (await runner.next()).finish();
+  await until(async () => (await last())?.status === 'done', 'the second is done');
+  await alice.request(`/conversations/${id}/messages`, form({ text: 'three' }));
+  const growing = await runner.next();
+  await using page = await watch(url);
+  const missed = await page.saw('three');
+  expect(await all(missed, '#composer-actions')).toHaveLength(1);
+  expect(missed).toContain(`/messages/${(await last())?.id}/stop`);
+  growing.finish();
+});
+
+test('a page that was away is told the name of its conversation and whether it is archived', async () => {
+  const id = await converse('named');
+  (await runner.next()).finish();
+  const url = await liveUrl(id);
+  await alice.request(`/api/conversations/${id}`, { method: 'PATCH', body: { title: 'Another name', archived: true } });
+  await using page = await watch(url, '2');
+  const missed = await page.saw('id="conversation-title"');
+  expect(missed).toContain('Another name</h1>');
+  expect(missed).toContain('This conversation is archived');
+});
+
 test('the state of a runner is on every page, also one without a conversation', async () => {
   const agent = await agentOf(router, alice, 'scribe');
   await using page = await watch('/live');

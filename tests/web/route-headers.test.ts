@@ -107,6 +107,24 @@ test('every route of the public listener, by every method, for everybody, sends 
   }
 }, 120_000);
 
+test('the page of a conversation, which the browser keeps, is answered `private, no-cache` by its script, and nothing else is', async () => {
+  const page = `${router.url}/conversations/x`;
+  const cacheOf = async (path: string, headers: Record<string, string>) => {
+    const response = await alice.request(path, { headers });
+    await response.body?.cancel();
+    return response.headers.get('cache-control');
+  };
+  const script = { 'hx-request': 'true', 'hx-current-url': page };
+  const stream = { accept: 'text/event-stream', referer: page };
+  for (const path of ['/live', '/search', '/messages/none/text', '/nowhere'])
+    expect([path, await cacheOf(path, script)]).toEqual([path, 'private, no-cache']);
+  expect(await cacheOf('/live', stream)).toBe('private, no-cache');
+  expect(await cacheOf('/live', { ...stream, referer: `${router.url}/settings` })).toBe('no-store');
+  expect(await cacheOf('/live', { ...script, 'hx-current-url': `${router.url}/settings` })).toBe('no-store');
+  expect(await cacheOf('/search', { referer: page, accept: 'text/html' })).toBe('no-store');
+  expect(await cacheOf('/v1/models', { accept: 'text/event-stream' })).toBe('no-store');
+});
+
 test('every route of the internal listener, by every method, with and without a key, sends them', async () => {
   const requests = requestsOf(internalApp(router.context).routes);
   expect(requests.length).toBeGreaterThan(50);

@@ -177,7 +177,9 @@ export class LiveConversation implements Disposable {
         parts.push(...(await this.#messageParts(rendering, own)));
       }
     }
-    return parts;
+    // The page puts all parts of an event in their places at once, so of two for one place the second is lost.
+    const actionsAt = parts.findLastIndex(({ type }) => type === LiveComposerActions);
+    return parts.filter(({ type }, at) => type !== LiveComposerActions || at === actionsAt);
   }
 
   /** A message beside the turns: it does not change, and what grows goes on growing. */

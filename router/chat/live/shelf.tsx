@@ -10,12 +10,15 @@ export class LiveShelf {
   /** Where it was last seen, and whether it is deleted now. */
   #shelf: Conversation['shelf'];
   #isGone = false;
+  /** Whether the page says that it is archived; undefined for a page that was away. */
+  #saysArchived: boolean | undefined;
 
   constructor(
     readonly deps: LiveDeps,
     readonly options: LiveOptions,
   ) {
     this.#shelf = options.conversation?.row.shelf ?? 'list';
+    if (options.linksMark !== undefined) this.#saysArchived = this.#shelf === 'archived';
   }
 
   /** @param now the page's conversation as it is stored now; undefined when it is deleted. */
@@ -35,11 +38,12 @@ export class LiveShelf {
       const attach = attachLimits(this.deps, agent);
       parts.push(<LiveConversationBack {...about} attach={attach} composer={composerView()} />);
     }
-    if (isArchived !== (this.#shelf === 'archived')) {
+    if (isArchived !== this.#saysArchived) {
       parts.push(<LiveArchived conversationId={row.id} isArchived={isArchived} />);
     }
     this.#isGone = false;
     this.#shelf = now.shelf;
+    this.#saysArchived = isArchived;
     return parts;
   }
 }

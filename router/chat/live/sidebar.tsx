@@ -5,8 +5,10 @@ import {
   LiveConversationRemove,
   LiveConversations,
   LiveRunner,
+  LiveTitle,
 } from '../../../views/chat/sidebar/live';
 import type { RouterEvent } from '../../lib/events';
+import { textOf } from '../../web/reader';
 import { conversationLink, conversationList, linksMark } from '../pages/present-list';
 import { runnerView } from '../pages/present-runner';
 import type { LiveDeps, LiveOptions } from './options';
@@ -69,7 +71,10 @@ export class LiveSidebar {
     const agents = await deps.agents.list(who.user.id);
     if (isEvery) {
       const list = await conversationList(deps, who, { agents, current });
-      return linksMark(list) === had ? [] : [<LiveConversations list={list} />];
+      if (linksMark(list) === had) return [];
+      const links = <LiveConversations list={list} />;
+      if (!conversation) return [links];
+      return [links, <LiveTitle title={conversation.row.title || textOf(who).conversation.untitled} />];
     }
     const rows = await Promise.all(
       changed.map(async (id) => ({ id, row: await deps.conversations.findListed(who.user.id, id) })),

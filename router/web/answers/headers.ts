@@ -38,6 +38,20 @@ const PREPARED_VALUES: Readonly<Record<string, string>> = DATA_HEADERS;
 /** The policy of a page or an asset, which replaces that of data. */
 export const PAGE_HEADERS = { 'content-security-policy': PAGE_POLICY };
 
+/** Stored by nothing on the way, and never used again without asking. */
+const KEPT_PAGE_HEADERS = { 'cache-control': 'private, no-cache' };
+
+/**
+ * The headers that an answer to the script of a conversation's page has in place of those of data. Chromium keeps no page for
+ * going back whose script was answered `no-store`; the script asks so that the browser stores nothing (app/kept.js).
+ */
+export function keptPageHeaders({ headers }: Request): typeof KEPT_PAGE_HEADERS | undefined {
+  const isOfScript = headers.get('hx-request') === 'true' || headers.get('accept') === 'text/event-stream';
+  if (!isOfScript) return undefined;
+  const page = URL.parse(headers.get('hx-current-url') ?? headers.get('referer') ?? '');
+  return page?.pathname.startsWith('/conversations/') ? KEPT_PAGE_HEADERS : undefined;
+}
+
 /**
  * Headers of a runner or an upstream that are passed on. Not set-cookie, not framing, and not content-encoding, because
  * the body is already decoded.

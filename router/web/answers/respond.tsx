@@ -17,7 +17,7 @@ import type { Guard } from '../guard';
 import type { Draining } from '../health/draining';
 import { type Reader, readerOf, textOf } from '../reader';
 import { assetUrl } from './assets';
-import { DATA_HEADERS, dataHeaders, PAGE_HEADERS } from './headers';
+import { DATA_HEADERS, dataHeaders, keptPageHeaders, PAGE_HEADERS } from './headers';
 import { invalidFields } from './invalid-fields';
 
 /** Whether the answer will be inserted into a page that is already loaded. */
@@ -55,7 +55,6 @@ export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
   return new Response(inPieces(pieces), {
     headers: {
       'content-type': 'text/plain; charset=utf-8',
-      'cache-control': 'no-store',
       'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
       'x-content-type-options': 'nosniff',
     },
@@ -115,7 +114,7 @@ export function responding(
   return new Elysia({ name: 'responding' })
     .onRequest(({ request, set }) => {
       // The id of this request in the log, in the response and in an error.
-      set.headers = { 'x-request-id': `req-${newId()}`, ...DATA_HEADERS };
+      set.headers = { 'x-request-id': `req-${newId()}`, ...DATA_HEADERS, ...keptPageHeaders(request) };
       guard.check(request);
       draining?.check(request);
       if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);

@@ -3,7 +3,7 @@
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { safely } from '../../lib/safely';
 import { steadyMs } from '../../lib/time';
-import { dataHeaders } from '../answers/headers';
+import { dataHeaders, keptPageHeaders } from '../answers/headers';
 import { EventGzip } from './gzip';
 
 /** Milliseconds; shorter than the shortest known idle timeout of proxies. */
@@ -87,8 +87,14 @@ export function eventStream(request: Request, onOpen: (writer: EventWriter) => (
   // After `onOpen`, which may refuse the stream: a refused one would hold the memory of its compression for ever.
   const gzip = EventGzip.for(request);
   queue.gzip = gzip;
-  const headers = { ...HEADERS, vary: 'accept-encoding', ...(gzip && { 'content-encoding': 'gzip' }) };
-  return new Response(body, { headers });
+  return new Response(body, {
+    headers: {
+      ...HEADERS,
+      ...keptPageHeaders(request),
+      vary: 'accept-encoding',
+      ...(gzip && { 'content-encoding': 'gzip' }),
+    },
+  });
 }
 
 /** Events that were sent and not read yet. */

@@ -22,7 +22,9 @@ async function copy(button) {
 }
 
 async function fetchText(url) {
-  const response = await fetch(url);
+  // As htmx does: see app/kept.js.
+  const headers = { 'HX-Request': 'true', 'HX-Current-URL': location.href };
+  const response = await fetch(url, { headers, cache: 'no-store' });
   if (!response.ok) throw new Error(`${url}: ${response.status}`);
   return response.text();
 }

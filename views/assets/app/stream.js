@@ -7,6 +7,10 @@ let leaving = false;
 addEventListener('beforeunload', () => {
   leaving = true;
 });
+// A page that comes back (app/kept.js) may be left again.
+addEventListener('pageshow', () => {
+  leaving = false;
+});
 function signedOut() {
   setTimeout(() => leaving || location.reload(), 1000);
 }

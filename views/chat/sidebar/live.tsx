@@ -51,7 +51,6 @@ const LISTS = { list: 'conversations', pinned: 'pinned', archived: 'archived' } 
  * where its time belongs, and takes it out of another list.
  */
 export function LiveConversationLink({ conversation }: { conversation: ConversationLink }) {
-  const t = useText();
   return (
     <>
       {/* Most pages do not have the list of those. */}
@@ -59,13 +58,21 @@ export function LiveConversationLink({ conversation }: { conversation: Conversat
       <hx-partial hx-target={`#${LISTS[conversation.shelf]}`} hx-swap="afterbegin">
         <ConversationItem conversation={conversation} />
       </hx-partial>
-      {conversation.current && (
-        <hx-partial hx-target="#conversation-title" hx-swap="outerHTML">
-          <ConversationTitle title={conversation.title} />
-        </hx-partial>
-      )}
+      {conversation.current && <LiveTitle title={conversation.title} />}
+    </>
+  );
+}
+
+/** The title of the conversation on the page. */
+export function LiveTitle({ title }: { title: string }) {
+  const t = useText();
+  return (
+    <>
+      <hx-partial hx-target="#conversation-title" hx-swap="outerHTML">
+        <ConversationTitle title={title} />
+      </hx-partial>
       {/* htmx takes a title outside of a partial as the document's. */}
-      {conversation.current && <title>{t.pageTitle(conversation.title)}</title>}
+      <title>{t.pageTitle(title)}</title>
     </>
   );
 }
