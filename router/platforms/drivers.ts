@@ -10,8 +10,11 @@ import { repositoryRoot } from '../config/root';
 import { AppError } from '../lib/errors';
 import { driversLog } from '../lib/log';
 import { schemaProblems, withDefaults } from '../lib/schema-check';
+import { onClock, TimedOut } from '../lib/time';
 import { importDriver, ownDrivers } from './load';
 import { sharePackages } from './shared-packages';
+
+const CREATE_MS = 30_000;
 
 export interface DriverSources {
   /** A further folder of drivers: `<driversDir>/<name>/index.ts`. */
@@ -26,6 +29,8 @@ export interface DriverSources {
    * would stop those runners.
    */
   readonly withRunners?: readonly string[];
+  /** How long the making of a driver may keep the router from serving. Default: 30 s. */
+  readonly createMs?: number;
   /** `driverName` is the plugin's own name: lower-case letters, digits and '-', so it may name a folder. */
   services(driverName: string): DriverServices;
 }
@@ -175,7 +180,14 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   async #create(name: string, { plugin, options }: Found): Promise<void> {
-    const driver = await plugin.create(options, this.sources.services(plugin.name));
+    const creating = Promise.resolve(plugin.create(options, this.sources.services(plugin.name)));
+    const timeoutMs = this.sources.createMs ?? CREATE_MS;
+    const driver = await onClock(timeoutMs, undefined, () => creating).catch((error: unknown) => {
+      if (!(error instanceof TimedOut)) throw error;
+      // Nobody uses a driver that comes later.
+      creating.then((late) => late?.[Symbol.asyncDispose]?.()).catch(() => undefined);
+      throw new Error(`create returned no driver within ${timeoutMs / 1000} s`);
+    });
     const problems = driverProblems(driver);
     if (problems.length > 0) throw new Error(problems.join('; '));
     this.#drivers.set(name, driver);

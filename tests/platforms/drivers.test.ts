@@ -191,6 +191,19 @@ describe('a broken driver', () => {
     },
   );
 
+  test('that is never created does not keep the router from starting, and is let go if it comes late', async () => {
+    const late = `globalThis.lateDriver = Promise.withResolvers(); globalThis.lateGone = Promise.withResolvers();`;
+    const driversDir = driversOf({
+      odd: `${plugin("name: 'odd', create: () => globalThis.lateDriver.promise")}\n${late}`,
+    });
+    const backends = backendsOf({ driver: 'odd', disabled: true });
+    await using drivers = await load({ driversDir, backends, createMs: 1 });
+    expect(drivers.problems.odd).toBe('create returned no driver within 0.001 s');
+    const { lateDriver, lateGone } = globalThis as unknown as Record<string, PromiseWithResolvers<unknown>>;
+    lateDriver?.resolve({ [Symbol.asyncDispose]: async () => lateGone?.resolve('gone') });
+    expect(await lateGone?.promise).toBe('gone');
+  });
+
   test('does not keep the others from being served', async () => {
     const driversDir = driversOf({ odd: 'throw 1', fine: plugin("name: 'fine'") });
     await using drivers = await load({ driversDir, backends: backendsOf({ driver: 'fine' }) });
