@@ -1,7 +1,8 @@
 /** Turns in which a client's own tools are called: several requests, and one user message in the conversation. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type OpenAI from 'openai';
-import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../support/router';
+import { answersSaved } from '../support/chat';
+import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 
 type Message = OpenAI.ChatCompletionMessageParam;
@@ -43,8 +44,7 @@ async function chat(model: string, messages: Message[], id?: string): Promise<st
   return named;
 }
 
-const saved = (id: string) =>
-  until(async () => (await stored(id)).every(({ status }) => status === 'done'), 'the answer is saved');
+const saved = (id: string) => answersSaved(router, id);
 const stored = (id: string) => router.context.conversations.page(id, { limit: 99 });
 const said = async (id: string) => (await stored(id)).map(({ role, content }) => `${role}: ${content}`);
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '').messages as Message[];

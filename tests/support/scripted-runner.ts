@@ -78,6 +78,11 @@ export function callingCompletion(content: string | null, ...tool_calls: object[
   return Response.json({ id: 'c', object: 'chat.completion', created: 0, model: 'm', choices: [choice] });
 }
 
+/** A call of a client's function, as a chat completion has it. */
+export const functionCall = (id: string, name = 'add', args = '{"a":1}') => ({
+  ...{ id, type: 'function' as const, function: { name, arguments: args } },
+});
+
 /** One event of a streamed chat completion. */
 export function chunk(content: string): string {
   const choice = { index: 0, delta: { content }, finish_reason: null };

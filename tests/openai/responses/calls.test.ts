@@ -1,8 +1,17 @@
 /** Calls of a client's tools in stored answers: they are read back unchanged, and shown in the chat. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import type OpenAI from 'openai';
+import { answersSaved } from '../../support/chat';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
-import { callingCompletion, chunk, DONE, pipe, Reading, scriptedRunner } from '../../support/scripted-runner';
+import {
+  callingCompletion,
+  chunk,
+  DONE,
+  functionCall,
+  pipe,
+  Reading,
+  scriptedRunner,
+} from '../../support/scripted-runner';
 
 const runner = scriptedRunner('responses-calls');
 let router: TestRouter;
@@ -25,17 +34,13 @@ afterAll(() => router[Symbol.asyncDispose]());
 type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
 const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
 const user = (content: string) => ({ role: 'user' as const, content });
-const call = (id: string, name = 'add', args = '{"a":1}') => ({
-  ...{ id, type: 'function' as const, function: { name, arguments: args } },
-});
 /** The runner's answer calls tools. */
 const calls =
   (content: string | null, ...tool_calls: object[]) =>
   () =>
     callingCompletion(content, ...tool_calls);
 const stored = (id: string) => router.context.conversations.page(id, { limit: 99 });
-const saved = (id: string) =>
-  until(async () => (await stored(id)).every(({ status }) => status === 'done'), 'the answer is saved');
+const saved = (id: string) => answersSaved(router, id);
 const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 const delta = (delta: object) => event({ choices: [{ index: 0, delta }] });
 /** A body of events that is split in the middle of each of them. */
@@ -46,7 +51,7 @@ function streamed(events: string) {
   return out.response();
 }
 
-const two = [call('call_1', 'add', '{"a":1}'), call('call_2', 'get_weather', '{}')];
+const two = [functionCall('call_1', 'add', '{"a":1}'), functionCall('call_2', 'get_weather', '{}')];
 /** The answers of a runner that sends text and calls two tools, in several forms. */
 const TWO = {
   whole: calls('Wait.', ...two),
@@ -54,9 +59,9 @@ const TWO = {
     streamed(
       chunk('Wait') +
         chunk('.') +
-        delta({ tool_calls: [{ index: 0, ...call('call_1', 'add', '') }] }) +
+        delta({ tool_calls: [{ index: 0, ...functionCall('call_1', 'add', '') }] }) +
         delta({ tool_calls: [{ index: 0, function: { arguments: '{"a"' } }] }) +
-        delta({ tool_calls: [{ index: 1, ...call('call_2', 'get_weather', '{}') }] }) +
+        delta({ tool_calls: [{ index: 1, ...functionCall('call_2', 'get_weather', '{}') }] }) +
         delta({ tool_calls: [{ index: 0, function: { arguments: ':1}' } }] }) +
         DONE,
     ),
@@ -131,7 +136,7 @@ test('something else in the place of calls is no call, and takes nothing from th
 
 test('law 17: calls are kept of an answer whose client has left', async () => {
   const out = pipe();
-  out.write(delta({ tool_calls: [{ index: 0, ...call('call_1') }] }));
+  out.write(delta({ tool_calls: [{ index: 0, ...functionCall('call_1') }] }));
   runner.reply = () => out.response();
   const abort = new AbortController();
   const headers = { 'x-agent-stack-detach': 'true' };
@@ -147,12 +152,17 @@ test('law 17: calls are kept of an answer whose client has left', async () => {
 
 test('the page says what an answer called, in order and as text, and nothing of calls that were cut off', async () => {
   const page = async (id: string) => (await alice.request(`/conversations/${id}`)).text();
-  runner.reply = calls(null, call('call_1', 'get_weather'), call('call_2', '<b>x</b>'), call('call_3', 'get_weather'));
+  runner.reply = calls(
+    null,
+    functionCall('call_1', 'get_weather'),
+    functionCall('call_2', '<b>x</b>'),
+    functionCall('call_3', 'get_weather'),
+  );
   const id = await ask('chat/completions', { model: 'plain', messages: [user('Hi')] });
   const lines = [...(await page(id)).matchAll(/<code dir="ltr">([^<]*)<\/code>/g)].map(([, line]) => line);
   expect(lines).toEqual(['get_weather', '&lt;b>x&lt;/b>', 'get_weather']);
   const out = pipe();
-  out.write(delta({ tool_calls: [{ index: 0, ...call('call_1', 'get_weather', '{') }] }));
+  out.write(delta({ tool_calls: [{ index: 0, ...functionCall('call_1', 'get_weather', '{') }] }));
   runner.reply = () => out.response();
   const stream = await client.responses.create({ model: 'plain', input: 'Hi', store: true, stream: true });
   const cut = await until(async () => {
@@ -168,7 +178,7 @@ test('the page says what an answer called, in order and as text, and nothing of 
 });
 
 test('the page shows what a client brought back for a call', async () => {
-  runner.reply = calls(null, call('call_1', 'get_weather', '{"city":"Rome"}'));
+  runner.reply = calls(null, functionCall('call_1', 'get_weather', '{"city":"Rome"}'));
   const first = await respond({ input: 'Weather?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);

@@ -1,6 +1,7 @@
 /** Other requests about a stored response: its input is read, and it is deleted. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, ConflictError, NotFoundError } from 'openai';
+import { answersSaved } from '../../support/chat';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../../support/router';
 import {
   callingCompletion,
@@ -45,8 +46,7 @@ const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '').messages as ob
 const session = () => runner.requests.at(-1)?.headers.get('x-session');
 const stored = (id: string | undefined) => router.context.conversations.page(id ?? '', { limit: 99 });
 const textsOf = async (id: string | undefined) => (await stored(id)).map(({ content }) => content);
-const saved = (id: string) =>
-  until(async () => (await stored(id)).every(({ status }) => status === 'done'), 'the answer is saved');
+const saved = (id: string) => answersSaved(router, id);
 const refusal = (attempt: Promise<unknown>) => attempt.catch((thrown: unknown) => thrown);
 
 test('a deleted response is not found again, by its id or as what another one goes on from', async () => {

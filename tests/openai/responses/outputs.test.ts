@@ -1,8 +1,17 @@
 /** Stored responses that called a client's tools are continued by a request with only the outputs of the calls. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { BadRequestError, NotFoundError, type OpenAI } from 'openai';
-import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../../support/router';
-import { callingCompletion, chunk, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
+import { answersSaved } from '../../support/chat';
+import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter } from '../../support/router';
+import {
+  callingCompletion,
+  chunk,
+  completion,
+  DONE,
+  functionCall,
+  pipe,
+  scriptedRunner,
+} from '../../support/scripted-runner';
 
 const runner = scriptedRunner('responses-outputs');
 let router: TestRouter;
@@ -25,9 +34,6 @@ beforeEach(() => {
 type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
 const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
 const user = (content: string) => ({ role: 'user' as const, content });
-const call = (id: string, name = 'add', args = '{"a":1}') => ({
-  ...{ id, type: 'function' as const, function: { name, arguments: args } },
-});
 const calling = (content: string | null, ...tool_calls: object[]) => ({ role: 'assistant', content, tool_calls });
 const found = (tool_call_id: string, content: string) => ({ role: 'tool', tool_call_id, content });
 const output = (call_id: string, output: string) => ({ type: 'function_call_output' as const, call_id, output });
@@ -38,24 +44,23 @@ const calls =
     callingCompletion(content, ...tool_calls);
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '').messages as object[];
 const stored = (id: string) => router.context.conversations.page(id, { limit: 99 });
-const saved = (id: string) =>
-  until(async () => (await stored(id)).every(({ status }) => status === 'done'), 'the answer is saved');
+const saved = (id: string) => answersSaved(router, id);
 
 test.each(['plain', 'keeper'])('outputs alone go on from the response that called, of %s', async (model) => {
-  runner.reply = calls('Wait.', call('call_1'), call('call_2'));
+  runner.reply = calls('Wait.', functionCall('call_1'), functionCall('call_2'));
   const first = await respond({ model, input: 'Two?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);
-  runner.reply = calls(null, call('call_3'));
+  runner.reply = calls(null, functionCall('call_3'));
   const input = [output('call_1', '1'), output('call_2', '2')];
   await respond({ model, input, previous_response_id: first.id });
-  const asked = [user('Two?'), calling('Wait.', call('call_1'), call('call_2')), found('call_1', '1')];
+  const asked = [user('Two?'), calling('Wait.', functionCall('call_1'), functionCall('call_2')), found('call_1', '1')];
   expect(told()).toEqual([...asked, found('call_2', '2')]);
   await saved(id);
   // The next step contains the result of the first one.
   runner.reply = () => completion('It is 42.');
   const third = await respond({ model, input: [output('call_3', '3')], conversation: id });
-  const steps = [...asked, found('call_2', '2'), calling(null, call('call_3')), found('call_3', '3')];
+  const steps = [...asked, found('call_2', '2'), calling(null, functionCall('call_3')), found('call_3', '3')];
   expect([told(), third.output_text, third.conversation?.id]).toEqual([steps, 'It is 42.', id]);
   await saved(id);
   const all = (await stored(id)).map(({ role, content }) => `${role}: ${content}`);
@@ -68,14 +73,14 @@ test.each(['plain', 'keeper'])('outputs alone go on from the response that calle
 });
 
 test('outputs precede the user’s message, and a call that is sent again is stored once', async () => {
-  runner.reply = calls(null, call('call_1'));
+  runner.reply = calls(null, functionCall('call_1'));
   const first = await respond({ input: 'One?', store: true });
   await saved(first.conversation?.id ?? '');
   runner.reply = () => completion('It is 42.');
   const item = { type: 'function_call' as const, call_id: 'call_1', name: 'add', arguments: '{"a":1}' };
   const said = [user('And quickly.'), item, output('call_1', '1')];
   const second = await respond({ input: said, previous_response_id: first.id });
-  const asked = [user('One?'), calling(null, call('call_1')), found('call_1', '1'), user('And quickly.')];
+  const asked = [user('One?'), calling(null, functionCall('call_1')), found('call_1', '1'), user('And quickly.')];
   expect(told()).toEqual(asked);
   await saved(second.conversation?.id ?? '');
   await respond({ input: 'Thanks.', previous_response_id: second.id });
@@ -83,7 +88,7 @@ test('outputs precede the user’s message, and a call that is sent again is sto
 });
 
 test('outputs sent a second time make a conversation of their own, and the first one keeps its own', async () => {
-  runner.reply = calls(null, call('call_1'));
+  runner.reply = calls(null, functionCall('call_1'));
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);
@@ -92,22 +97,27 @@ test('outputs sent a second time make a conversation of their own, and the first
   await saved(id);
   runner.reply = () => completion('It is 42.');
   const other = await respond({ input: [output('call_1', 'found again')], previous_response_id: first.id });
-  const asked = [user('One?'), calling(null, call('call_1'))];
+  const asked = [user('One?'), calling(null, functionCall('call_1'))];
   expect([told(), other.conversation?.id === id]).toEqual([[...asked, found('call_1', 'found again')], false]);
   await saved(other.conversation?.id ?? '');
   await respond({ input: [output('call_1', 'the rest')], previous_response_id: second.id });
-  const steps = [...asked, found('call_1', 'found'), calling(null, call('call_1')), found('call_1', 'the rest')];
+  const steps = [
+    ...asked,
+    found('call_1', 'found'),
+    calling(null, functionCall('call_1')),
+    found('call_1', 'the rest'),
+  ];
   expect(told()).toEqual(steps);
 });
 
 test('a call that its client ignores is not sent to the model, and accepts no output later', async () => {
-  runner.reply = calls('Wait.', call('call_1'), call('call_2'));
+  runner.reply = calls('Wait.', functionCall('call_1'), functionCall('call_2'));
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);
   runner.reply = () => completion('It is 42.');
   await respond({ input: [output('call_2', '2')], previous_response_id: first.id });
-  expect(told()).toEqual([user('One?'), calling('Wait.', call('call_2')), found('call_2', '2')]);
+  expect(told()).toEqual([user('One?'), calling('Wait.', functionCall('call_2')), found('call_2', '2')]);
   await saved(id);
   await respond({ input: 'Never mind.', conversation: id });
   await saved(id);
@@ -133,7 +143,7 @@ test('an output without a call is refused by its name, before any request to the
 });
 
 test('a call of another user cannot be answered', async () => {
-  runner.reply = calls(null, call('call_1'));
+  runner.reply = calls(null, functionCall('call_1'));
   const first = await respond({ input: 'One?', store: true });
   await saved(first.conversation?.id ?? '');
   const count = runner.requests.length;
@@ -146,7 +156,7 @@ test('a call of another user cannot be answered', async () => {
 });
 
 test('an answer asked for again on the page has the results of the one that it replaces', async () => {
-  runner.reply = calls(null, call('call_1'));
+  runner.reply = calls(null, functionCall('call_1'));
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);
@@ -163,6 +173,6 @@ test('an answer asked for again on the page has the results of the one that it r
   const last = (await stored(id)).at(-1);
   runner.reply = () => completion('It is 43.');
   await respond({ input: 'Sure?', previous_response_id: `resp_${last?.id}` });
-  const turn = [user('One?'), calling(null, call('call_1')), found('call_1', '1')];
+  const turn = [user('One?'), calling(null, functionCall('call_1')), found('call_1', '1')];
   expect(told()).toEqual([...turn, { role: 'assistant', content: 'It is 42.' }, user('Sure?')]);
 });
