@@ -9,6 +9,7 @@ import { expect, overflowing, standsStill, test } from './fixtures';
 const LANGUAGES = [
   { lang: 'en', locale: 'en-GB', width: 1440 },
   { lang: 'zh-Hans', locale: 'zh-CN', width: 360 },
+  { lang: 'en', locale: 'en-GB', width: 320 },
 ];
 const WIDE = { width: 1440, height: 900 };
 const PHONE = { width: 360, height: 740 };
@@ -19,6 +20,9 @@ const ENLARGED = { width: 320, height: 512 };
 test.describe.configure({ mode: 'parallel' });
 // Two pages are seen while a runner starts.
 test.use({ startDelayMs: 3_000, contextOptions: { reducedMotion: 'reduce' } });
+
+/** The window in which axe looks. */
+const sizeOf = (width: number) => [WIDE, PHONE, ENLARGED].find((size) => size.width === width) ?? WIDE;
 
 /** What axe finds. The theme changes colours only, so each page is looked at as a whole in one of them. */
 async function findings(page: Page, colorScheme: 'light' | 'dark'): Promise<string[]> {
@@ -50,7 +54,7 @@ async function faultsOf(page: Page, width: number): Promise<string[]> {
 }
 
 for (const { lang, locale, width } of LANGUAGES) {
-  test.describe(lang, () => {
+  test.describe(`${lang}, ${width} px`, () => {
     test.use({ locale });
 
     test('no page has an accessibility finding, is wider than its window or moves', async ({ page, router }) => {
@@ -62,11 +66,11 @@ for (const { lang, locale, width } of LANGUAGES) {
       for (const who of VISITORS) {
         await become(page, place, who, router.url);
         for (const [name, visit] of visits.filter(([, one]) => one.who === who)) {
-          await page.setViewportSize(width === WIDE.width ? WIDE : PHONE);
+          await page.setViewportSize(sizeOf(width));
           await page.goto(await visit.path(place));
           await visit.open?.(page);
           expect.soft(await page.locator('html').getAttribute('lang'), name).toBe(lang);
-          if (folder) await page.screenshot({ path: `${folder}/${name.replaceAll('/', '_')} ${lang}.png` });
+          if (folder) await page.screenshot({ path: `${folder}/${name.replaceAll('/', '_')} ${lang} ${width}.png` });
           expect.soft(await faultsOf(page, width), name).toEqual([]);
         }
       }
