@@ -45,6 +45,7 @@ const conversations = () => router.context.conversations.list(alice.id);
 async function savedIn(conversationId: string) {
   const last = async () => (await router.context.conversations.page(conversationId, { limit: 9 })).at(-1);
   return until(async () => {
+    await router.context.generations.settled(conversationId);
     const message = await last();
     return message?.status === 'streaming' ? undefined : message;
   }, 'the answer is saved');

@@ -368,7 +368,9 @@ test('law 12: dot segments and hidden separators never reach a runner', async ()
   for (const path of paths) {
     const head = `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${key}\r\nConnection: close\r\n`;
     const answer = await raw(`${head}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
-    expect([path, /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]]).toEqual([path, '404']);
+    // Of /admin, which nobody may post to.
+    const status = path === '/v1/files/../../admin' ? '405' : '404';
+    expect([path, /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]]).toEqual([path, status]);
   }
   expect(runner.requests).toHaveLength(count);
 });
