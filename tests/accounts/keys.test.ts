@@ -199,7 +199,7 @@ test('a key that manages cannot widen itself: neither its budget nor its scopes,
   }
   const widened = { scopes: ['v1', 'manage'], requests_per_minute: null, expires_at: null };
   for (const method of ['PUT', 'PATCH', 'POST']) {
-    expect([method, (await send(secret, method, `/api/me/keys/${key.id}`, widened)).status]).toEqual([method, 404]);
+    expect([method, (await send(secret, method, `/api/me/keys/${key.id}`, widened)).status]).toEqual([method, 405]);
   }
   for (const of of [
     '/usage/budgets/remove',

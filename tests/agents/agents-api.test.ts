@@ -202,6 +202,6 @@ test('a method that an endpoint does not have is refused', async () => {
     ['GET', `/api/agents/${agent?.id}/start`],
     ['POST', `/api/agents/${agent?.id}/runner`],
   ] as const) {
-    expect([method, path, (await alice.request(path, { method })).status]).toEqual([method, path, 404]);
+    expect([method, path, (await alice.request(path, { method })).status]).toEqual([method, path, 405]);
   }
 });

@@ -274,7 +274,7 @@ test('a method that an endpoint does not have is refused', async () => {
     ['POST', `/${id}/stream`],
   ] as const) {
     expect([method, path, (await alice.request(`/api/conversations${path}`, { method })).status]).toEqual([
-      ...[method, path, 404],
+      ...[method, path, 405],
     ]);
   }
 });
