@@ -42,12 +42,16 @@ export function postedService(deps: {
     events.publish(userId, { kind: 'conversation', conversationId: id });
 
   async function getCounted(userId: string, wanted: { id: string } | { backend: string; seq: number }) {
-    const [conversation] = await api.counted(userId, wanted);
-    if (!conversation) throw new AppError('not_found', { message: 'There is no such conversation.' });
+    const find = async (of: typeof wanted) => {
+      const [conversation] = await api.counted(userId, of);
+      if (!conversation) throw new AppError('not_found', { message: 'There is no such conversation.' });
+      return conversation;
+    };
+    const conversation = await find(wanted);
     if (!generations.isAnswering(conversation.id)) return conversation;
     // With the turn that is under way there.
     await generations.written(conversation.id);
-    return (await api.counted(userId, conversation))[0] ?? conversation;
+    return find({ id: conversation.id });
   }
 
   return {
