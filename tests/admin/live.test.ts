@@ -161,6 +161,7 @@ test('law 20: the stream is for the administrator, and ends with the session', a
   await page.saw('runner-list');
   await other.request('/sign-out', { method: 'POST' });
   await page.ended;
+  expect(page.events.at(-1)?.event).toBe('signed-out');
 });
 
 /** As many users as a large installation has, and runners that nobody started. */

@@ -1,12 +1,13 @@
 /** The administrator's pages in a browser: they are live, and stay right after a lost connection. */
-import { ended, expect, send, signIn, test } from './fixtures';
+import { ended, expect, LOST_CONNECTION, send, signIn, test } from './fixtures';
 
 test('the overview and the list of runners change while they are open, also after the connection was lost', async ({
   page,
   context,
   router,
-  complaints,
+  expectComplaint,
 }) => {
+  expectComplaint(LOST_CONNECTION);
   await signIn(page, router);
   const overview = await context.newPage();
   await overview.goto('/admin');
@@ -28,8 +29,6 @@ test('the overview and the list of runners change while they are open, also afte
   await page.request.delete('/api/runners/demo');
   await expect(running).toHaveText('0', { timeout: 20_000 });
   await expect(list.getByText('No agent is awake.')).toBeVisible({ timeout: 20_000 });
-  // The lost connections, which htmx reports.
-  complaints.splice(0);
 });
 
 test('a question that is open on the page of a runner stays open while its output grows, and the page says when it ends', async ({

@@ -11,9 +11,20 @@ interface Options {
 
 interface Fixtures {
   router: RouterProcess;
+  /** Whether a problem is one of another site's page. */
+  isForeign: (problem: string) => boolean;
   /** Problems that the browser reported: errors in the console, violations of the CSP, requests to other origins. */
   complaints: string[];
+  /**
+   * Says before it happens which problem the browser will report. They come late and as often as they like: the end of the test
+   * waits for the first one, and fails for every other problem.
+   */
+  expectComplaint: (what: RegExp) => void;
 }
+
+/** How the browser and htmx report a connection that is lost, and a stream that is refused. */
+export const LOST_CONNECTION = /net::ERR_|htmx:(sse:)?error: |status of 503/;
+export const REFUSED_STREAM = /SSE reconnect failed with status 401/;
 
 export const test = base.extend<Options & Fixtures>({
   startDelayMs: [0, { option: true }],
@@ -27,25 +38,35 @@ export const test = base.extend<Options & Fixtures>({
 
   baseURL: async ({ router }, use) => use(router.url),
 
-  complaints: [
-    async ({ context, router }, use) => {
-      const complaints: string[] = [];
-      context.on('console', (message) => {
-        // A refused form is an answer, which Chromium reports like a missing file.
-        const isRefusal = /Failed to load resource.* 4\d\d /.test(message.text());
-        // A network interface of the machine appeared or disappeared, for example a container's bridge: Chromium sends
-        // the request again.
-        const isOfMachine = message.text().includes('ERR_NETWORK_CHANGED');
-        if (message.type() === 'error' && !isRefusal && !isOfMachine) complaints.push(message.text());
-      });
-      context.on('weberror', (error) => complaints.push(String(error.error())));
-      context.on('request', (request) => {
-        if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(`${router.url}/`)) {
-          complaints.push(`asked ${request.url()}`);
-        }
-      });
-      await use(complaints);
-      expect(complaints).toEqual([]);
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of fixtures from it
+  isForeign: async ({}, use) => use(() => false),
+
+  complaints: async ({ context, router, isForeign }, use) => {
+    const complaints: string[] = [];
+    const complain = (problem: string) => isForeign(problem) || complaints.push(problem);
+    context.on('console', (message) => {
+      // A refused form is an answer, which Chromium reports like a missing file.
+      const isRefusal = /Failed to load resource.* 4\d\d /.test(message.text());
+      // A network interface of the machine appeared or disappeared, for example a container's bridge: Chromium sends
+      // the request again.
+      const isOfMachine = message.text().includes('ERR_NETWORK_CHANGED');
+      if (message.type() === 'error' && !isRefusal && !isOfMachine) complain(message.text());
+    });
+    context.on('weberror', (error) => complain(String(error.error())));
+    context.on('request', (request) => {
+      if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(`${router.url}/`))
+        complain(`asked ${request.url()}`);
+    });
+    await use(complaints);
+  },
+
+  expectComplaint: [
+    async ({ complaints }, use) => {
+      const expected: RegExp[] = [];
+      await use((what) => expected.push(what));
+      const missing = () => expected.filter((what) => !complaints.some((one) => what.test(one))).map(String);
+      await expect.poll(missing, 'complaints that were expected').toEqual([]);
+      expect(complaints.filter((one) => !expected.some((what) => what.test(one)))).toEqual([]);
     },
     { auto: true },
   ],

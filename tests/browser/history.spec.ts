@@ -1,7 +1,18 @@
 /** The list of conversations, and the way to those that are not in view. */
 import type { Page } from '@playwright/test';
 import type { RouterProcess } from '../support/process';
-import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, standsStill, test } from './fixtures';
+import {
+  answer,
+  ended,
+  expect,
+  expectAccessible,
+  expectNoOverflow,
+  LOST_CONNECTION,
+  send,
+  signIn,
+  standsStill,
+  test,
+} from './fixtures';
 
 const COUNT = 42;
 
@@ -195,8 +206,9 @@ test('on a page of older messages a message is edited, its variants lead to each
   page,
   router,
   context,
-  complaints,
+  expectComplaint,
 }) => {
+  expectComplaint(LOST_CONNECTION);
   await signIn(page, router);
   const { id, ids } = await importLong(router);
   const third = page.locator(`#message-${ids[2]}`);
@@ -222,7 +234,6 @@ test('on a page of older messages a message is edited, its variants lead to each
   await page.getByRole('button', { name: 'Send message' }).click();
   await expect(page.locator('#composer-error')).not.toBeEmpty();
   await context.setOffline(false);
-  complaints.splice(0);
   await page.reload();
   await expect(composer).toHaveValue('echo a draft');
 

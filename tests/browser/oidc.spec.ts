@@ -28,12 +28,13 @@ const test = base.extend<Fixtures>({
     await withoutFonts(page);
     await use(page);
   },
-  complaints: async ({ complaints, provider }, use) => {
-    await use(complaints);
-    // The provider's pages are not ours.
-    const ours = complaints.splice(0).filter((one) => !one.includes(provider.issuer) && !/fonts\.g/.test(one));
-    complaints.push(...ours.filter((one) => !/ERR_FAILED|Content Security Policy.*font|ViewTransition/.test(one)));
-  },
+  // The provider's pages are not ours.
+  isForeign: async ({ provider }, use) =>
+    use(
+      (problem) =>
+        problem.includes(provider.issuer) ||
+        /fonts\.g|ERR_FAILED|Content Security Policy.*font|ViewTransition/.test(problem),
+    ),
 });
 
 /** The provider's pages ask for fonts of another site. */

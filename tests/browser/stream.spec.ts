@@ -1,6 +1,6 @@
 /** An answer that grows before its reader: what is followed, what stays selected, and what other tabs show. */
 import type { Page } from '@playwright/test';
-import { answer, ended, expect, numberedWords, send, signIn, standsStill, test } from './fixtures';
+import { answer, ended, expect, LOST_CONNECTION, numberedWords, send, signIn, standsStill, test } from './fixtures';
 
 const fromEnd = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollHeight - innerHeight - Math.round(scrollY));
@@ -148,8 +148,9 @@ test('a page that lost its stream while an answer grew comes back and gets the r
   page,
   context,
   router,
-  complaints,
+  expectComplaint,
 }) => {
+  expectComplaint(LOST_CONNECTION);
   const words = numberedWords(60);
   await signIn(page, router);
   await send(page, `slow ${words}`);
@@ -167,7 +168,6 @@ test('a page that lost its stream while an answer grew comes back and gets the r
   await context.setOffline(false);
   await ended(page, 'done', 40_000);
   await expect(answer(page).locator('.prose')).toHaveText(words.replace(/\s+/g, ' '));
-  complaints.splice(0);
 });
 
 test('a page that is opened in the background has no stream of its own until somebody looks at it, and then shows what came', async ({

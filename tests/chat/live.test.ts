@@ -156,12 +156,13 @@ test('law 4: an open page holds no lease', async () => {
   await until(() => router.context.runners.running().every(({ status }) => status.leases === 0), 'no lease is left');
 });
 
-test('law 20: signing out ends the live streams of that session and of no other', async () => {
+test('law 20: signing out ends the live streams of that session and of no other, and says so last', async () => {
   const other = await router.person(PEOPLE.alice);
   await using signedOut = await watch('/live', undefined, other);
   await using stays = await watch('/live');
   await other.request('/sign-out', { method: 'POST' });
   await signedOut.ended;
+  expect(signedOut.events.at(-1)?.event).toBe('signed-out');
   await alice.request(`/agents/${(await agentOf(router, alice, 'scribe')).id}/runner`, { method: 'POST' });
   await stays.saw('data-state="running"');
   expect((await other.request('/live')).status).toBe(401);

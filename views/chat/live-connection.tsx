@@ -7,6 +7,7 @@ export function LiveConnection({ url }: { url: string }) {
       id="live"
       hx-sse:connect={url}
       hx-swap="none"
+      hx-sse:close="signed-out"
       hx-trigger="load, retry"
       hx-config='{"sse": {"reconnectMaxDelay": 5000}}'
     />

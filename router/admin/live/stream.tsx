@@ -8,7 +8,7 @@ import type { JSX } from 'preact';
 import { LivePart, LiveText } from '../../../views/admin/live';
 import type { Who } from '../../accounts/identify';
 import type { LiveDeps, LiveOptions } from '../../chat/live/options';
-import { tellLive } from '../../chat/live/stream';
+import { endOf, tellLive } from '../../chat/live/stream';
 import type { RouterEvent } from '../../lib/events';
 import { httpLog } from '../../lib/log';
 import { steadyMs } from '../../lib/time';
@@ -55,7 +55,7 @@ export function adminLive(
   const { request, who } = reader;
   return eventStream(request, (writer) => {
     // First: it may refuse.
-    const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
+    const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, endOf(writer));
     const endAround = tellLive(deps, reader, writer);
     const live = new Live(who, page, writer);
     const unsubscribe = deps.events.subscribeToAll(page.kinds, (_, event) => {

@@ -6,6 +6,7 @@
  * where it is, at `/live` in chat/pages/routes.tsx, and conversation.tsx finds the rest.
  */
 import type { JSX } from 'preact';
+import type { AppError } from '../../lib/errors';
 import type { RouterEvent } from '../../lib/events';
 import { httpLog } from '../../lib/log';
 import { partHtml } from '../../web/answers/respond';
@@ -19,13 +20,21 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
   return eventStream(options.request, (writer) => {
     const { user, credentialId } = options.who;
     // First: it may refuse.
-    const forget = deps.streams.addLive({ userId: user.id, credentialId }, writer.close);
+    const forget = deps.streams.addLive({ userId: user.id, credentialId }, endOf(writer));
     const end = tellLive(deps, options, writer);
     return () => {
       end();
       forget();
     };
   });
+}
+
+/** Ends the stream of a page. One whose session is gone is told so, and does not ask again in vain. */
+export function endOf(writer: EventWriter): (why: AppError) => void {
+  return ({ code }) => {
+    if (code === 'signed_out') void writer.send({ event: 'signed-out', data: '' });
+    writer.close();
+  };
 }
 
 /**

@@ -28,7 +28,7 @@ export interface OpenStreams {
    * Like `add`, for a stream of the router's own events. Ends the user's oldest stream when the new one exceeds the
    * limit.
    */
-  addLive(holder: Holder, close: () => void): () => void;
+  addLive(holder: Holder, close: (why: AppError) => void): () => void;
   /** Called on shutdown. */
   closeAll(): void;
   readonly size: number;

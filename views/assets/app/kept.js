@@ -84,6 +84,11 @@ document.addEventListener('htmx:sse:close', () => {
 document.addEventListener('htmx:sse:error', () => {
   if ('kept' in state) location.reload();
 });
+document.addEventListener('signed-out', () => {
+  if (!('kept' in state)) return;
+  state.kept = 'left';
+  location.reload();
+});
 document.addEventListener('htmx:sse:after:message', () => {
   if (state.kept !== 'answered') return;
   clearTimeout(overdue);

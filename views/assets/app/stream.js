@@ -2,18 +2,17 @@
 import { live } from './page.js';
 
 // Signed out elsewhere: the page itself knows where to send its reader. The pause is for a page that does not, and for
-// one that is on its way already, such as by its own sign-out.
-let leaving = false;
+// one that is on its way already, such as by its own sign-out. It may be on its way to a download, and stay.
+const LEAVE_MS_MAX = 10_000;
+let leftAtMs = Number.NEGATIVE_INFINITY;
 addEventListener('beforeunload', () => {
-  leaving = true;
-});
-// A page that comes back (app/kept.js) may be left again.
-addEventListener('pageshow', () => {
-  leaving = false;
+  leftAtMs = performance.now();
 });
 function signedOut() {
-  setTimeout(() => leaving || location.reload(), 1000);
+  setTimeout(() => location.reload(), performance.now() - leftAtMs < LEAVE_MS_MAX ? LEAVE_MS_MAX : 1000);
 }
+// The stream says so before it ends (views/chat/live-connection.tsx).
+document.addEventListener('signed-out', signedOut);
 
 // hx-sse reconnects a stream that was once open; a first connection that failed is tried again here.
 let retryMs = 1000;
