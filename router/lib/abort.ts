@@ -12,7 +12,7 @@ export interface Abortable {
 
 /**
  * An `AbortController` and its signal in one object, for requests that are relayed. The platform's are native objects,
- * and so is a listener; they cost a request 2 of 60 µs (decision 0033).
+ * and so is a listener; they cost a request 2 of 60 µs (docs/performance-notes.md).
  */
 export class Abort implements Abortable {
   aborted = false;

@@ -27,7 +27,8 @@ export function mapBody(source: Body, step: Step): Body {
 
 /**
  * The body in chunks of at most `CHUNK_BYTES_MAX`, so that what reads them does not keep everybody else waiting. The
- * memory of a longer one is given back when its last piece was taken: garbage of 20 slow readers was 60 MB (decision 0033).
+ * memory of a longer one is given back when its last piece was taken: garbage of 20 slow readers was 60 MB
+ * (docs/performance-notes.md).
  */
 export function inTurns(source: Body): Body {
   // Of other sources nobody knows who else has their bytes.

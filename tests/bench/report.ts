@@ -16,9 +16,8 @@ with the least and the greatest in brackets; what is _added_ is against the same
 - **Portkey**: the open-source gateway as its npm package is, on Bun and on Node
 - **LiteLLM**: the proxy as its PyPI package is, one worker, where the run was asked for it`;
 
-const IN_THE_WAY = `What stands in the way of those that are missed, by profile, is in
-[decision 22](decisions/0022-runners-are-asked-over-plain-sockets.md) and
-[decision 33](decisions/0033-costs-are-counted.md).`;
+const NOTES = `For each target, [performance-notes.md](performance-notes.md) has what stands in the way by profile, what was tried, and the two
+best ideas left.`;
 
 /** The whole page. Tables of which nothing was measured are left out. */
 export function report(about: {
@@ -51,7 +50,7 @@ function targetsOf(results: Results): string {
   if (all.length === 0) return '';
   const rows = all.map(({ text, goal, value, isMet }) => [text, goal, value, isMet ? 'yes' : '**no**']);
   const table = markdownTable(['The router', 'target', 'measured', 'met'], rows);
-  return `## Targets\n\n${table}${all.every(({ isMet }) => isMet) ? '' : `\n\n${IN_THE_WAY}`}`;
+  return `## Targets\n\n${table}${all.every(({ isMet }) => isMet) ? '' : `\n\n${NOTES}`}`;
 }
 
 function section(results: Results, { name, title, load, note, columns }: Table): string {

@@ -13,7 +13,7 @@ const INTERIMS_MAX = 32;
 const SPARSE = 4;
 /**
  * So many bytes are copied in any case: JavaScriptCore has small arrays in its heap, without a buffer, and a view makes
- * it allocate one, which costs more than the copy (decision 0033).
+ * it allocate one, which costs more than the copy (docs/performance-notes.md).
  */
 const COPIED_BYTES_MAX = 1_000;
 const LF = 10;

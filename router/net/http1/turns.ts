@@ -1,7 +1,7 @@
 /**
  * Work of many connections that is done together, behind the callbacks of all sockets of one turn of the event loop. After
  * each callback Bun runs the microtasks, and with them all that follows from an answer; and a write of its own wakes each
- * reader. Together they cost a request a tenth less (decision 0033).
+ * reader. Together they cost a request a tenth less (docs/performance-notes.md).
  */
 import { safely } from '../../lib/safely';
 

@@ -30,7 +30,7 @@ export const DATA_HEADERS = {
 
 /**
  * The same for a `Response`, which copies them at once. The headers of a record cost it 0.15 µs each, several times that
- * when they are in no cache (decision 0033).
+ * when they are in no cache (docs/performance-notes.md).
  */
 const PREPARED = new Headers(DATA_HEADERS);
 const PREPARED_VALUES: Readonly<Record<string, string>> = DATA_HEADERS;
