@@ -43,11 +43,12 @@ function rankOf(path: string): number {
 }
 const subjectOf = (path: string) => path.split('/')[1] ?? '';
 /**
- * What the router may use of other folders of ours: the contract of drivers and its check, and how the answers of models are read, so that
+ * What the router may use of other folders of ours: the contract of drivers and its checks, and how the answers of models are read, so that
  * the router and the agents read them alike; and two files of data.
  */
 const SHARED = [
   'drivers/check',
+  'drivers/create',
   'drivers/driver',
   'package.json',
   'backends.json',

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TObject } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import { driverProblems, pluginProblems } from '../check';
+import { pluginProblems } from '../check';
 import type { Conformance } from '../conformance';
+import { createDriver } from '../create';
 import {
   type Driver,
   INSTALLATION_LABEL,
@@ -64,8 +65,11 @@ export async function createBench(target: Conformance): Promise<Bench> {
     const log = (level: string, event: string, fields: Readonly<Record<string, Json>> = {}) =>
       void events.push({ level, event, fields });
     const services = { installationId: id, installationLabel: INSTALLATION_LABEL, stateDir, log };
-    const driver = await target.plugin.create(Value.Decode(target.plugin.options, options), services);
-    refuse(driverProblems(driver));
+    const driver = await createDriver(target.plugin, Value.Decode(target.plugin.options, options), services).catch(
+      (cause: unknown) => {
+        throw refused(cause instanceof Error ? cause.message : String(cause), cause);
+      },
+    );
     drivers.push(driver);
     return driver;
   };
@@ -131,7 +135,11 @@ function optionsOf(label: string, schema: TObject, own: Conformance['options'] =
 
 /** Throws where the router would refuse the driver. */
 function refuse(problems: readonly string[]): void {
-  if (problems.length > 0) throw new Error(`The router refuses this driver: ${problems.join('; ')}`);
+  if (problems.length > 0) throw refused(problems.join('; '));
+}
+
+function refused(why: string, cause?: unknown): Error {
+  return new Error(`The router refuses this driver: ${why}`, { cause });
 }
 
 async function createSpec(

@@ -4,11 +4,12 @@
  * options, the driver's services and the runner's spec.
  */
 import { Value } from '@sinclair/typebox/value';
+import { createDriver } from '../create';
 import type { DriverPlugin } from '../driver';
 
 const { file, options, services, spec } = JSON.parse(process.argv[2] ?? '{}');
 const { default: plugin }: { default: DriverPlugin } = await import(file);
-const driver = await plugin.create(Value.Decode(plugin.options, options), { ...services, log: () => {} });
+const driver = await createDriver(plugin, Value.Decode(plugin.options, options), { ...services, log: () => {} });
 const started = await driver.start(spec, { signal: new AbortController().signal, progress: () => {} });
 process.stdout.write(`${JSON.stringify(started)}\n`);
 setInterval(() => {}, 60_000);

@@ -3,18 +3,20 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Static, TObject } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import { driverProblems, isPlugin, pluginProblems } from '../../drivers/check';
+import { isPlugin, pluginProblems } from '../../drivers/check';
+import { createDriver } from '../../drivers/create';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
 import { repositoryRoot } from '../config/root';
 import { AppError } from '../lib/errors';
 import { driversLog } from '../lib/log';
 import { schemaProblems, withDefaults } from '../lib/schema-check';
-import { onClock, TimedOut } from '../lib/time';
+import { TimedOut, within } from '../lib/time';
 import { importDriver, ownDrivers } from './load';
 import { sharePackages } from './shared-packages';
 
-const CREATE_MS = 30_000;
+/** Milliseconds that the router waits for each driver when it ends. */
+const DISPOSE_MS = 5_000;
 
 export interface DriverSources {
   /** A further folder of drivers: `<driversDir>/<name>/index.ts`. */
@@ -31,6 +33,8 @@ export interface DriverSources {
   readonly withRunners?: readonly string[];
   /** How long the making of a driver may keep the router from serving. Default: 30 s. */
   readonly createMs?: number;
+  /** How long a driver may keep the router from ending. Default: 5 s. */
+  readonly disposeMs?: number;
   /** `driverName` is the plugin's own name: lower-case letters, digits and '-', so it may name a folder. */
   services(driverName: string): DriverServices;
 }
@@ -146,9 +150,9 @@ export class DriverRegistry implements AsyncDisposable {
 
   /** Disposes every driver. Runners keep running. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const drivers = [...this.#drivers.values()];
+    const drivers = [...this.#drivers];
     this.#drivers.clear();
-    await Promise.allSettled(drivers.map((driver) => driver[Symbol.asyncDispose]?.()));
+    await Promise.all(drivers.map(([name, driver]) => this.#dispose(name, driver)));
   }
 
   async #discover(files: readonly string[]): Promise<void> {
@@ -180,17 +184,18 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   async #create(name: string, { plugin, options }: Found): Promise<void> {
-    const creating = Promise.resolve(plugin.create(options, this.sources.services(plugin.name)));
-    const timeoutMs = this.sources.createMs ?? CREATE_MS;
-    const driver = await onClock(timeoutMs, undefined, () => creating).catch((error: unknown) => {
-      if (!(error instanceof TimedOut)) throw error;
-      // Nobody uses a driver that comes later.
-      creating.then((late) => late?.[Symbol.asyncDispose]?.()).catch(() => undefined);
-      throw new Error(`create returned no driver within ${timeoutMs / 1000} s`);
-    });
-    const problems = driverProblems(driver);
-    if (problems.length > 0) throw new Error(problems.join('; '));
-    this.#drivers.set(name, driver);
+    const services = this.sources.services(plugin.name);
+    this.#drivers.set(name, await createDriver(plugin, options, services, this.sources.createMs));
+  }
+
+  async #dispose(name: string, driver: Driver): Promise<void> {
+    const disposing = Promise.resolve(driver[Symbol.asyncDispose]?.()).then(
+      () => ({}),
+      (error: unknown) => ({ err: error }),
+    );
+    const limitMs = this.sources.disposeMs ?? DISPOSE_MS;
+    const outcome = (await within(limitMs, disposing)) ?? { err: new TimedOut(limitMs) };
+    if ('err' in outcome) driversLog.warn({ driver: name, ...outcome }, 'driver.not_disposed');
   }
 
   /** One broken driver must not keep the others from being served: an error of `act` becomes the driver's problem. */

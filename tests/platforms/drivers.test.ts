@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from 'bun:test';
+import { afterAll, describe, expect, spyOn, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,6 +6,7 @@ import type { DriverServices } from '../../drivers/driver';
 import { type Backend, BackendRegistry } from '../../router/backends/backends';
 import { repositoryRoot } from '../../router/config/root';
 import { AppError } from '../../router/lib/errors';
+import { driversLog } from '../../router/lib/log';
 import { DriverRegistry, type DriverSources, DriversError } from '../../router/platforms/drivers';
 
 const folder = mkdtempSync(join(tmpdir(), 'drivers-'));
@@ -160,6 +161,12 @@ describe('a broken driver', () => {
         'the driver that create returned/logs: expected function, or nothing',
     ],
     [
+      'names no URLs of its platform, and cannot be let go',
+      plugin("name: 'odd', create: () => ({ ...driver, platformUrls: 'tcp://x', [Symbol.asyncDispose]: 1 })"),
+      'the driver that create returned/platformUrls: expected list of URLs, or nothing; ' +
+        'the driver that create returned/[Symbol.asyncDispose]: expected function, or nothing',
+    ],
+    [
       'pauses what it cannot resume',
       plugin("name: 'odd', create: () => ({ ...driver, pause: async () => {} })"),
       'the driver that create returned/resume: expected function, because there is pause',
@@ -191,17 +198,66 @@ describe('a broken driver', () => {
     },
   );
 
-  test('that is never created does not keep the router from starting, and is let go if it comes late', async () => {
-    const late = `globalThis.lateDriver = Promise.withResolvers(); globalThis.lateGone = Promise.withResolvers();`;
-    const driversDir = driversOf({
-      odd: `${plugin("name: 'odd', create: () => globalThis.lateDriver.promise")}\n${late}`,
-    });
+  /** Loads a plugin that creates this driver: when `finish` is called where there is a limit, else at once. */
+  async function made(driver: object, createMs?: number) {
+    const creating = Promise.withResolvers<object>();
+    const disposed = Promise.withResolvers<string>();
+    Object.assign(globalThis, { made: creating.promise });
+    const finish = () =>
+      creating.resolve({ ...driver, [Symbol.asyncDispose]: async () => disposed.resolve('disposed') });
+    if (createMs === undefined) finish();
+    const driversDir = driversOf({ odd: plugin("name: 'odd', create: () => globalThis.made") });
     const backends = backendsOf({ driver: 'odd', disabled: true });
-    await using drivers = await load({ driversDir, backends, createMs: 1 });
-    expect(drivers.problems.odd).toBe('create returned no driver within 0.001 s');
-    const { lateDriver, lateGone } = globalThis as unknown as Record<string, PromiseWithResolvers<unknown>>;
-    lateDriver?.resolve({ [Symbol.asyncDispose]: async () => lateGone?.resolve('gone') });
-    expect(await lateGone?.promise).toBe('gone');
+    await using drivers = await load({ driversDir, backends, ...(createMs !== undefined && { createMs }) });
+    return { problem: drivers.problems.odd, finish, disposed: disposed.promise };
+  }
+
+  test('that is never created does not keep the router from starting, and is let go if it comes late', async () => {
+    const { problem, finish, disposed } = await made({}, 1);
+    expect(problem).toBe('create returned no driver within 0.001 s');
+    finish();
+    expect(await disposed).toBe('disposed');
+  });
+
+  test('that is refused is let go: it may have opened connections', async () => {
+    const { problem, disposed } = await made({ name: 'odd' });
+    expect(problem).toStartWith('the driver that create returned/ping: expected function');
+    expect(await disposed).toBe('disposed');
+  });
+
+  test.each([
+    ['never ends', '() => new Promise(() => {})', 'There was no end after 0.001 s'],
+    ['fails', "() => { throw new Error('no luck'); }", 'no luck'],
+  ])('whose disposal %s does not keep the router from ending, and the log says so', async (_, dispose, reason) => {
+    using warn = spyOn(driversLog, 'warn').mockReturnValue(undefined);
+    const create = `create: () => ({ ...driver, [Symbol.asyncDispose]: ${dispose} })`;
+    const driversDir = driversOf({ odd: plugin(`name: 'odd', ${create}`) });
+    const drivers = await load({ driversDir, backends: backendsOf({ driver: 'odd' }), disposeMs: 1 });
+    await drivers[Symbol.asyncDispose]();
+    expect(warn.mock.calls.at(-1)).toMatchObject([{ driver: 'odd', err: { message: reason } }, 'driver.not_disposed']);
+  });
+
+  const answers: [string, string, string][] = [
+    ['start', '({ handle: {} })', 'url: expected an http URL without a slash at its end'],
+    ['start', "({ handle: {}, url: 'http://here/' })", 'url: expected an http URL without a slash at its end'],
+    ['start', "({ handle: 'id', url: 'http://here' })", 'handle: expected an object'],
+    ['routerAddress', "({ url: 'http://here:1' })", 'listenHost: expected a string, not empty'],
+    ['inspect', "({ state: 'up' })", 'state: expected one of running, paused, exited, gone, unknown'],
+    ['inspect', "'running'", 'expected an object'],
+    ['list', 'undefined', 'expected a list'],
+    ['list', "[{ handle: {}, health: { state: 'gone' } }]", 'runnerId: expected a string, not empty'],
+  ];
+  test.each(answers)('whose %s answers %s says what is expected', async (method, answer, expected) => {
+    const driversDir = driversOf({
+      odd: plugin(`name: 'odd', create: () => ({ ...driver, ${method}: () => ${answer} })`),
+    });
+    await using drivers = await load({ driversDir, backends: backendsOf({ driver: 'odd' }) });
+    const call = Reflect.apply(Reflect.get(drivers.get('odd'), method), undefined, []);
+    await expect(call).rejects.toMatchObject({
+      name: 'DriverError',
+      fault: 'start_failed',
+      message: `[x] ${method} gave a wrong answer: ${expected}`,
+    });
   });
 
   test('does not keep the others from being served', async () => {
