@@ -27,15 +27,17 @@ export type ConversationsService = ReturnType<typeof conversationsService>;
 /**
  * @param deps.isAnswering whether an answer is begun or written in a conversation.
  * @param deps.written resolves when the turn of that answer is stored.
+ * @param deps.writtenOf the same for all answers of a user, undefined where there is nothing to wait for.
  */
 export function conversationsService(deps: {
   conversations: ConversationsStore;
   isAnswering: (conversationId: string) => boolean;
   written: (conversationId: string) => Promise<void>;
+  writtenOf: (owner: { readonly userId: string }) => Promise<unknown> | undefined;
   events: Events;
   now: () => number;
 }) {
-  const { conversations, isAnswering, written, events, now } = deps;
+  const { conversations, isAnswering, written, writtenOf, events, now } = deps;
 
   /** With the turn that is under way there: its client may know of it. */
   async function get(userId: string, id: string): Promise<Conversation> {
@@ -57,7 +59,7 @@ export function conversationsService(deps: {
     get,
     nowMs: now,
     ...conversationMessages({ conversations, events, get }),
-    ...conversationShelves({ conversations, events, now, get }),
+    ...conversationShelves({ conversations, writtenOf, events, now, get }),
 
     /** A conversation of this user, with its newest message that is no callback. */
     async getWithNewest(
@@ -148,7 +150,7 @@ export function titleFrom(text: string): string {
     : `${characters.slice(0, TITLE_FROM_TEXT_LENGTH - 1).join('')}…`;
 }
 
-function noConversation(): AppError {
+export function noConversation(): AppError {
   return new AppError('not_found', { message: 'There is no such conversation.' });
 }
 

@@ -10,25 +10,33 @@ const UNDO_MS = 600_000;
 /** Conversations of one page of the list. */
 const LIST_LIMIT = 30;
 
-/** @param deps.get the conversation, if it is this user's. */
+/**
+ * @param deps.writtenOf resolves when the turns under way of a user are stored: the user may know of them.
+ * @param deps.get the conversation, if it is this user's.
+ */
 export function conversationShelves(deps: {
   conversations: ConversationsStore;
+  writtenOf: (owner: { readonly userId: string }) => Promise<unknown> | undefined;
   events: Events;
   now: () => number;
   get: (userId: string, id: string) => Promise<Conversation>;
 }) {
-  const { conversations, events, now, get } = deps;
+  const { conversations, writtenOf, events, now, get } = deps;
+
+  async function list(userId: string, limit: number, before?: ListPlace, shelf?: Shelf) {
+    await writtenOf({ userId });
+    return conversations.list(userId, limit, before, shelf);
+  }
 
   return {
     /** Returns a page of a shelf, last changed first, without the conversations that keep a program's answers unasked. */
     list: (
       userId: string,
       { before, limit = LIST_LIMIT, shelf }: { before?: ListPlace | undefined; limit?: number; shelf?: Shelf } = {},
-    ): Promise<readonly ListedConversation[]> => conversations.list(userId, limit, before, shelf),
+    ): Promise<readonly ListedConversation[]> => list(userId, limit, before, shelf),
 
     /** All that the user has pinned, last changed first. */
-    pinned: (userId: string): Promise<readonly ListedConversation[]> =>
-      conversations.list(userId, PINNED_MAX, undefined, 'pinned'),
+    pinned: (userId: string): Promise<readonly ListedConversation[]> => list(userId, PINNED_MAX, undefined, 'pinned'),
 
     /** Finds a conversation on one of the shelves. */
     findListed: (userId: string, id: string): Promise<ListedConversation | undefined> =>

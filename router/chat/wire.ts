@@ -78,7 +78,7 @@ export function wireChat(uses: {
   });
   const conversations = conversationsService({
     ...{ conversations: stores.conversations, events, now },
-    ...{ isAnswering: generations.isAnswering, written: generations.written },
+    ...{ isAnswering: generations.isAnswering, written: generations.written, writtenOf: generations.writtenOf },
   });
   const posted = postedService({
     attachments,
@@ -91,7 +91,7 @@ export function wireChat(uses: {
   const transfer = transferService({ attachments, posted, api: stores.conversationsApi, events, now });
   const variants = variantsService({ attachments, conversations: stores.conversations, generations, events });
   const indexing = uses.owned.use(createIndexing(stores.search, config.databasePath));
-  const search = searchService({ search: stores.search, indexing });
+  const search = searchService({ search: stores.search, indexing, writtenOf: generations.writtenOf });
   const { callbacks: callbacksStore, conversations: store } = stores;
   const callbacks = callbacksService({
     ...{ conversations: store, callbacks: callbacksStore, generations, unread, events, metrics, now, steady },

@@ -98,7 +98,8 @@ function namedConversation(
   const { headers, path, body } = asked;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
   const id = headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
-  const byId = (known: string): Promise<Named> => deps.conversations.getWithNewest(who.user.id, known);
+  const byId = (known: string): Promise<Named> =>
+    afterEnding(deps, known, () => deps.conversations.getWithNewest(who.user.id, known));
   if (path === 'responses' && body) {
     return goneOnFrom(deps, who, body).then((goneOn) => goneOn ?? (id === undefined ? undefined : byId(id)));
   }
@@ -117,17 +118,27 @@ async function goneOnFrom(deps: OpenaiDeps, who: Caller, body: JsonBody): Promis
   }
   if (previous != null) {
     const responseId = idIn(previous, 'previous_response_id');
-    const answer = await answerOf(deps, who, { responseId, param: 'previous_response_id' });
+    const find = () => answerOf(deps, who, { responseId, param: 'previous_response_id' });
+    const found = await find();
+    const isOpen = found.message.status === 'streaming';
+    const answer = isOpen ? await afterEnding(deps, found.conversation.id, find) : found;
     if (answer.message.status === 'streaming') throw new AppError('answer_running');
     const path = await deps.conversations.hiddenPath(answer.message);
     return { conversation: answer.conversation, goesOnFrom: answer.message.position, path };
   }
   if (named == null) return undefined;
-  const conversation = await deps.conversations.find(who.user.id, idIn(named, 'conversation'));
+  const id = idIn(named, 'conversation');
+  const conversation = await afterEnding(deps, id, () => deps.conversations.find(who.user.id, id));
   if (!conversation) {
     throw new AppError('not_found', { message: 'There is no such conversation.', param: 'conversation' });
   }
   return { conversation, goesOnFrom: conversation.lastPosition };
+}
+
+/** Reads what is stored of a conversation, with the end of an answer that its client has read already. */
+function afterEnding<T>({ generations }: OpenaiDeps, conversationId: string, read: () => Promise<T>): Promise<T> {
+  const ending = generations.ending(conversationId);
+  return ending ? ending.then(read) : read();
 }
 
 /** Converting a client's object to a text could call its `toString`. */

@@ -97,8 +97,21 @@ test('what is said while a variant is deleted follows what is left of it, and no
   const said = await post(id, 'meanwhile');
   await deleted;
   const tree = await stores.conversations.tree(id);
-  expect(tree.pathTo(said?.message.position ?? 0)).toEqual([1, 2, MANY + 5]);
+  if (typeof said === 'string') throw new Error('premise: it was said');
+  expect(tree.pathTo(said.message.position)).toEqual([1, 2, MANY + 5]);
   expect([...tree.below(3)]).toEqual([]);
+});
+
+test('nothing is said any more in a conversation that is deleted, in part or for some minutes', async () => {
+  const [long, discarded] = [await longConversation(), await longConversation()];
+  const deleted = stores.conversations.delete(long);
+  expect(await post(long, 'too late')).toBe('gone');
+  expect(rowsOf(long)).toMatchObject({ conversations: 1 });
+  await deleted;
+  expect(rowsOf(long)).toEqual(NOTHING);
+  await stores.conversations.discard(discarded, Date.now() + 60_000);
+  expect(await post(discarded, 'too late')).toBe('gone');
+  expect(rowsOf(discarded)).toMatchObject({ messages: MANY });
 });
 
 test('between the parts of a deletion a conversation goes on from the newest message that is shown', async () => {

@@ -5,7 +5,7 @@ import type { Events } from '../../lib/events';
 import { newTimeId } from '../../lib/ids';
 import { within } from '../../lib/time';
 import type { AttachmentsService } from '../attachments/attachments';
-import { newConversation, TITLE_LENGTH_MAX, titleFrom } from '../conversations';
+import { newConversation, noConversation, TITLE_LENGTH_MAX, titleFrom } from '../conversations';
 import type { GenerationsService } from '../generations/generations';
 import { spoken } from '../generations/spoken';
 import type { Conversation, ConversationsStore, Message } from '../store/conversations';
@@ -44,7 +44,7 @@ export function postedService(deps: {
   async function getCounted(userId: string, wanted: { id: string } | { backend: string; seq: number }) {
     const find = async (of: typeof wanted) => {
       const [conversation] = await api.counted(userId, of);
-      if (!conversation) throw new AppError('not_found', { message: 'There is no such conversation.' });
+      if (!conversation) throw noConversation();
       return conversation;
     };
     const conversation = await find(wanted);
@@ -64,6 +64,7 @@ export function postedService(deps: {
       options: { readonly limit: number; readonly before?: Conversation | undefined },
     ): Promise<{ readonly conversations: readonly CountedConversation[]; readonly hasMore: boolean }> {
       const { before } = options;
+      await generations.writtenOf({ userId });
       const limit = Math.min(options.limit, LISTED_MAX);
       const found = await api.counted(userId, { limit: limit + 1, before });
       return { conversations: found.slice(0, limit), hasMore: found.length > limit };
@@ -91,7 +92,7 @@ export function postedService(deps: {
     /**
      * Stores a message, unless it is the newest answer, which the router has stored itself: that one is returned.
      * @param said.attachments ids of files that were uploaded for it. Throws `not_found` for one that does not wait there.
-     * Throws `answer_running` while an answer is being written.
+     * Throws `answer_running` while an answer is being written, and `not_found` too when the conversation is deleted meanwhile.
      */
     async post(
       conversation: Conversation,
@@ -120,7 +121,8 @@ export function postedService(deps: {
           newest.status === 'failed' && (newest.failure?.code !== CLIENT_ERROR || newest.failure.message === content)
         );
       });
-      if (!posted) throw new AppError('answer_running');
+      if (posted === 'gone') throw noConversation();
+      if (posted === 'running') throw new AppError('answer_running');
       if (posted.isNew) {
         events.publish(userId, { kind: 'message.added', conversationId, messageId: posted.message.id });
         changed(conversation);

@@ -1,9 +1,8 @@
 /** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
-import { and, desc, eq, isNull } from 'drizzle-orm';
+import { and, desc, eq, isNull, ne } from 'drizzle-orm';
 import type { Db } from '../../database/database';
 import { groupedWrites } from '../../database/grouped-writes';
 import { conversations, messages } from '../../database/schema/chat';
-import { transaction } from '../../database/transaction';
 import { attaching, binding, type KeptFile } from '../attachments/store';
 import type { Conversation, Message, MessageFailure } from '../store/conversations';
 import { json } from '../store/statements';
@@ -100,17 +99,18 @@ export function conversationsApiStore(db: Db) {
     /**
      * Stores a message that a client sends. An answer that `isKnown` says is the newest message already is not stored a
      * second time. An answer of a client's own is not in the session of the runtime, so that one begins anew.
-     * @returns the message that is in the conversation now; `undefined`, and nothing is stored, while an answer is being
-     * written there or when there is no such conversation.
+     * @returns the message that is in the conversation now; and nothing is stored, `running` while an answer is being
+     * written there, and `gone` when there is no such conversation, or it is deleted.
      */
     async post(
       message: PostedMessage,
       isKnown: (newest: Message) => boolean,
-    ): Promise<{ readonly message: Message; readonly isNew: boolean } | undefined> {
+    ): Promise<{ readonly message: Message; readonly isNew: boolean } | 'running' | 'gone'> {
       const { conversationId, title, nowMs, attachmentIds = [], ...row } = message;
-      return transaction(db, (tx) => {
-        const conversation = tx.select().from(conversations).where(eq(conversations.id, conversationId)).get();
-        if (!conversation) return undefined;
+      return write((tx) => {
+        const there = and(eq(conversations.id, conversationId), ne(conversations.shelf, 'deleted'));
+        const conversation = tx.select().from(conversations).where(there).get();
+        if (!conversation) return 'gone';
         const found = tx
           .select(said)
           .from(messages)
@@ -118,7 +118,7 @@ export function conversationsApiStore(db: Db) {
           .orderBy(desc(messages.position))
           .limit(1)
           .get();
-        if (found?.status === 'streaming') return undefined;
+        if (found?.status === 'streaming') return 'running';
         const newest = found && whole(found);
         if (newest && isKnown(newest)) return { message: newest, isNew: false };
         const position = conversation.lastPosition + 1;

@@ -61,7 +61,7 @@ export type CallbacksService = ReturnType<typeof callbacksService>;
 export function callbacksService(deps: {
   conversations: ConversationsStore;
   callbacks: CallbacksStore;
-  generations: Pick<GenerationsService, 'written'>;
+  generations: Pick<GenerationsService, 'written' | 'writtenOf'>;
   unread: UnreadService;
   events: Events;
   metrics: MetricsService;
@@ -91,6 +91,7 @@ export function callbacksService(deps: {
     const [working, ...others] = new Set(works.flatMap(({ conversationId }) => conversationId ?? []));
     const answering = working !== undefined && others.length === 0 ? await find(working) : undefined;
     if (answering && answering.expiresAtMs === null) return answering;
+    await generations.writtenOf({ agentId: agent.id });
     const newest = await callbacks.newestOf(agent.id);
     const found = newest === undefined ? undefined : await find(newest);
     if (found) return found;

@@ -1,7 +1,8 @@
 /** Writes one answer to the database while it grows and when it ends: its turn, its text in parts, its steps, and its ending. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { AppError } from '../../lib/errors';
 import { generationsLog } from '../../lib/log';
-import type { ConversationsStore } from '../store/conversations';
+import type { ConversationsStore, MessageFailure } from '../store/conversations';
 import type { AnswerEnd, NewTurn, WrittenTurn } from '../store/turns';
 import type { AnswerReader } from './answer-reader';
 
@@ -123,4 +124,9 @@ export class AnswerSaving {
       }
     }
   }
+}
+
+/** An error as it is kept with the answer it ended. */
+export function failureOf(error: AppError): MessageFailure {
+  return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
 }

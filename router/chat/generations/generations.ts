@@ -12,7 +12,7 @@ import { Recent } from '../../lib/lru';
 import type { Conversation, Message, Step, ToolResult } from '../store/conversations';
 import type { NewTurn, WrittenTurn } from '../store/turns';
 import { RETRY_MS, type WaitingTurn } from './answer-saving';
-import { OpenAnswers, stopAll } from './open-answers';
+import { OpenAnswers, type Owner, stopAll } from './open-answers';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
 import { Answer } from './recorder';
 import { addsOnly, newTurn, type RecordedTurn } from './turn';
@@ -185,14 +185,16 @@ export function generationsService(deps: GenerationsDeps) {
     stopIn: (conversationId: string): Promise<void> => stopAll(open.in(conversationId)),
 
     /** Stops the answers of one agent, or of all agents of one user. */
-    stopOf: (owner: { readonly agentId: string } | { readonly userId: string }): Promise<void> =>
-      stopAll(open.of(owner)),
+    stopOf: (owner: Owner): Promise<void> => stopAll(open.of(owner)),
 
     /** Resolves when the turn of what is being written in a conversation is stored. */
-    async written(conversationId: string): Promise<void> {
-      await open.begun(conversationId);
-      await Promise.all(open.in(conversationId).map(({ answer }) => answer.begin()));
-    },
+    written: (conversationId: string): Promise<void> => open.written(conversationId),
+
+    /** Resolves when the turns of an owner's answers are stored: their client may know of them. */
+    writtenOf: (owner: Owner): Promise<unknown> | undefined => open.writtenOf(owner),
+
+    /** Where an answer has ended whose end is still being saved: resolves when that is done, or the database takes too long. */
+    ending: (conversationId: string): Promise<unknown> | undefined => open.ending(conversationId),
 
     /** Resolves when what is being written in a conversation has ended and is saved. */
     async settled(conversationId: string): Promise<void> {

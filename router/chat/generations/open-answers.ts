@@ -11,6 +11,9 @@ export interface OpenAnswer extends AnswerIds {
   stop(): void;
 }
 
+/** Whose answers: those of one agent, or of all agents of one user. */
+export type Owner = { readonly agentId: string } | { readonly userId: string };
+
 export class OpenAnswers {
   readonly #all = new Map<string, OpenAnswer>();
   /** Conversations in which an answer is begun or written, one at a time. Resolved when it is begun, or not begun after all. */
@@ -48,6 +51,18 @@ export class OpenAnswers {
     return ended && within(RETRY_MS, ended.answer.saved);
   }
 
+  /** Resolves when the turn of what is being written there is stored, or the database has refused it. */
+  async written(conversationId: string): Promise<void> {
+    await this.begun(conversationId);
+    await Promise.all(this.in(conversationId).map(({ answer }) => answer.begin()));
+  }
+
+  /** The same for all answers of an owner. Undefined where there is nothing to wait for. */
+  writtenOf(owner: Owner): Promise<unknown> | undefined {
+    const waiting = this.of(owner).filter(({ answer }) => !answer.isStored);
+    return waiting.length === 0 ? undefined : Promise.all(waiting.map(({ answer }) => answer.begin()));
+  }
+
   /** Adds the answer of a taken conversation, until its end is saved. */
   add(open: OpenAnswer): void {
     this.#all.set(open.messageId, open);
@@ -74,16 +89,18 @@ export class OpenAnswers {
     return this.all().filter((one) => one.conversationId === conversationId);
   }
 
-  /** The answers of one agent, or of all agents of one user. */
-  of(owner: { readonly agentId: string } | { readonly userId: string }): readonly OpenAnswer[] {
+  of(owner: Owner): readonly OpenAnswer[] {
     return this.all().filter((one) =>
       'agentId' in owner ? one.agentId === owner.agentId : one.userId === owner.userId,
     );
   }
 }
 
-/** Stops answers; their text so far stays. Resolves when their ends are saved. */
+/**
+ * Stops answers; their text so far stays. Resolves when their ends are saved, or the database has refused that: nobody who
+ * stops one waits until a full disk has room again.
+ */
 export async function stopAll(answers: readonly OpenAnswer[]): Promise<void> {
   for (const one of answers) one.stop();
-  await Promise.all(answers.map(({ answer }) => answer.saved));
+  await Promise.all(answers.map(({ answer }) => answer.tried));
 }

@@ -8,9 +8,9 @@ import { logAnswer } from '../../lib/log';
 import { safely } from '../../lib/safely';
 import type { Ending, Recorder } from '../../relay/relay';
 import type { AttachmentsService } from '../attachments/attachments';
-import type { ConversationsStore, MessageFailure, Step } from '../store/conversations';
+import type { ConversationsStore, Step } from '../store/conversations';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
-import { AnswerSaving, type End, type WaitingTurn } from './answer-saving';
+import { AnswerSaving, type End, failureOf, type WaitingTurn } from './answer-saving';
 import { PIECE_LENGTH_MAX } from './growing-text';
 import { Growth } from './growth';
 import { PictureSaving } from './picture-saving';
@@ -46,8 +46,6 @@ export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
 }
 
 export class Answer implements Recorder {
-  /** Resolves when the ending is in the database. */
-  readonly saved: Promise<void>;
   readonly #deps: AnswerDeps;
   readonly #ids: AnswerIds;
   readonly #options: AnswerOptions;
@@ -55,9 +53,12 @@ export class Answer implements Recorder {
   readonly #store: AnswerSaving;
   readonly #pictures: PictureSaving;
   readonly #growth: Growth;
-  readonly #resolveSaved: () => void;
-  /** Resolves when the ending is in the database, or the database has refused it once. */
+  readonly #saved = Promise.withResolvers<void>();
   readonly #tried = Promise.withResolvers<void>();
+  /** Resolves when the ending is in the database. */
+  readonly saved = this.#saved.promise;
+  /** Resolves when the ending is in the database, or the database has refused it once. */
+  readonly tried = this.#tried.promise;
   /** Somebody waits for its turn to be written. */
   #begun: PromiseWithResolvers<void> | undefined;
   /** The received bytes are parsed at the next tick. */
@@ -82,9 +83,6 @@ export class Answer implements Recorder {
       if (this.#ended) this.#tried.resolve();
     });
     this.#growth = new Growth(deps.events, ids, this.#reader, this.#store);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.saved = promise;
-    this.#resolveSaved = resolve;
     if (options.waiting) this.#dueSoon();
   }
 
@@ -102,6 +100,11 @@ export class Answer implements Recorder {
     return this.#ended !== undefined;
   }
 
+  /** Whether its turn is in the database. */
+  get isStored(): boolean {
+    return this.#store.isStored;
+  }
+
   /** Sets the kind of body that the runner really sends. Call it before the first chunk. */
   comesAs({ isStream }: { readonly isStream: boolean }): void {
     this.#reader.isStream = isStream;
@@ -114,7 +117,7 @@ export class Answer implements Recorder {
    */
   begin(): Promise<void> | undefined {
     const turn = this.#turn();
-    if (!turn) return this.#ended && this.#tried.promise;
+    if (!turn) return this.#ended && this.tried;
     this.#begun ??= Promise.withResolvers();
     void turn.then(this.#begun.resolve);
     return this.#begun.promise;
@@ -146,7 +149,7 @@ export class Answer implements Recorder {
       clearTimeout(this.#saveTimer);
       if (!this.#isBehind) this.#work();
     }
-    return this.#tried.promise;
+    return this.tried;
   }
 
   /** Ends the answer with its text so far. */
@@ -200,9 +203,9 @@ export class Answer implements Recorder {
       const code = status === 'failed' ? failure?.code : undefined;
       logAnswer({ message: messageId, status, code, event: 'generation.ended' });
       this.#options.share.end();
-      this.#tried.resolve();
       // First, so that who is told of the end can ask for the next answer.
-      this.#resolveSaved();
+      this.#saved.resolve();
+      this.#tried.resolve();
       this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
     });
   }
@@ -243,9 +246,4 @@ export class Answer implements Recorder {
     // Asked when the ending is written: a page may come until then.
     await this.#store.saveEnd({ ...end, isSeen: () => this.#deps.isShown(this.#ids.conversationId) });
   }
-}
-
-/** An error as it is kept with the answer it ended. */
-function failureOf(error: AppError): MessageFailure {
-  return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
 }

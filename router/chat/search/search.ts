@@ -1,5 +1,6 @@
 /** Full-text search in what a user wrote and was answered. */
 import { setImmediate } from 'node:timers/promises';
+import { processLog } from '../../lib/log';
 import { hasAll, matchOf, termsOf } from '../../lib/search-text';
 import type { Indexing } from './indexing';
 import type { Found, SearchStore } from './store';
@@ -24,9 +25,23 @@ interface Hits {
 
 export type SearchService = ReturnType<typeof searchService>;
 
-export function searchService({ search, indexing }: { search: SearchStore; indexing: Indexing }) {
-  /** @returns whether all of this user is indexed. */
+/** @param deps.writtenOf resolves when the turns under way of a user are stored. */
+export function searchService(deps: {
+  search: SearchStore;
+  indexing: Indexing;
+  writtenOf: (owner: { readonly userId: string }) => Promise<unknown> | undefined;
+}) {
+  const { search, indexing, writtenOf } = deps;
+
+  /** @returns whether all of this user is indexed. A database that takes no writes, as on a full disk, keeps nobody from searching. */
   async function catchUp(userId: string): Promise<boolean> {
+    return indexSome(userId).catch((error: unknown) => {
+      processLog.warn({ err: error }, 'search.not_indexed');
+      return false;
+    });
+  }
+
+  async function indexSome(userId: string): Promise<boolean> {
     const untilMs = performance.now() + CATCH_UP_MS;
     let place = await search.indexSome(undefined, userId);
     if (place && (await search.waiting(userId)) > CATCH_UP_MESSAGES) return false;
@@ -39,6 +54,7 @@ export function searchService({ search, indexing }: { search: SearchStore; index
     async find(userId: string, query: string, before?: number): Promise<Hits> {
       const terms = termsOf(query);
       if (terms.length === 0) return { terms, hits: [], isIncomplete: false };
+      await writtenOf({ userId });
       const isIncomplete = !(await catchUp(userId));
       const match = matchOf(terms);
       const untilMs = performance.now() + SEARCH_MS;
