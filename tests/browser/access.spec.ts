@@ -22,6 +22,22 @@ test('law 20: signing out ends the session on every open page', async ({ page, c
   await expect(page).toHaveURL(/\/sign-in\?next=/);
 });
 
+test('law 20: a page that was not left after all leads to the sign-in when its session ends', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  const { sessions } = await (await page.request.get('/api/me/sessions')).json();
+  const { id } = sessions.find(({ current }: { current: boolean }) => current);
+  // As a program that takes over a link, or a reader who stops the browser.
+  await page.route('**/agents', (route) => route.fulfill({ status: 204 }));
+  const nothing = page.waitForResponse('**/agents');
+  await page.getByRole('link', { name: 'Agents and their settings' }).click();
+  await nothing;
+  expect((await (await router.signIn()).request(`/api/me/sessions/${id}`, { method: 'DELETE' })).ok).toBe(true);
+  await expect(page).toHaveURL(/\/sign-in/, { timeout: 20_000 });
+});
+
 test('a stranger makes an account, has agents of their own, and sees nothing of others', async ({
   page,
   browser,

@@ -92,6 +92,25 @@ function ReadWithoutScript({ conversationId }: { conversationId: string }) {
   );
 }
 
+/** In place of a page that the browser kept, until it is known whether its reader is still signed in: app/kept.js. */
+function Away() {
+  const t = useText();
+  return (
+    <div class="away" role="status">
+      <div id="away" hidden>
+        <Notice kind="info">
+          <p>{t.conversation.away}</p>
+          <div class="row">
+            <button type="button" class="button">
+              {t.message.retry}
+            </button>
+          </div>
+        </Notice>
+      </div>
+    </div>
+  );
+}
+
 /** The page of a conversation with an agent, or of a new one. */
 export function ChatPage({
   shell,
@@ -139,6 +158,7 @@ export function ChatPage({
           )}
         </div>
       </div>
+      {conversation && <Away />}
       <LiveVoice />
       {conversation?.isUnread && !conversation.isPast && <ReadWithoutScript conversationId={conversation.id} />}
     </AppLayout>

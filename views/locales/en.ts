@@ -432,6 +432,7 @@ export const en = {
     jump: 'Jump to latest',
     past: 'Older messages',
     gone: 'This conversation was deleted. You can still read what is on this page.',
+    away: 'The server does not answer. This page comes back as you left it, as soon as it does.',
   },
   message: {
     you: 'You said',

@@ -3,7 +3,7 @@ import { live } from './page.js';
 
 // Signed out elsewhere: the page itself knows where to send its reader. The pause is for a page that does not, and for
 // one that is on its way already, such as by its own sign-out. It may be on its way to a download, and stay.
-const LEAVE_MS_MAX = 10_000;
+const LEAVE_MS_MAX = 5_000;
 let leftAtMs = Number.NEGATIVE_INFINITY;
 addEventListener('beforeunload', () => {
   leftAtMs = performance.now();

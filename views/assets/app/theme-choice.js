@@ -17,6 +17,23 @@ function chooseTheme(theme) {
   markTheme();
 }
 
+// Chosen on another page.
+function followTheme() {
+  try {
+    const theme = localStorage.getItem('theme') ?? 'system';
+    if (theme !== (document.documentElement.dataset.theme ?? 'system')) chooseTheme(theme);
+  } catch {
+    // The page keeps what it has.
+  }
+}
+addEventListener('storage', ({ key }) => {
+  if (key === 'theme') followTheme();
+});
+// A page that the browser kept has not heard of it.
+addEventListener('pageshow', ({ persisted }) => {
+  if (persisted) followTheme();
+});
+
 document.addEventListener('click', ({ target }) => {
   const button = target.closest('[data-theme-choice]');
   if (button) chooseTheme(button.dataset.themeChoice);

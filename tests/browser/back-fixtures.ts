@@ -1,0 +1,66 @@
+/** Of the tests of going back: Chromium as its users have it, which keeps pages. */
+import type { CDPSession, Page } from '@playwright/test';
+import type { RouterProcess } from '../support/process';
+import { test as base, ended, send, signIn } from './fixtures';
+import config from './playwright.config';
+
+/** Goes through the history, and says what became of the page: `kept`, or `loaded` and why. */
+type Go = (delta: number) => Promise<string>;
+
+const { launchOptions } = config.use ?? {};
+
+export const test = base.extend<{ go: Go }>({
+  launchOptions: { ...launchOptions, ignoreDefaultArgs: ['--disable-back-forward-cache'] },
+
+  async go({ page, context }, use) {
+    const cdp: CDPSession = await context.newCDPSession(page);
+    await cdp.send('Page.enable');
+    let reasons: string[] = [];
+    cdp.on('Page.backForwardCacheNotUsed', ({ notRestoredExplanations }) => {
+      reasons = notRestoredExplanations.map(({ reason }) => reason);
+    });
+    await page.addInitScript(() => {
+      addEventListener('pageshow', (event) => {
+        const { persisted } = event as PageTransitionEvent;
+        Object.assign(window, { shown: persisted ? 'kept' : 'loaded' });
+        // What a kept page shows, in each frame.
+        const look = () => {
+          const main = document.querySelector('.app main');
+          if (main?.checkVisibility({ visibilityProperty: true })) sessionStorage.setItem('seen', location.pathname);
+          if (persisted) requestAnimationFrame(look);
+        };
+        if (persisted) look();
+      });
+    });
+    await use(async (delta) => {
+      reasons = [];
+      const { entries, currentIndex } = await cdp.send('Page.getNavigationHistory');
+      const entry = entries[currentIndex + delta];
+      if (!entry) throw new Error('The history has no such page.');
+      await page.evaluate(() => Object.assign(window, { shown: 'left' })).catch(() => {});
+      await cdp.send('Page.navigateToHistoryEntry', { entryId: entry.id });
+      await page.waitForFunction(() => /kept|loaded/.test((window as unknown as { shown: string }).shown));
+      const shown = await page.evaluate(() => (window as unknown as { shown: string }).shown);
+      return reasons.length > 0 ? `${shown}: ${[...new Set(reasons)].sort().join(', ')}` : shown;
+    });
+  },
+});
+
+export const composer = (page: Page) => page.getByRole('textbox', { name: 'Message Demo' });
+export const link = (page: Page, name: string | RegExp) => page.locator('#conversations').getByRole('link', { name });
+
+/** Begins conversations. @returns the address of the last one, which is open. */
+export async function converse(
+  page: Page,
+  router: RouterProcess,
+  texts: readonly string[],
+  email: string = router.admin.email,
+): Promise<string> {
+  await signIn(page, router, { email });
+  for (const text of texts) {
+    await page.getByRole('link', { name: 'New conversation', exact: true }).click();
+    await send(page, text);
+    await ended(page, 'done');
+  }
+  return page.url();
+}
