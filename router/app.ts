@@ -62,6 +62,7 @@ import { cors } from './web/cors';
 import { createGuard, type Guard } from './web/guard';
 import { systemRoutes } from './web/health/routes';
 import { methodsOf } from './web/methods';
+import { IDLE_SECONDS } from './web/patience';
 import { wrongPort } from './web/wrong-port';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */
@@ -69,7 +70,7 @@ const SERVER_BODY_FACTOR = 4;
 
 /** A port has one router: Elysia would let a second process take a share of its requests. */
 function serveOptions({ maxBodyBytes }: Config) {
-  return { maxRequestBodySize: maxBodyBytes * SERVER_BODY_FACTOR, reusePort: false };
+  return { maxRequestBodySize: maxBodyBytes * SERVER_BODY_FACTOR, idleTimeout: IDLE_SECONDS, reusePort: false };
 }
 
 function guardOf({ allowedHosts, publicUrl, corsOrigins }: Config): Guard {
@@ -136,7 +137,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(transferRoutes(parts, session))
       .use(attachmentsRoutes(parts, session))
       .use(sendRoutes(parts, session))
-      .use(bodies(parts.held, config.maxBodyBytes, (request) => clients.network(request, app.server)))
+      .use(bodies({ ...parts, networkOf: (request) => clients.network(request, app.server), listenerOf: serverOf }))
       .use(runnersRoutes(parts, session))
       .use(credentialsApiRoutes(parts, session))
       .use(agentsRoutes(parts, session))

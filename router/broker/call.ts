@@ -12,6 +12,7 @@ import { CLIENT_GONE, type Ending } from '../relay/relay';
 import type { HeldRunner } from '../runners/slots/slot';
 import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
 import { readBody } from '../web/bodies/read';
+import { type Listener, waitNoLonger, waitPatiently } from '../web/patience';
 import { addressHint, isElsewhere } from './address-hint';
 import { CallUse } from './call-use';
 import type { BrokerDeps } from './deps';
@@ -57,8 +58,8 @@ export class BrokerCall extends Lifecycle {
     this.follow(request.signal);
   }
 
-  /** @param onRead Called when the body is there; until then its connection ends when nothing comes. */
-  async respond(path: string, onRead: () => void): Promise<Response> {
+  /** @param listener The one that the request came to. */
+  async respond(path: string, listener: Listener): Promise<Response> {
     const { deps, held, request } = this;
     const { agent } = held;
     const allowed = UPSTREAM_PATHS.get(path);
@@ -66,8 +67,9 @@ export class BrokerCall extends Lifecycle {
     if (request.method !== allowed.method) throw new AppError('method_not_allowed', { allow: [allowed.method] });
     this.#path = path;
     const hops = Math.max(hopsIn(request.headers), deps.hops.of(agent.id));
-    const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share: this.#share });
-    onRead();
+    const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share: this.#share, listener });
+    this.hold(() => waitNoLonger(listener, request));
+    waitPatiently(listener, request);
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     const use = new CallUse(deps, held, { path, allowed, body });
     this.#use = use;

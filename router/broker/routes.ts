@@ -22,7 +22,7 @@ export function brokerRoutes(deps: BrokerDeps) {
         throw thrown;
       }
       try {
-        const answer = await call.respond(params['*'], () => server?.timeout(request, 0));
+        const answer = await call.respond(params['*'], server);
         // The headers are in the answer already. Elysia would add them by making a new one from the stream of its body.
         set.headers = {};
         return answer;

@@ -9,6 +9,7 @@ import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { dataHeaders } from '../web/answers/headers';
 import { readBody } from '../web/bodies/read';
+import type { Listener } from '../web/patience';
 import type { OpenStreams } from '../web/streams/open-streams';
 import { archiveStream, attachment, fileStream, kindOf } from './download';
 import { type HomeFiles, pathFrom } from './home-files';
@@ -96,12 +97,12 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
     )
     .put(
       '/api/agents/:id/files/content',
-      async ({ who, params, query: { path, replace }, request, set }) => {
+      async ({ who, params, query: { path, replace }, request, server, set }) => {
         const agent = await own(who, params);
         const names = pathFrom(path);
         const name = names.at(-1);
         if (name === undefined) throw new AppError('invalid_request', { message: 'Name the file with "path".' });
-        await upload(deps, who, request, async (bytes) => {
+        await upload(deps, { who, request, listener: server }, async (bytes) => {
           await put(deps, agent, names.slice(0, -1), { files: [{ name, bytes }], isReplacing: replace !== undefined });
         });
         set.status = 204;
@@ -117,13 +118,12 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
 /** Reads the body of an upload within the memory for bodies, and holds it until `work` has ended. */
 export async function upload(
   { config, held }: Pick<FilesDeps, 'config' | 'held'>,
-  { user }: Who,
-  request: Request,
+  { who, request, listener }: { readonly who: Who; readonly request: Request; readonly listener: Listener },
   work: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
 ): Promise<void> {
-  const share = new Share(held, user.id);
+  const share = new Share(held, who.user.id);
   try {
-    await work(await readBody(request, { maxBytes: config.maxBodyBytes, share }));
+    await work(await readBody(request, { maxBytes: config.maxBodyBytes, share, listener }));
   } finally {
     share.end();
   }

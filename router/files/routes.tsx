@@ -58,11 +58,13 @@ export function filesUpload(deps: FilesPagesDeps, session: SessionPlugin) {
 
   return new Elysia({ name: 'files-upload' }).use(session).post(
     '/agents/:id/files',
-    async ({ who, params, query: { path }, request }) => {
+    async ({ who, params, query: { path }, request, server }) => {
       const agent = await agents.get(who.user.id, params.id);
       const names = pathFrom(path);
       try {
-        await upload(deps, who, request, async (bytes) => put(deps, agent, names, await formOf(request, bytes)));
+        await upload(deps, { who, request, listener: server }, async (bytes) =>
+          put(deps, agent, names, await formOf(request, bytes)),
+        );
       } catch (error) {
         const { message, status } = refusalOf(error);
         return folderPage(deps, who, { agent, path: names, flash: { kind: 'bad', message }, status });

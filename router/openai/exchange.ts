@@ -29,6 +29,8 @@ interface Options {
   readonly request: Request;
   readonly detach: boolean;
   readonly headers: Record<string, string | number>;
+  /** Called at the end of the answer. */
+  onEnd(): void;
   /** Nobody adds `headers` to the answer: it has them already. */
   readonly isFinal?: boolean;
 }
@@ -78,6 +80,7 @@ class Exchange extends Lifecycle {
     this.#forget = deps.streams.add({ userId: user.id, credentialId }, (why) => this.close(why));
     this.hold(() => this.share.end());
     this.hold(this.#forget);
+    this.hold(options.onEnd);
     this.follow(options.request.signal);
   }
 

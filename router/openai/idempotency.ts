@@ -160,13 +160,15 @@ interface PostWithKey {
   read(share: Share): Promise<Bytes>;
   /** @param bytes Body of the request, which has been read by then. */
   answer(bytes: Bytes): Promise<Response>;
+  /** Called when there is an answer, also one that another request has made. `answer` tells the end of a stream. */
+  onEnd(): void;
 }
 
 /** Answers a post with an `Idempotency-Key`. A request for a stream is answered as if it had none. */
 export async function answerOnce(
   { held, idempotency, streams }: OnceDeps,
   { user, credentialId }: Caller,
-  { request, key, read, answer }: PostWithKey,
+  { request, key, read, answer, onEnd }: PostWithKey,
 ): Promise<Response> {
   if (key === '' || key.length > KEY_LENGTH_MAX) {
     throw new AppError('invalid_request', { message: `An Idempotency-Key has 1 to ${KEY_LENGTH_MAX} characters.` });
@@ -187,7 +189,7 @@ export async function answerOnce(
     if (jsonObject(bytes)?.stream === true) return await work();
     const named = { holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) };
     const once = idempotency.once(named, share, work);
-    return await Promise.race([once, revoked.promise]);
+    return await Promise.race([once, revoked.promise]).finally(onEnd);
   } finally {
     share.end();
     forget();

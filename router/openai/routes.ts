@@ -4,6 +4,7 @@ import type { Server } from 'elysia/universal';
 import type { Caller, CallerPlugin } from '../accounts/identify';
 import type { Share } from '../lib/allowance';
 import { readBody } from '../web/bodies/read';
+import { waitNoLonger, waitPatiently } from '../web/patience';
 import type { OpenaiDeps } from './deps';
 import { exchange } from './exchange';
 import { answerOnce } from './idempotency';
@@ -27,20 +28,21 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
           return storedResponse(deps, who, { request, id, part: rest.join('/') });
         }
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
-        const asked = { request, headers: set.headers, detach };
+        const onEnd = () => waitNoLonger(serverOf(), request);
+        const asked = { request, headers: set.headers, detach, onEnd };
         const { method, headers, url } = request;
         const planned = (bytes: Bytes, share: Share) =>
           planOf(deps, who, { method, headers, url: new URL(url), detach, bytes, share });
-        // The answer may take long. A body that stops coming ends with its connection: memory is held for it.
         const read = async (share: Share) => {
-          const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share });
-          serverOf()?.timeout(request, 0);
+          const listener = serverOf();
+          const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share, listener });
+          waitPatiently(listener, request);
           return bytes;
         };
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
         if (key !== null) {
           const answer = (bytes: Bytes) => exchange(deps, who, { ...asked, plan: (share) => planned(bytes, share) });
-          return answerOnce(deps, who, { request, key, read, answer });
+          return answerOnce(deps, who, { request, key, read, answer, onEnd });
         }
         // A request may be planned twice.
         let body: Promise<Bytes> | undefined;

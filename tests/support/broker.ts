@@ -33,7 +33,7 @@ export interface BrokerBench extends AsyncDisposable {
 /** @param name Name of the scripted program, one for each test file. */
 export async function startBroker(
   name: string,
-  options: Pick<TestRouterOptions, 'env' | 'now'> & { readonly backend?: Record<string, unknown> } = {},
+  options: Pick<TestRouterOptions, 'env' | 'idleSeconds' | 'now'> & { readonly backend?: Record<string, unknown> } = {},
 ): Promise<BrokerBench> {
   const runner = scriptedRunner(name);
   const backend = memoryBackend('agent', { user_overridable_env: LLM, ...options.backend }, runner.program);

@@ -12,6 +12,7 @@ import { internalApp, publicApp } from '../../router/app';
 import { loadConfig } from '../../router/config/config';
 import { type Context, createContext } from '../../router/context';
 import { createInternalListener } from '../../router/web/internal-listener';
+import type { Listener } from '../../router/web/patience';
 import { freePort } from './ports';
 
 /** The people of every test. Mallory has no permissions. */
@@ -72,6 +73,8 @@ export interface TestRouter extends AsyncDisposable {
   readonly internalUrl: string;
   readonly dataRoot: string;
   readonly platform: MemoryPlatform;
+  /** The public listener. */
+  readonly listener: NonNullable<Listener>;
   /** Every route of a listener, such as "GET /conversations/:id". */
   readonly routes: { readonly public: readonly string[]; readonly internal: readonly string[] };
   request(path: string, init?: TestInit): Promise<Response>;
@@ -155,12 +158,15 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
   const request = async (path: string, init: TestInit = {}) =>
     app.handle(new Request(`http://localhost${path}`, withBody(init)));
 
-  const url = `http://127.0.0.1:${app.server?.port}`;
+  const listener = app.server;
+  if (!listener) throw new Error('The router does not listen');
+  const url = `http://127.0.0.1:${listener.port}`;
   return {
     context,
     url,
     internalUrl: `http://127.0.0.1:${internalPort}`,
     dataRoot,
+    listener,
     platform: memoryPlatform(context.installationId),
     routes: { public: routesOf(app), internal: routesOf(internalApp(context)) },
     request,

@@ -4,6 +4,7 @@ import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
 import type { BackendRegistry } from '../../backends/backends';
 import { runnerAddress } from '../../runners/api/present';
+import { waitNoLonger, waitPatiently } from '../../web/patience';
 import { type RemovalDeps, removeAgent } from '../removal';
 
 interface AgentsRoutesDeps extends RemovalDeps {
@@ -57,9 +58,10 @@ export function agentsRoutes(deps: AgentsRoutesDeps, session: SessionPlugin) {
     .post(
       '/api/agents/:id/start',
       async ({ who, params, request, server }) => {
-        server?.timeout(request, 0);
         const agent = await own(who, params);
-        const lease = await runners.lease(agent, { signal: request.signal, explicit: true });
+        waitPatiently(server, request);
+        const leasing = runners.lease(agent, { signal: request.signal, explicit: true });
+        const lease = await leasing.finally(() => waitNoLonger(server, request));
         lease.release();
         return { runner: { agent_id: agent.id, backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };
       },

@@ -8,6 +8,7 @@ import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { dataHeaders } from '../../web/answers/headers';
 import { readBody } from '../../web/bodies/read';
+import type { Listener } from '../../web/patience';
 import { attachmentJson } from '../api/present';
 import type { ConversationsService } from '../conversations';
 import type { AttachmentsService } from './attachments';
@@ -44,9 +45,9 @@ export function attachmentsRoutes(deps: AttachmentsRoutesDeps, session: SessionP
     )
     .post(
       '/api/conversations/:id/attachments',
-      async ({ who, params, query, request }) => {
+      async ({ who, params, query, request, server }) => {
         const conversation = await conversations.get(who.user.id, params.id);
-        const bytes = await read(deps, who, request);
+        const bytes = await read(deps, who, request, server);
         return { attachment: attachmentJson(await attachments.upload(conversation, { name: query.name, bytes })) };
       },
       { session: true, parse: 'none', query: t.Object({ name: t.String({ maxLength: 1_024 }) }) },
@@ -58,10 +59,15 @@ function contentGone(): AppError {
   return new AppError('not_found', { message: 'The content of this file is missing on the disk.', hint });
 }
 
-async function read({ config, held }: AttachmentsRoutesDeps, { user }: Who, request: Request): Promise<Uint8Array> {
+async function read(
+  { config, held }: AttachmentsRoutesDeps,
+  { user }: Who,
+  request: Request,
+  listener: Listener,
+): Promise<Uint8Array> {
   const share = new Share(held, user.id);
   try {
-    return await readBody(request, { maxBytes: config.maxBodyBytes, share });
+    return await readBody(request, { maxBytes: config.maxBodyBytes, share, listener });
   } finally {
     share.end();
   }

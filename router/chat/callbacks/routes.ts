@@ -19,10 +19,10 @@ interface CallbackRoutesDeps {
 export function callbackRoutes({ callbacks, runners }: CallbackRoutesDeps) {
   return new Elysia({ name: 'callbacks' }).post(
     '/api/internal/agents/:id/event',
-    async ({ request, params }) => {
+    async ({ request, params, server }) => {
       const held = holdRunner(runners, params.id, request);
       try {
-        const read = async () => parseBody(await readBody(request, { maxBytes: EVENT_BYTES_MAX }));
+        const read = async () => parseBody(await readBody(request, { maxBytes: EVENT_BYTES_MAX, listener: server }));
         return await callbacks.take(held, read);
       } finally {
         // Its idle time begins anew, so the reaper does not stop an agent in the middle of what it reports (law 4).

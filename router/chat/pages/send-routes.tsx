@@ -9,6 +9,7 @@ import { AppError } from '../../lib/errors';
 import { refusalOf } from '../../web/answers/refused-form';
 import { isPartRequest, part, seeOther } from '../../web/answers/respond';
 import { type SentForm, withForm } from '../../web/bodies/form';
+import type { Listener } from '../../web/patience';
 import { textOf } from '../../web/reader';
 import type { AttachmentsService } from '../attachments/attachments';
 import type { KeptFile } from '../attachments/store';
@@ -25,15 +26,17 @@ interface SendRoutesDeps extends LiveDeps {
 
 export function sendRoutes(deps: SendRoutesDeps, session: SessionPlugin) {
   const { config, conversations, generations, held } = deps;
-  const limitsFor = ({ user }: Who) => ({ held, holder: user.id, maxBytes: config.maxBodyBytes });
+  const limitsFor = ({ user }: Who, listener: Listener) => {
+    return { held, holder: user.id, maxBytes: config.maxBodyBytes, listener };
+  };
 
   return new Elysia({ name: 'send' })
     .use(session)
     .post(
       '/agents/:id/conversations',
-      async ({ who, params, request }) => {
+      async ({ who, params, request, server }) => {
         const agent = await deps.agents.get(who.user.id, params.id);
-        return withForm(request, limitsFor(who), async (form) => {
+        return withForm(request, limitsFor(who, server), async (form) => {
           const [text = ''] = form.texts('text');
           const beginning = conversations.begin(agent);
           const { conversation } = beginning;
@@ -51,10 +54,10 @@ export function sendRoutes(deps: SendRoutesDeps, session: SessionPlugin) {
     )
     .post(
       '/conversations/:id/messages',
-      async ({ who, params, request }) => {
+      async ({ who, params, request, server }) => {
         const conversation = await conversations.get(who.user.id, params.id);
         const agent = await deps.agents.get(who.user.id, conversation.agentId);
-        return withForm(request, limitsFor(who), async (form) => {
+        return withForm(request, limitsFor(who, server), async (form) => {
           const [text = ''] = form.texts('text');
           try {
             const files = await filesOf(deps, who, agent.backend, form);

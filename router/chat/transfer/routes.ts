@@ -6,6 +6,7 @@ import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { inPieces, seeOther } from '../../web/answers/respond';
 import { readBody } from '../../web/bodies/read';
+import type { Listener } from '../../web/patience';
 import { textOf } from '../../web/reader';
 import type { CountedConversation } from '../api/counted-store';
 import { conversationJson } from '../api/present';
@@ -41,8 +42,8 @@ export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin)
     )
     .post(
       '/api/conversations/import',
-      async ({ who, query, request }) => {
-        const bytes = await read(deps, who, request);
+      async ({ who, query, request, server }) => {
+        const bytes = await read(deps, who, request, server);
         const id = await transfer.import(await agentFor(deps, who, query), bytes);
         return { conversation: conversationJson(await posted.getCounted(who.user.id, { id })) };
       },
@@ -54,10 +55,10 @@ export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin)
     )
     .post(
       '/agents/:id/import',
-      async ({ who, params, request }) => {
+      async ({ who, params, request, server }) => {
         const agent = await agents.get(who.user.id, params.id);
         try {
-          const id = await transfer.import(agent, await read(deps, who, request));
+          const id = await transfer.import(agent, await read(deps, who, request, server));
           return seeOther(request, `/conversations/${id}`);
         } catch (error) {
           if (!(error instanceof AppError)) throw error;
@@ -97,10 +98,15 @@ function file(
 }
 
 /** The file: the body itself, or the one in a form. Throws `too_large`. */
-async function read({ config, held }: TransferRoutesDeps, { user }: Who, request: Request): Promise<Uint8Array> {
+async function read(
+  { config, held }: TransferRoutesDeps,
+  { user }: Who,
+  request: Request,
+  listener: Listener,
+): Promise<Uint8Array> {
   const share = new Share(held, user.id);
   try {
-    const bytes = await readBody(request, { maxBytes: config.maxBodyBytes, share });
+    const bytes = await readBody(request, { maxBytes: config.maxBodyBytes, share, listener });
     const type = request.headers.get('content-type') ?? '';
     if (!/^multipart\/form-data\b/i.test(type)) return bytes;
     const form = await new Response(bytes, { headers: { 'content-type': type } }).formData().catch(() => undefined);

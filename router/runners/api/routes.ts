@@ -11,6 +11,7 @@ import type { Backend, BackendRegistry } from '../../backends/backends';
 import type { Config } from '../../config/config';
 import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
+import { waitNoLonger, waitPatiently } from '../../web/patience';
 import type { OpenStreams } from '../../web/streams/open-streams';
 import { eventStream } from '../../web/streams/sse';
 import type { RunnersService } from '../runners';
@@ -45,9 +46,10 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
     .post(
       '/api/runners/:backend/start',
       async ({ who, params, request, server }) => {
-        server?.timeout(request, 0);
         const agent = await agentFor(deps, who, params.backend);
-        const lease = await runners.lease(agent, { signal: request.signal, explicit: true });
+        waitPatiently(server, request);
+        const leasing = runners.lease(agent, { signal: request.signal, explicit: true });
+        const lease = await leasing.finally(() => waitNoLonger(server, request));
         lease.release();
         return { runner: { backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };
       },

@@ -1,8 +1,10 @@
 /** Bodies of forms and of the router's own JSON: read within a limit before Elysia, which has none, reads them. */
 import { Elysia } from 'elysia';
+import type { Config } from '../../config/config';
 import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, parseBody } from '../../lib/json';
+import type { Listener } from '../patience';
 import { readBody } from './read';
 
 /** Bytes. No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
@@ -14,16 +16,21 @@ const FIELDS_MAX = 1_000;
  */
 const WORK_MAX = 50_000;
 
-/**
- * Reads the body of every route that is registered after it. Register routes with `parse: 'none'` before it.
- * @param held the memory for long bodies. It is shared out by network address, because the user is not known yet.
- */
-export function bodies(held: Allowance, maxBodyBytes: number, networkOf: (request: Request) => string) {
-  const maxBytes = Math.min(FORM_BYTES_MAX, maxBodyBytes);
+interface BodiesDeps {
+  /** The memory for long bodies. It is shared out by network address, because the user is not known yet. */
+  readonly held: Allowance;
+  readonly config: Pick<Config, 'maxBodyBytes'>;
+  readonly networkOf: (request: Request) => string;
+  readonly listenerOf: () => Listener;
+}
+
+/** Reads the body of every route that is registered after it. Register routes with `parse: 'none'` before it. */
+export function bodies({ held, config, networkOf, listenerOf }: BodiesDeps) {
+  const maxBytes = Math.min(FORM_BYTES_MAX, config.maxBodyBytes);
   return new Elysia({ name: 'bodies' }).onParse({ as: 'global' }, async ({ request }, contentType) => {
     const share = new Share(held, `network ${networkOf(request)}`);
     try {
-      const bytes = await readBody(request, { maxBytes, share, isReserved: false });
+      const bytes = await readBody(request, { maxBytes, share, listener: listenerOf() });
       // Programs that send only JSON may leave its type out.
       return await parsedBody(bytes, contentType ? String(contentType) : 'application/json', request);
     } finally {

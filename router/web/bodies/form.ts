@@ -1,6 +1,7 @@
 /** A form that may bring files, for a route that is registered before `bodies` and reads its body by itself. */
 import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
+import type { Listener } from '../patience';
 import { FORM_BYTES_MAX, parsedBody } from './bodies';
 import { readBody } from './read';
 
@@ -11,13 +12,20 @@ export interface SentForm {
   files(name: string): Promise<readonly { readonly name: string; readonly bytes: Uint8Array }[]>;
 }
 
+interface FormLimits {
+  readonly held: Allowance;
+  readonly holder: string;
+  readonly maxBytes: number;
+  readonly listener: Listener;
+}
+
 /**
  * Reads a form, or JSON, within the memory for bodies, which it holds until `work` has ended. Without files it is as long
  * as other forms at most. Throws `too_large` and `invalid_request`.
  */
 export async function withForm<T>(
   request: Request,
-  { held, holder, maxBytes }: { readonly held: Allowance; readonly holder: string; readonly maxBytes: number },
+  { held, holder, maxBytes, listener }: FormLimits,
   work: (form: SentForm) => Promise<T>,
 ): Promise<T> {
   const type = request.headers.get('content-type') ?? 'application/json';
@@ -27,6 +35,7 @@ export async function withForm<T>(
     const bytes = await readBody(request, {
       maxBytes: bringsFiles ? maxBytes : Math.min(FORM_BYTES_MAX, maxBytes),
       share,
+      listener,
     });
     const fields = await parsedBody(bytes, type.split(';')[0]?.trim() ?? '', request).catch(refuse);
     const valuesOf = (name: string) => [fields[name] ?? []].flat();

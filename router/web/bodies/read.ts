@@ -1,26 +1,26 @@
 /** Reads the bodies of requests up to a limit, whatever length they declare, within the memory for bodies. */
 import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
+import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { steadyMs } from '../../lib/time';
+import { IDLE_SECONDS, type Listener, waitPatiently } from '../patience';
 import { decompressed } from './decompress';
 
 /** Bytes. Shorter bodies do not count against the memory limit: a connection alone costs as much. */
 const COUNTED_BYTES_MIN = 65_536;
 
-/** What is counted as it comes arrives with so many bytes a second on average, or faster, once its first time is over. */
+/** A long body comes with so many bytes a second, or faster. */
 const BYTES_PER_SECOND_MIN = 8_192;
-const FIRST_MS = 30_000;
+/** It may be behind that by so much. What came faster does not count for later: a body that stops is always noticed so soon. */
+const BEHIND_MS_MAX = 30_000;
 
 interface BodyLimits {
   /** A longer body is refused as soon as its length is known. */
   readonly maxBytes: number;
-  /** The memory that a long body is counted against, until the share's owner ends it. */
+  /** The memory that a long body is counted against as it comes, until the share's owner ends it. */
   readonly share?: Share;
-  /**
-   * Whether the declared length is held at once (by default), so that a body that has begun is not refused in its middle.
-   * Not for senders whom nobody knows: what they only declare would keep others out.
-   */
-  readonly isReserved?: boolean;
+  /** The listener that the request came to. */
+  readonly listener: Listener;
 }
 
 /**
@@ -28,18 +28,17 @@ interface BodyLimits {
  * `too_slow`, `unsupported_media_type`, `invalid_request` when the body is cut, or the error with which `share` refuses.
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
-  const { maxBytes, share, isReserved = true } = limits;
+  const { maxBytes, share } = limits;
   const declared = request.headers.get('content-length');
   if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
-  // The server reads at most the declared length. `request.body` creates a stream, which takes twice the memory for a long body.
+  // The server reads at most the declared length.
   const isDeclared = declared !== null && request.headers.get('transfer-encoding') === null;
-  const isWhole = isDeclared && (isReserved || Number(declared) <= COUNTED_BYTES_MIN);
-  if (isWhole) hold(share, Number(declared));
-  const bytes = await (isWhole ? request.bytes() : readChunks(request.body, limits)).catch(cutOff);
+  const isShort = isDeclared && Number(declared) <= COUNTED_BYTES_MIN;
+  const bytes = await (isShort ? request.bytes() : readChunks(request, limits)).catch(cutOff);
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
   const encoding = request.headers.get('content-encoding');
   const plain = encoding === null ? bytes : await decompressed(bytes, encoding, maxBytes, tooLarge);
-  if (plain !== bytes) hold(limits.share, plain.length);
+  if (plain !== bytes) hold(share, plain.length);
   return plain;
 }
 
@@ -48,23 +47,50 @@ function cutOff(cause: unknown): never {
   throw new AppError('invalid_request', { message: 'The request ended before its body was complete.', cause });
 }
 
-async function readChunks(body: Request['body'], { maxBytes, share }: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
+async function readChunks(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
+  const { maxBytes, share, listener } = limits;
+  const reader = request.body?.getReader();
+  if (!reader) return new Uint8Array();
   const chunks: Uint8Array[] = [];
-  const startedMs = steadyMs();
   let bytes = 0;
   let held = 0;
-  for await (const chunk of body ?? []) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLarge(maxBytes);
-    if (bytes - held > COUNTED_BYTES_MIN) {
-      hold(share, bytes - held);
-      held = bytes;
+  let dueMs = steadyMs() + BEHIND_MS_MAX;
+  let isTooSlow = false;
+  const clock: Beating = {
+    beat(nowMs) {
+      if (nowMs <= dueMs) return;
+      isTooSlow = true;
+      // Ends the reading as if the body were whole.
+      void reader.cancel().catch(() => undefined);
+    },
+  };
+  startBeat(clock);
+  // The server would end the connection of a phone in a bad network, and without an answer.
+  waitPatiently(listener, request);
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      bytes += next.value.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      if (bytes - held > COUNTED_BYTES_MIN) {
+        hold(share, bytes - held);
+        held = bytes;
+      }
+      dueMs = Math.min(steadyMs() + BEHIND_MS_MAX, dueMs + (next.value.length / BYTES_PER_SECOND_MIN) * 1000);
+      chunks.push(next.value);
     }
-    const lateMs = steadyMs() - startedMs - FIRST_MS;
-    if (held > 0 && lateMs * BYTES_PER_SECOND_MIN > bytes * 1000) throw new AppError('too_slow');
-    chunks.push(chunk);
+  } catch (thrown) {
+    void reader.cancel().catch(() => undefined);
+    throw thrown;
+  } finally {
+    stopBeat(clock);
+    listener?.timeout(request, IDLE_SECONDS);
   }
-  return chunks.length === 1 ? (chunks[0] as Uint8Array<ArrayBuffer>) : new Uint8Array(Buffer.concat(chunks));
+  if (isTooSlow) throw new AppError('too_slow');
+  const [first] = chunks;
+  // A copy, so that a long body is in memory twice for a moment.
+  return first && chunks.length === 1
+    ? (first as Uint8Array<ArrayBuffer>)
+    : Bun.concatArrayBuffers(chunks, bytes, true);
 }
 
 function hold(share: Share | undefined, bytes: number): void {
