@@ -1,5 +1,6 @@
 /** The limits of one call of a runner, its usage, and its row of usage. */
 import type { Upstream } from '../credentials/credentials';
+import type { Abortable } from '../lib/abort';
 import { safely } from '../lib/safely';
 import type { EndedAnswer } from '../metrics/counters';
 import type { Ending } from '../relay/relay';
@@ -46,7 +47,7 @@ export class CallUse {
    * Checks the limits before each try, because the next try may use another model or another key. A `GET` is free:
    * runners list the models when they start. Throws the error of the limit, or the signal's reason.
    */
-  async admit(upstream: Upstream, signal: AbortSignal): Promise<void> {
+  async admit(upstream: Upstream, signal: Abortable): Promise<void> {
     const earlier = this.#upstream;
     const isSame = earlier?.model === upstream.model && earlier.source === upstream.source;
     const { allowed, body, path } = this.call;

@@ -1,6 +1,5 @@
 /** One call of a runner to its upstream, from its arrival to the end of the answer. When it ends is its life's (relay/lifecycle.ts). */
 import { readRefusal } from '../../backends/shared/upstream-errors';
-import { signalOf } from '../lib/abort';
 import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
@@ -78,7 +77,7 @@ export class BrokerCall extends Lifecycle {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     }
     const trace = this.trace('llm call', 'client', () => callerOf(request.headers, held), answerFacts(agent, { path }));
-    const signal = signalOf(this.signal);
+    const { signal } = this;
     const answer = await deps.upstreams.call({
       ...{ agent, backend, path, method: allowed.method, body, hops },
       headers: { ...requestHeaders(request.headers), ...trace },

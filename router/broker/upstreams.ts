@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
+import { type Abortable, signalOf } from '../lib/abort';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import { steadyMs } from '../lib/time';
@@ -45,7 +46,7 @@ export interface UpstreamRequest {
   /** Number of routers that the request behind the call has come through. */
   readonly hops: number;
   /** Aborts when the runner has left. */
-  readonly signal: AbortSignal;
+  readonly signal: Abortable;
   /** Called before each try with the upstream that it uses. What it throws ends the call. */
   allow(upstream: Upstream): Promise<void>;
 }
@@ -125,7 +126,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
         }
         if (!(outcome instanceof UnreachableError)) outcome.response.body.cancel();
         relayLog.info({ path: request.path, tryNumber, waitMs: Math.round(waitMs) }, 'upstream.retried');
-        await delay(waitMs, undefined, { signal: request.signal });
+        await delay(waitMs, undefined, { signal: signalOf(request.signal) });
       }
     },
 

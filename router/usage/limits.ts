@@ -5,6 +5,7 @@
  */
 
 import type { Source } from '../credentials/tiers';
+import type { Abortable } from '../lib/abort';
 import { AppError } from '../lib/errors';
 import type { Charged, PricesService } from './prices/prices';
 
@@ -74,7 +75,7 @@ export function limitsService(deps: { limiters: readonly Limiter[]; prices: Pric
   }
 
   /** Waits until a call has ended; throws the signal's reason. @returns whether one has ended within `ms`. */
-  function anEnd(ms: number, signal: AbortSignal): Promise<boolean> {
+  function anEnd(ms: number, signal: Abortable): Promise<boolean> {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const onEnd = () => resolve(true);
     const onAbort = () => reject(signal.reason);
@@ -100,7 +101,7 @@ export function limitsService(deps: { limiters: readonly Limiter[]; prices: Pric
      * limit is reached, and `invalid_request` for a call that an applying limit could not count.
      * @returns an idempotent release, to be called at the end of the call.
      */
-    async admit(call: AskedCall, signal: AbortSignal): Promise<() => void> {
+    async admit(call: AskedCall, signal: Abortable): Promise<() => void> {
       if (call.source === 'shared') prices.requireShared(call.model);
       const units = limiters.flatMap((limiter) => limiter.unitsOf(call));
       if (units.length === 0) return () => undefined;

@@ -28,5 +28,5 @@ function patternOf(path: string): RegExp {
     if (part === '*') return '.*';
     return part.startsWith(':') ? '[^/]+' : RegExp.escape(part);
   });
-  return new RegExp(`^${parts.join('/')}/?$`);
+  return new RegExp(`^${parts.join('/')}${path === '/' ? '' : '/?'}$`);
 }

@@ -26,7 +26,7 @@ test('each address says which methods it has to whom asks with another one', asy
 
 test('a path that is not there is not found, whatever the method', async () => {
   for (const method of ['GET', 'OPTIONS', 'PUT', 'DELETE']) {
-    for (const path of ['/api/nothing', '/api/agents/x/nothing', '/nothing', '/api/rooms']) {
+    for (const path of ['/api/nothing', '/api/agents/x/nothing', '/nothing', '/api/rooms', '//']) {
       const { status, headers } = await admin.request(path, { method });
       expect([method, path, status, headers.get('allow')]).toEqual([method, path, 404, null]);
     }
