@@ -164,6 +164,23 @@ if (!canMount && process.env.CI !== 'true') {
       await alice.request('/api/runners/demo', { method: 'DELETE' });
     });
 
+    test('a router that is stopped on a full disk ends in order, and its log names the answers that could not be saved', async () => {
+      await using router = await startRouterProcess({ dataRoot: disk });
+      const alice = await router.signIn();
+      const path = await startConversation(alice, 'Demo', `slow ${'word '.repeat(300)}`);
+      await watchAnswer(alice, path).next();
+      const empty = fill();
+      await until(() => router.output().includes('"answer.save_failed"'), 'the answer cannot be saved');
+      expect(await router.kill('SIGTERM')).toBe(0);
+      const said = router.output().split('\n').slice(-20).join('\n');
+      expect(said).toMatch(new RegExp(`"conversation":"${path.split('/').at(-1)}","event":"answer.not_saved"`));
+      expect(said).toContain('"router.stopped"');
+      await empty();
+      await router.start();
+      expect((await newestAnswer(alice, path)).status).toBe('failed');
+      await alice.request('/api/runners/demo', { method: 'DELETE' });
+    });
+
     test('a disk that turns read-only under the router is said in words, and what was accepted is there after its repair', async () => {
       await using folder = await tempFolder();
       const image = join(folder.path, 'disk.img');

@@ -9,6 +9,7 @@ import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
 import { generationsLog } from '../../lib/log';
 import { Recent } from '../../lib/lru';
+import { within } from '../../lib/time';
 import type { Conversation, Message, Step, ToolResult } from '../store/conversations';
 import type { NewTurn, WrittenTurn } from '../store/turns';
 import { RETRY_MS, type WaitingTurn } from './answer-saving';
@@ -25,6 +26,9 @@ const BEGUN_MAX = 1_000;
 
 /** The database has refused lately, and may again. */
 const REFUSING_MS = 2 * RETRY_MS;
+
+/** How long the end of the router waits for a database that refuses. What else ends then takes less than as long again. */
+const INTERRUPT_MS = 5_000;
 
 export type GenerationsService = ReturnType<typeof generationsService>;
 
@@ -215,11 +219,14 @@ export function generationsService(deps: GenerationsDeps) {
     /** The steps so far of an answer that is being written. */
     stepsOf: (messageId: string): readonly Step[] | undefined => open.find(messageId)?.answer.steps,
 
-    /** On shutdown: ends what is being written as interrupted, with its text saved. */
+    /** On shutdown: ends what is being written as interrupted, with its text saved, unless the database refuses that for too long. */
     async interruptAll(): Promise<void> {
       const all = open.all();
       for (const { answer } of all) answer.end('failed', interrupted());
-      await Promise.all(all.map(({ answer }) => answer.saved));
+      await within(INTERRUPT_MS, Promise.all(all.map(({ answer }) => answer.saved)));
+      for (const { messageId: message, conversationId: conversation } of open.all()) {
+        generationsLog.error({ message, conversation }, 'answer.not_saved');
+      }
     },
 
     /** On start: ends what a crash left open (law 19). */
