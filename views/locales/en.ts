@@ -136,7 +136,7 @@ export const en = {
     label: 'Search conversations and messages',
     submit: 'Search',
     none: 'Nothing was found. Try fewer or other words.',
-    incomplete: 'Older messages are still being made searchable.',
+    incomplete: 'Some messages are still being made searchable.',
     more: 'More results',
     archived: 'archived',
   },

@@ -129,7 +129,7 @@ export const zh: Text = {
     label: '搜索对话和消息',
     submit: '搜索',
     none: '没有找到结果。请减少或更换关键词。',
-    incomplete: '较早的消息仍在建立索引。',
+    incomplete: '部分消息仍在建立索引。',
     more: '更多结果',
     archived: '已归档',
   },
