@@ -13,7 +13,7 @@ const REPOSITORY = resolve(import.meta.dir, '../..');
 /** The router replaces this placeholder by the folder of `backends.json`. */
 const FOLDER = /\$\{BACKENDS_DIR\}/g;
 
-export interface CommandOptions {
+interface CommandOptions {
   /** Empty: the runner gets no access key and must refuse to start. */
   readonly accessKey: string;
   readonly apiKeyEnv: string;

@@ -44,7 +44,7 @@ export interface Piece {
 }
 
 /** That a call of an agent's own tool has begun, or with its result that it has ended. */
-export interface ToolReport {
+interface ToolReport {
   readonly toolCallId: string;
   readonly tool: string;
   readonly status: 'running' | 'completed';

@@ -1,6 +1,6 @@
 /** Reads the environment of an agent's process, and writes its log. */
 
-export interface RunnerEnv {
+interface RunnerEnv {
   readonly host: string;
   /** 0 lets the kernel choose a port, which is then logged. */
   readonly port: number;

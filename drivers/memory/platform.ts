@@ -20,7 +20,7 @@ export interface ProgramRuntime {
 export type Program = (spec: RunnerSpec, runtime: ProgramRuntime) => (request: Request) => Response | Promise<Response>;
 
 /** The calls of the driver that a test can hold, fail or count. */
-export type Verb = 'ping' | 'start' | 'inspect' | 'stop' | 'list' | 'prepare' | 'logs' | 'stats' | 'pause' | 'resume';
+type Verb = 'ping' | 'start' | 'inspect' | 'stop' | 'list' | 'prepare' | 'logs' | 'stats' | 'pause' | 'resume';
 
 /** One call of the driver. `context` is set for `start` and `prepare`. */
 export interface Call {
@@ -31,7 +31,7 @@ export interface Call {
 }
 
 /** Runs before a call takes effect. It may wait, report progress, or throw; the call then rejects with the thrown error. */
-export type Interceptor = (call: Call) => void | Promise<void>;
+type Interceptor = (call: Call) => void | Promise<void>;
 
 export interface MemoryRunner {
   readonly spec: RunnerSpec;

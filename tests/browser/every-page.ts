@@ -9,7 +9,7 @@ import type { Place } from './every-page-place';
 export const VISITORS = ['out', 'alice', 'admin'] as const;
 export type Visitor = (typeof VISITORS)[number];
 
-export interface Visit {
+interface Visit {
   readonly who: Visitor;
   path(place: Place): string | Promise<string>;
   /** Brings the page into its state, in any language and at any width. */

@@ -5,7 +5,7 @@ import { RETRY_MS } from './answer-saving';
 import type { Answer } from './recorder';
 import type { AnswerIds } from './turn';
 
-export interface OpenAnswer extends AnswerIds {
+interface OpenAnswer extends AnswerIds {
   readonly agentId: string;
   readonly answer: Answer;
   stop(): void;

@@ -31,7 +31,7 @@ export interface IndexPlace {
   readonly id: string;
 }
 
-export interface Adder {
+interface Adder {
   message(userId: string, messageId: string, words: string): void;
   /** In the place of the one before. */
   title(userId: string, conversationId: string, title: string): void;

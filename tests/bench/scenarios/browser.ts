@@ -11,7 +11,7 @@ import { MANY_LINES, TEXTS, type TextKind } from '../texts';
 export const PAINT = 'browser, first paint';
 export const OPENING = 'browser, opening';
 export const SCROLL = 'browser, scroll';
-export const EARLIER = 'browser, earlier messages';
+const EARLIER = 'browser, earlier messages';
 export const LINES = 'browser, stream';
 export const CODE = `${MANY_LINES.toLocaleString('en')} lines of code`;
 const TABLE = 'a table of 64 KB';
