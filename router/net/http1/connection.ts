@@ -1,20 +1,16 @@
 /** One connection to a server, with one request at a time on it. */
 import type { Socket } from 'bun';
 import type { Abortable } from '../../lib/abort';
-import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
+import type { Beating } from '../../lib/heartbeat';
 import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
 import { NotConnectedError } from '../connect-timeout';
 import { type Source, WireBody } from './body';
 import type { Head } from './head';
+import { addIdle, closeIdle, IDLE_MS, takeIdle } from './idle';
 import { WireReader } from './reader';
 import { awaitTurn, type InTurn } from './turns';
 
-/**
- * Milliseconds for which an idle connection is reused. Node and uvicorn close one after 5 s: a request that crosses
- * with the close would be lost, and a request that may have arrived is not sent again.
- */
-const IDLE_MS = 2_000;
 /**
  * A piece of so many bytes is read at once, not in its turn. Bun reads a socket until it is empty, in pieces of up to 512 KB, and a
  * reader that is behind can only pause it between two of them.
@@ -27,15 +23,6 @@ export interface WireAnswer {
   readonly status: number;
   readonly headers: Pick<Head, 'get'>;
   readonly body: Body;
-}
-
-/** Idle connections by destination; the last one in a list was used last. */
-const idle = new Map<string, Connection[]>();
-
-/** The idle connection to a destination that was used last, unless it has rested for too long and is yet to be closed. */
-export function idleConnection(destination: string): Connection | undefined {
-  const connection = idle.get(destination)?.at(-1);
-  return connection && connection.restedMs < IDLE_MS ? connection : undefined;
 }
 
 /** A request under way. */
@@ -59,7 +46,7 @@ export class Connection implements Beating, InTurn, Source {
   place: number | undefined;
   isWaiting = false;
 
-  /** @param destination the key in `idle`. */
+  /** @param destination where it leads to: one string for each place to which connections may be used again. */
   private constructor(readonly destination: string) {}
 
   static async open(destination: string, hostname: string, port: number): Promise<Connection> {
@@ -71,7 +58,7 @@ export class Connection implements Beating, InTurn, Source {
   /** Call it only on an idle or new connection. */
   send(method: string, bytes: readonly Uint8Array[], signal: Abortable): Promise<WireAnswer> {
     const exchange: Exchange = { reader: new WireReader(method), answered: Promise.withResolvers() };
-    this.#leaveIdle();
+    takeIdle(this);
     signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason));
     this.#exchange = exchange;
     // The signal may have aborted between the end of the connect and now.
@@ -185,10 +172,7 @@ export class Connection implements Beating, InTurn, Source {
     if (!this.#socket) return;
     this.resume();
     this.#idleSinceMs = steadyMs();
-    const others = idle.get(this.destination);
-    if (others) others.push(this);
-    else idle.set(this.destination, [this]);
-    startBeat(this);
+    addIdle(this);
   }
 
   get restedMs(): number {
@@ -217,19 +201,10 @@ export class Connection implements Beating, InTurn, Source {
 
   /** @param how `terminate` resets the connection, so that a peer that is still at work notices. */
   #end(how: 'end' | 'terminate'): void {
-    this.#leaveIdle();
-    if (idle.get(this.destination)?.length === 0) idle.delete(this.destination);
+    closeIdle(this);
     const socket = this.#socket;
     this.#socket = undefined;
     socket?.[how]();
-  }
-
-  #leaveIdle(): void {
-    const all = idle.get(this.destination);
-    const at = all?.lastIndexOf(this) ?? -1;
-    if (!all || at === -1) return;
-    stopBeat(this);
-    all.splice(at, 1);
   }
 }
 

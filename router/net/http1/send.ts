@@ -5,7 +5,8 @@
  */
 import type { Abortable } from '../../lib/abort';
 import { CONNECT_MS, ConnectTimeoutError, NotConnectedError } from '../connect-timeout';
-import { Connection, idleConnection, type WireAnswer } from './connection';
+import { Connection, type WireAnswer } from './connection';
+import { idleConnection } from './idle';
 import { requestBytes, type WireRequest } from './request';
 
 /** Milliseconds. A connection that was idle for less cannot have been closed unnoticed. */
