@@ -118,6 +118,18 @@ export function CardLayout({ title, children }: { title: string; children: Compo
   );
 }
 
+/** The bar above the content of a page, with its heading. `dir` is `auto` where a person wrote the heading. */
+export function TitleBar({ dir, children }: { dir?: 'auto'; children: ComponentChildren }) {
+  return (
+    <header class="title-bar">
+      <SidebarButton />
+      <h1 class="ellipsis" dir={dir}>
+        {children}
+      </h1>
+    </header>
+  );
+}
+
 /** The control that opens the sidebar on screens where it does not fit beside the content. */
 export function SidebarButton() {
   const t = useText();

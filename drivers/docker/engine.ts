@@ -6,8 +6,11 @@ import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { DriverError, type DriverFault } from '../driver';
+import { DriverError } from '../driver';
+import { failuresOf } from '../failures';
 import type { DriverOptions } from './options';
+
+export const { failure, refuseAborted } = failuresOf('docker');
 
 const unavailableHint = 'Is the Docker engine running, and may this user open its socket? Try: docker version';
 
@@ -156,22 +159,12 @@ export function messageOf(error: unknown): string {
   return typeof said === 'string' ? said.trim() : error.message.trim();
 }
 
-/** Makes a DriverError of this driver. `message` and `cause` must not contain a value of `env`. */
-export function failure(fault: DriverFault, message: string, cause: unknown, hint?: string): DriverError {
-  return new DriverError('docker', fault, message, { cause, ...(hint === undefined ? {} : { hint }) });
-}
-
 export function toFailure(error: unknown): DriverError {
   if (error instanceof DriverError) return error;
   const status = statusOf(error);
   const isAway = status === undefined || status === 502 || status === 503;
   if (!isAway) return failure('start_failed', `the engine refused: ${messageOf(error)}`, error);
   return failure('unavailable', `the engine does not answer: ${messageOf(error)}`, error, unavailableHint);
-}
-
-/** Throws the fault `timeout` when the signal is aborted. */
-export function refuseAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw failure('timeout', 'the call was aborted', signal.reason);
 }
 
 /** UTF-16 units of one line. Events and progress have a few hundred. */

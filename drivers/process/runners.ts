@@ -1,8 +1,10 @@
 /** Finds runners in the process table: which processes carry a mark, which process is the leader, and which a handle means. */
-import { DriverError, type DriverFault } from '../driver';
+import { failuresOf } from '../failures';
 import { EARLIER_HOST } from '../runner-host';
 import { type Mark, readMark } from './marks';
 import type { Process, ProcessTable } from './table';
+
+export const { failure, refuseAborted } = failuresOf('process');
 
 /** A pid alone proves nothing, because pids are reused. A process belongs to the handle only if `born` and `life` match too. */
 export type ProcessHandle = {
@@ -62,14 +64,4 @@ export function isOf(handle: ProcessHandle, entry: Process): boolean {
 
 export function urlOf({ host = EARLIER_HOST, port }: Pick<ProcessHandle, 'host' | 'port'>): string {
   return `http://${host}:${port}`;
-}
-
-/** Makes a DriverError of this driver. `message` and `cause` must not contain a value of `env`. */
-export function failure(fault: DriverFault, message: string, cause: unknown, hint?: string): DriverError {
-  return new DriverError('process', fault, message, { cause, ...(hint === undefined ? {} : { hint }) });
-}
-
-/** Throws the fault `timeout` when the signal is aborted. */
-export function refuseAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw failure('timeout', 'the call was aborted', signal.reason);
 }

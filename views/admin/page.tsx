@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { KeyList, type OwnedKeyView } from '../accounts/key-list';
 import { FlashNotice } from '../kit/notice';
-import { AppLayout, SidebarButton } from '../layout';
+import { AppLayout, TitleBar } from '../layout';
 import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import { BudgetList } from '../usage/budgets';
@@ -119,10 +119,7 @@ export function AdminPage({ shell, flash, tab, liveUrl, children }: FrameProps) 
   const [, links = ''] = shell.liveUrl.split('?');
   return (
     <AppLayout shell={shell} title={t.admin[tab]} liveUrl={liveUrl && `${liveUrl}&${links}`}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis">{t.admin.label}</h1>
-      </header>
+      <TitleBar>{t.admin.label}</TitleBar>
       <div class="settings column">
         <AdminTabs current={tab} />
         <FlashNotice flash={flash} id="flash" />

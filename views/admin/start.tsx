@@ -5,7 +5,7 @@ import { Share } from '../credentials/share';
 import { Icon } from '../icons';
 import { Field } from '../kit/field';
 import { FlashNotice } from '../kit/notice';
-import { AppLayout, SidebarButton } from '../layout';
+import { AppLayout, TitleBar } from '../layout';
 import type { AgentView, Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import { InviteForm } from './invitations';
@@ -37,10 +37,7 @@ export function AdminStartPage(props: StartProps) {
   const t = useText().start;
   return (
     <AppLayout shell={shell} title={t.title}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis">{t.title}</h1>
-      </header>
+      <TitleBar>{t.title}</TitleBar>
       <div class="settings column">
         <FlashNotice flash={flash} id="flash" />
         <p>{steps.every(({ isDone }) => isDone) ? t.allDone : t.lead}</p>

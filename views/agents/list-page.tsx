@@ -2,7 +2,7 @@ import { AgentMark } from '../chat/agent-mark';
 import { Field, fieldOf } from '../kit/field';
 import { FlashNotice, FormNotice } from '../kit/notice';
 import { SelectField } from '../kit/select';
-import { AppLayout, SidebarButton } from '../layout';
+import { AppLayout, TitleBar } from '../layout';
 import type { AgentView, Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import type { KindView } from './models';
@@ -21,10 +21,7 @@ export function AgentsPage({ shell, kinds, form, flash }: AgentsProps) {
   const open = kinds.filter(({ left }) => left > 0);
   return (
     <AppLayout shell={shell} title={t.title}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis">{t.title}</h1>
-      </header>
+      <TitleBar>{t.title}</TitleBar>
       <div class="settings column">
         <FlashNotice flash={flash} id="flash" />
         <section id="agents" class="card" aria-labelledby="your-agents">

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { AppLayout, SidebarButton } from '../layout';
+import { AppLayout, TitleBar } from '../layout';
 import type { AgentView, Shell } from '../models';
 import { useText } from '../render';
 
@@ -17,12 +17,7 @@ export function AgentPage({ shell, agent, tab, children }: AgentPageProps) {
   const t = useText().agents;
   return (
     <AppLayout shell={shell} title={`${agent.name}: ${t.tabs[tab]}`}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis" dir="auto">
-          {agent.name}
-        </h1>
-      </header>
+      <TitleBar dir="auto">{agent.name}</TitleBar>
       <div class="settings column">
         <AgentTabs agentId={agent.agentId} current={tab} />
         {children}

@@ -1,4 +1,4 @@
-import { AppLayout, SidebarButton } from '../layout';
+import { AppLayout, TitleBar } from '../layout';
 import type { ConversationList, Shell } from '../models';
 import { useText } from '../render';
 import { ConversationItems } from './sidebar/conversation-list';
@@ -10,10 +10,7 @@ export function ConversationsPage({ shell, list }: { shell: Shell; list: Convers
   const title = isArchive ? t.sidebar.archived : t.sidebar.conversations;
   return (
     <AppLayout shell={shell} title={title}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis">{title}</h1>
-      </header>
+      <TitleBar>{title}</TitleBar>
       <div class="settings column">
         {isArchive && <p class="quiet">{list.links.length === 0 ? t.sidebar.noArchived : t.sidebar.archivedLead}</p>}
         <ul id={isArchive ? 'archived' : undefined} class="conversations">

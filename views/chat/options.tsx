@@ -1,6 +1,6 @@
 /** What can be done with a conversation: a menu beside its link, and a page of its own without scripts. */
 import { Icon, type IconName } from '../icons';
-import { AppLayout, SidebarButton } from '../layout';
+import { AppLayout, TitleBar } from '../layout';
 import type { OptionsView, Shelf, Shell } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
@@ -168,12 +168,9 @@ export function OptionsPage({ shell, conversation }: { shell: Shell; conversatio
       : [{ shelf: 'list', label: shelf === 'pinned' ? t.unpin : t.unarchive }];
   return (
     <AppLayout shell={shell} title={title}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis" dir="auto">
-          <a href={path}>{title}</a>
-        </h1>
-      </header>
+      <TitleBar dir="auto">
+        <a href={path}>{title}</a>
+      </TitleBar>
       <div class="settings column">
         <section class="card" aria-label={t.menu}>
           <RenameForm conversation={conversation} />

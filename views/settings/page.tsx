@@ -4,7 +4,7 @@ import { You } from '../accounts/you';
 import { CredentialCard } from '../credentials/credentials';
 import { cardId } from '../credentials/group';
 import type { CredentialGroup } from '../credentials/models';
-import { AppLayout, SidebarButton } from '../layout';
+import { AppLayout, TitleBar } from '../layout';
 import type { Flash, FormState, IdleView, Shell } from '../models';
 import { useText } from '../render';
 import { IdleTimes } from './idle';
@@ -35,10 +35,7 @@ export function SettingsPage(props: SettingsProps) {
   const flashIn = (card: string) => (props.said?.card === card ? props.said.flash : undefined);
   return (
     <AppLayout shell={props.shell} title={t.settings.title}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis">{t.settings.title}</h1>
-      </header>
+      <TitleBar>{t.settings.title}</TitleBar>
       <div class="settings column">
         <nav class="settings-nav" aria-label={t.settings.nav}>
           <a href="#you">{t.you.title}</a>

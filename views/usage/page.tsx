@@ -1,5 +1,5 @@
 import { Notice } from '../kit/notice';
-import { AppLayout, SidebarButton } from '../layout';
+import { AppLayout, TitleBar } from '../layout';
 import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import { BudgetList } from './budgets';
@@ -24,10 +24,7 @@ export function UsagePage({ shell, usage, budgets, keys, form, flash }: UsagePro
   const t = useText();
   return (
     <AppLayout shell={shell} title={t.usage.title}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis">{t.usage.title}</h1>
-      </header>
+      <TitleBar>{t.usage.title}</TitleBar>
       <div class="settings column">
         {flash && (
           <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id="flash">

@@ -1,6 +1,6 @@
 import { Icon } from '../../icons';
 import { Time } from '../../kit/time';
-import { AppLayout, SidebarButton } from '../../layout';
+import { AppLayout, TitleBar } from '../../layout';
 import type { Shell } from '../../models';
 import { useText } from '../../render';
 import { AgentMark } from '../agent-mark';
@@ -11,10 +11,7 @@ export function SearchPage({ shell, search }: { shell: Shell; search: SearchView
   const t = useText().search;
   return (
     <AppLayout shell={shell} title={t.title} search={false}>
-      <header class="title-bar">
-        <SidebarButton />
-        <h1 class="ellipsis">{t.title}</h1>
-      </header>
+      <TitleBar>{t.title}</TitleBar>
       <div class="settings column search">
         <SearchForm query={search.query} />
         <div id="search-results">
