@@ -102,6 +102,19 @@ test('what is said while a variant is deleted follows what is left of it, and no
   expect([...tree.below(3)]).toEqual([]);
 });
 
+test('no conversation goes on from one of which a part is deleted', async () => {
+  const id = await longConversation();
+  const conversation = await stores.conversations.find(id);
+  if (!conversation) throw new Error('premise: the conversation is stored');
+  const beginning = await router.context.conversations.fork(conversation, MANY);
+  const deleted = stores.conversations.delete(id);
+  const ids = { conversationId: beginning.conversation.id, answerId: newTimeId() };
+  expect(await stores.conversations.insertTurn({ ...ids, beginning, title: '', nowMs: 1 })).toBeUndefined();
+  expect(rowsOf(id)).toMatchObject({ conversations: 1 });
+  expect(rowsOf(beginning.conversation.id)).toEqual(NOTHING);
+  await deleted;
+});
+
 test('nothing is said any more in a conversation that is deleted, in part or for some minutes', async () => {
   const [long, discarded] = [await longConversation(), await longConversation()];
   const deleted = stores.conversations.delete(long);

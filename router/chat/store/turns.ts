@@ -68,8 +68,8 @@ export interface WrittenTurn {
 }
 
 /**
- * Writes a turn. Writes nothing and returns `undefined` when an answer is being written there, or the conversation or the
- * replaced answer is gone.
+ * Writes a turn. Writes nothing and returns `undefined` when an answer is being written there, or the conversation, the
+ * one that it goes on from or the replaced answer is gone.
  * @param so what there is of the answer: the beginning of its text, which fits into the row, or all of it and its end.
  */
 export function insertTurn(
@@ -82,6 +82,8 @@ export function insertTurn(
   const stored = turn.beginning ? undefined : write.findForTurn.get(turn.conversationId);
   const conversation = turn.beginning?.conversation ?? stored;
   if (!conversation || stored?.isStreaming === 1) return undefined;
+  const { fork } = turn.beginning ?? {};
+  if (fork && !write.find.get(fork.of)) return undefined;
   if (turn.beginning) begin(tx, write, turn.beginning);
   let { results = [] } = turn;
   // The message that the turn follows, where that is not the one before it.
