@@ -1,7 +1,5 @@
 /** What a client finds that has the head of a stream, or its end, before the router has stored that. */
-import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { join } from 'node:path';
 import { callBack } from '../support/callbacks';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -60,14 +58,18 @@ async function stream(id: string, question: string) {
 /** When the router works on a request and has looked for its place. */
 const isAsked = () => until(() => router.context.streams.working > 0, 'it is asked');
 
-/** While another program has the lock of the database. */
-async function whileLocked<T>(work: () => Promise<T>): Promise<T> {
-  using other = new Database(join(router.dataRoot, 'router.db'));
-  other.run('BEGIN IMMEDIATE');
+/** While no answer is saved, as when another program has the lock of the database for a moment. */
+async function whileUnsaved<T>(work: () => Promise<T>): Promise<T> {
+  const { conversations } = router.context.stores;
+  const { insertTurn, endAnswer } = conversations;
+  const over = Promise.withResolvers<void>();
+  conversations.insertTurn = (...turn) => over.promise.then(() => insertTurn(...turn));
+  conversations.endAnswer = (...end) => over.promise.then(() => endAnswer(...end));
   try {
     return await work();
   } finally {
-    other.run('ROLLBACK');
+    Object.assign(conversations, { insertTurn, endAnswer });
+    over.resolve();
   }
 }
 
@@ -110,11 +112,11 @@ test('who has read the end of a stream goes on in its runtime session, although 
   const session = runner.requests.at(-1)?.headers.get('x-session');
   const answering = pipe();
   runner.reply = () => answering.response();
+  answering.write(chunk('A2'));
   const history = [user('Q1'), agent('Begun.'), user('Q2')];
   const reading = new Reading(await ask('keeper', history, { id, stream: true }));
-  answering.write(chunk('A2'));
   await reading.until('A2');
-  const next = await whileLocked(async () => {
+  const next = await whileUnsaved(async () => {
     answering.write(DONE);
     answering.close();
     await reading.until('[DONE]');
@@ -134,7 +136,7 @@ test('who has read the end of a streamed response goes on from it, although that
   answering.write(chunk('A1'));
   const reading = new Reading(await send('responses', { model: 'plain', input: 'Q1', stream: true }));
   await reading.until('A1');
-  const next = await whileLocked(async () => {
+  const next = await whileUnsaved(async () => {
     answering.write(DONE);
     answering.close();
     await reading.until('response.completed');
