@@ -30,6 +30,7 @@ export const styles = [
   'files',
   'schedules',
   'reference',
+  'forced',
 ];
 
 /** The style sheet that they are. */

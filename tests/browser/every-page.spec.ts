@@ -1,4 +1,4 @@
-/** Every page and its main states in both languages, in light, dark and forced colours, wide, on a phone and enlarged. */
+/** Every page and its main states in both languages and themes, wide, on a phone and enlarged, there also in forced colours. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { become, VISITORS, visits } from './every-page';
@@ -44,7 +44,20 @@ async function faultsOf(page: Page): Promise<string[]> {
   );
   faults.push(...moving.map((name) => `moves: ${name}`));
   await page.emulateMedia({ forcedColors: 'none' });
+  faults.push(...(await variablesOn(page)).map((name) => `says ${name}`));
   return faults;
+}
+
+/** Names of the variables of an upstream, which people are told in words. The reference of the API is for those who write programs. */
+function variablesOn(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    if (location.pathname.startsWith('/docs')) return [];
+    const attributes = ['aria-label', 'alt', 'placeholder', 'title', 'value'];
+    const said = [...document.querySelectorAll('body *')].flatMap((one) =>
+      attributes.map((name) => one.getAttribute(name)),
+    );
+    return [document.title, document.body.textContent, ...said].flatMap((text) => text?.match(/LLM_[A-Z_]+/g) ?? []);
+  });
 }
 
 for (const { lang, locale } of LANGUAGES)
@@ -52,7 +65,10 @@ for (const { lang, locale } of LANGUAGES)
     test.describe(`${lang}, ${size.width} px`, () => {
       test.use({ locale });
 
-      test('no page has an accessibility finding, is wider than its window or moves', async ({ page, router }) => {
+      test('no page has an accessibility finding, is wider than its window, moves or names a variable', async ({
+        page,
+        router,
+      }) => {
         // A minute on two cores that have nothing else to do.
         test.setTimeout(1_200_000);
         page.setDefaultTimeout(30_000);
