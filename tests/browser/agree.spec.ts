@@ -3,7 +3,7 @@
  * conversation, its answers and that it is deleted; variants.spec.ts what is shown of it; callbacks.spec.ts what its agent says unasked.
  */
 import type { Page } from '@playwright/test';
-import { answer, ended, expect, openSchedules, send, signIn, test } from './fixtures';
+import { answer, ended, expect, menuButton, openSchedules, send, signIn, test } from './fixtures';
 
 test('two tabs and a phone agree about the state of a runner, whatever page each has open', async ({
   page,
@@ -90,7 +90,7 @@ test('two tabs and a phone agree about what is unread, pinned, renamed, archived
   const others = [archive, phone];
   const titles = (one: Page, list: string) => one.locator(`#${list} [data-at] .ellipsis`);
   const choose = async (title: string, item: string) => {
-    await page.getByRole('button', { name: `Options of ${title}` }).click();
+    await menuButton(page, `Options of ${title}`).click();
     await page.getByRole('menuitem', { name: item, exact: true }).click();
   };
 

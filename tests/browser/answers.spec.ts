@@ -1,7 +1,7 @@
 /** What is in an answer besides its words: what the agent did for it, formulas, notes and tasks; and the file of it all. */
 import { readFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';
-import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+import { answer, ended, expect, expectAccessible, expectNoOverflow, menuButton, send, signIn, test } from './fixtures';
 
 const steps = (page: Page) => answer(page).locator('.steps > .step:visible');
 
@@ -105,7 +105,7 @@ test('a conversation is exported to a file, and goes on from that file as anothe
   await signIn(page, router);
   await send(page, 'echo **kept**');
   await ended(page, 'done');
-  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await menuButton(page, 'Conversation options').click();
   const download = page.waitForEvent('download');
   await page.getByRole('menuitem', { name: 'Export as JSON' }).click();
   const file = await download;

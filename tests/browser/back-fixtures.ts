@@ -20,6 +20,7 @@ export const test = base.extend<{ go: Go }>({
       reasons = notRestoredExplanations.map(({ reason }) => reason);
     });
     await page.addInitScript(() => {
+      document.addEventListener('htmx:sse:after:connection', () => Object.assign(window, { isLive: true }));
       addEventListener('pageshow', (event) => {
         const { persisted } = event as PageTransitionEvent;
         Object.assign(window, { shown: persisted ? 'kept' : 'loaded' });
@@ -49,6 +50,11 @@ export const test = base.extend<{ go: Go }>({
 export const composer = (page: Page) => page.getByRole('textbox', { name: 'Message Demo' });
 export const link = (page: Page, name: string | RegExp) => page.locator('#conversations').getByRole('link', { name });
 
+/** Resolves when the stream of the page is open: a page that is left before that is loaded anew. */
+export async function isLive(page: Page): Promise<void> {
+  await page.waitForFunction(() => 'isLive' in window);
+}
+
 /** Begins conversations. @returns the address of the last one, which is open. */
 export async function converse(
   page: Page,
@@ -62,5 +68,6 @@ export async function converse(
     await send(page, text);
     await ended(page, 'done');
   }
+  await isLive(page);
   return page.url();
 }

@@ -1,7 +1,7 @@
 /** Going back: Chromium keeps the page of a conversation, which comes back as current as a loaded one. */
 import type { Page } from '@playwright/test';
-import { composer, converse, link, test } from './back-fixtures';
-import { ended, expect, LOST_CONNECTION, numberedWords, send, signIn } from './fixtures';
+import { composer, converse, isLive, link, test } from './back-fixtures';
+import { ended, expect, LOST_CONNECTION, numberedWords, restingPlace, send, signIn } from './fixtures';
 
 const title = (page: Page, text: string) => expect(page.getByRole('heading', { level: 1 })).toHaveText(text);
 
@@ -14,10 +14,11 @@ test('two conversations come back as they were left: with the draft, the focus a
   await page.mouse.move(600, 300);
   await page.mouse.wheel(0, -400);
   await expect(page.getByRole('button', { name: 'Jump to latest' })).toBeVisible();
-  const y = await page.evaluate(() => scrollY);
+  const y = await restingPlace(page);
   await composer(page).fill('a draft');
   await link(page, 'echo one').click();
   await title(page, 'echo one');
+  await isLive(page);
   expect(await go(-1)).toBe('kept');
   await expect(composer(page)).toBeFocused();
   await expect(composer(page)).toHaveValue('a draft');

@@ -38,13 +38,13 @@ test('a reminder marks its conversation as unread on a page of another one, with
   router,
 }) => {
   await signIn(page, router);
-  await send(page, 'remind 4 Stretch.');
+  await send(page, 'remind 10 Stretch.');
   await ended(page, 'done');
   await page.getByRole('link', { name: /^Demo/ }).first().click();
   await expect(page).toHaveURL(/\/agents\//);
-  const link = page.locator('#conversations').getByRole('link', { name: /^remind 4 Stretch\./ });
+  const link = page.locator('#conversations').getByRole('link', { name: /^remind 10 Stretch\./ });
   await expect(link).not.toContainText('unread');
-  await expect(link).toContainText('unread', { timeout: 20_000 });
+  await expect(link).toContainText('unread', { timeout: 30_000 });
   await expect(page).toHaveTitle(/^\(1\) /);
   await link.click();
   await expect(answer(page)).toContainText('Stretch.');

@@ -1,7 +1,7 @@
 /** A conversation, as a person has it. */
 import type { Page } from '@playwright/test';
 import { MARKDOWN } from '../../backends/demo/texts';
-import { answer, ended, expect, LOST_CONNECTION, numberedWords, send, signIn, test } from './fixtures';
+import { answer, ended, expect, LOST_CONNECTION, menuButton, numberedWords, send, signIn, test } from './fixtures';
 
 const WORDS = numberedWords(40);
 
@@ -31,7 +31,7 @@ function expectGrowth(seen: readonly string[], whole: string): void {
 }
 
 test.describe('the first minute', () => {
-  test.use({ startDelayMs: 1_500 });
+  test.use({ startDelayMs: 5_000 });
 
   test('sign in, write, see the runner start, and read the answer as it streams', async ({ page, router, context }) => {
     await page.goto('/');
@@ -151,14 +151,14 @@ test('a conversation is renamed and deleted, and another one begun', async ({ pa
   const titles = page.locator('#conversations [data-at] .ellipsis');
   await expect(titles).toHaveText(['echo second', 'echo first']);
 
-  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await menuButton(page, 'Conversation options').click();
   await page.getByRole('menuitem', { name: 'Rename' }).click();
   await page.getByLabel('Title').fill('Another name');
   await page.getByRole('button', { name: 'Rename' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Another name');
   await expect(titles.first()).toHaveText('Another name');
 
-  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await menuButton(page, 'Conversation options').click();
   await page.getByRole('menuitem', { name: 'Delete conversation' }).click();
   await expect(titles).toHaveText(['echo first']);
 });

@@ -171,6 +171,29 @@ export async function openSchedules(page: Page): Promise<void> {
   await expect(page.getByLabel('What the agent is asked')).toBeVisible();
 }
 
+/** Resolves when htmx runs on the page, which is behind its first frame. Until then its links and forms are plain ones. */
+export async function htmxRuns(page: Page): Promise<void> {
+  await expect(page.locator('[data-htmx-powered]').first()).toBeAttached();
+}
+
+/** The button that opens a menu of a conversation, once it is more than a link. */
+export function menuButton(page: Page, name: string) {
+  return page.getByRole('button', { name }).and(page.locator('[data-htmx-powered]'));
+}
+
+/** The place to which the page is scrolled, once it rests there. */
+export function restingPlace(page: Page): Promise<number> {
+  return page.evaluate(async () => {
+    let y = Number.NaN;
+    for (let frames = 0; frames < 10; frames++) {
+      if (scrollY !== y) frames = 0;
+      y = scrollY;
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+    }
+    return y;
+  });
+}
+
 /** The newest answer on the page. */
 export function answer(page: Page) {
   return page.locator('article.answer').last();

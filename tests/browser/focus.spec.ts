@@ -11,6 +11,7 @@ test('after a jump to the end by keyboard the focus is in the composer', async (
   await page.mouse.move(600, 300);
   await page.mouse.wheel(0, -600);
   const jump = page.getByRole('button', { name: 'Jump to latest' });
+  await expect(jump).toBeVisible();
   await jump.focus();
   await page.keyboard.press('Enter');
   await expect(jump).toBeHidden();

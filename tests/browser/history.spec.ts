@@ -7,6 +7,7 @@ import {
   expect,
   expectAccessible,
   expectNoOverflow,
+  htmxRuns,
   LOST_CONNECTION,
   send,
   signIn,
@@ -229,6 +230,7 @@ test('on a page of older messages a message is edited, its variants lead to each
 
   await page.goto(`/messages/${ids[2]}`);
   const composer = page.getByRole('textbox', { name: 'Message Demo' });
+  await htmxRuns(page);
   await composer.fill('echo a draft');
   await context.setOffline(true);
   await page.getByRole('button', { name: 'Send message' }).click();
@@ -241,6 +243,7 @@ test('on a page of older messages a message is edited, its variants lead to each
   await newest.goto(`/conversations/${id}`);
   await send(newest, `slow ${'word '.repeat(200)}`);
   await newest.locator('#composer-actions .stop').waitFor();
+  await htmxRuns(page);
   await page.getByRole('button', { name: 'Send message' }).click();
   await expect(page.locator('#composer-error')).not.toBeEmpty();
   await expect(composer).toHaveValue('echo a draft');

@@ -1,7 +1,7 @@
 /** The settings: credentials, keys, idle time, theme. */
 import { PEOPLE } from '../support/router';
 import { startUpstream } from '../support/upstream';
-import { ended, expect, expectAccessible, send, signIn, standsStill, test } from './fixtures';
+import { ended, expect, expectAccessible, htmxRuns, send, signIn, standsStill, test } from './fixtures';
 
 test('credentials are saved, masked when they come back, and a wrong address keeps what was typed', async ({
   page,
@@ -40,6 +40,7 @@ test('a connection is tried, a model is chosen from what it serves, and everybod
   await signIn(page, router);
   await page.goto('/settings');
   const card = page.locator('#credentials-all');
+  await htmxRuns(page);
   await expect(page.getByRole('button', { name: 'Share with everybody' })).toHaveCount(0);
   await card.getByLabel('Base URL').fill(upstream.url);
   await card.getByLabel('API key').fill('wrong');
@@ -88,6 +89,7 @@ test('an agent without its credentials asks for them where its answer would be, 
   await page.getByRole('button', { name: 'Send message' }).click();
   await ended(page, 'failed');
   const form = page.locator('article.answer .missing-form');
+  await htmxRuns(page);
   await form.getByLabel('Base URL').fill('nonsense');
   await form.getByLabel('API key').fill(upstream.key);
   await form.getByLabel('Model').fill('some-model');
@@ -175,6 +177,7 @@ test('a key gets limits where they are folded away, and the administrator revoke
 test('an idle time and who names conversations are saved when they are changed', async ({ page, router }) => {
   await signIn(page, router);
   await page.goto('/settings');
+  await htmxRuns(page);
   await page.locator('#idle-demo select').selectOption({ label: '1 hour' });
   await expect(page.locator('#idle-demo').getByRole('status')).toHaveText('Saved');
   await page.getByLabel('My model names my conversations').uncheck();

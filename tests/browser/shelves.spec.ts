@@ -1,9 +1,9 @@
 /** The menu of each conversation in the list: by pointer, by keyboard, on a phone, and without scripts. */
 import type { Page } from '@playwright/test';
-import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+import { ended, expect, expectAccessible, expectNoOverflow, menuButton, send, signIn, test } from './fixtures';
 
 const titles = (page: Page, list: string) => page.locator(`#${list} [data-at] .ellipsis`);
-const opener = (page: Page, title: string) => page.getByRole('button', { name: `Options of ${title}` });
+const opener = (page: Page, title: string) => menuButton(page, `Options of ${title}`);
 
 async function converse(page: Page, ...texts: readonly string[]): Promise<void> {
   for (const text of texts) {
@@ -118,19 +118,20 @@ test.describe('on a phone', () => {
 
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
+  const link = (page: Page, title: string) => page.getByRole('button', { name: `Options of ${title}` });
 
   test('the button of a conversation leads to a page that does what the menu does', async ({ page, router }) => {
     await signIn(page, router);
     await send(page, 'echo plain');
     await ended(page, 'done');
-    await opener(page, 'echo plain').click();
+    await link(page, 'echo plain').click();
     await page.getByLabel('Title').fill('Plainer');
     await page.getByRole('button', { name: 'Rename' }).click();
     await expect(page.getByRole('heading', { level: 1 })).toHaveText('Plainer');
-    await opener(page, 'Plainer').click();
+    await link(page, 'Plainer').click();
     await page.getByRole('button', { name: 'Pin' }).click();
     await expect(titles(page, 'pinned')).toHaveText(['Plainer']);
-    await opener(page, 'Plainer').click();
+    await link(page, 'Plainer').click();
     await page.getByRole('button', { name: 'Delete conversation' }).click();
     await expect(titles(page, 'pinned')).toHaveCount(0);
     await page.getByRole('button', { name: 'Undo' }).click();

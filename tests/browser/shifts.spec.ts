@@ -33,7 +33,7 @@ for (const [name, viewport] of [
   ['phone', { width: 360, height: 740 }],
 ] as const) {
   test.describe(name, () => {
-    test.use({ viewport, startDelayMs: 1_000 });
+    test.use({ viewport, startDelayMs: 5_000 });
 
     test('no part of a page moves by itself, from a cold start to a reload', async ({ page, router }) => {
       test.slow();

@@ -1,7 +1,7 @@
 /** The first ten minutes: from a fresh installation to an invited colleague's first answer. */
 import type { Page } from '@playwright/test';
 import { startUpstream, type Upstream } from '../support/upstream';
-import { answer, test as base, ended, expect } from './fixtures';
+import { answer, test as base, ended, expect, htmxRuns } from './fixtures';
 
 const test = base.extend<{ upstream: Upstream }>({
   routerEnv: { ALLOW_SIGNUP: 'false' },
@@ -32,6 +32,7 @@ for (const javaScriptEnabled of [true, false]) {
     }) => {
       await signInAtFirst(page, router.admin);
       const model = page.locator('#start-model');
+      if (javaScriptEnabled) await htmxRuns(page);
       await model.getByLabel('Base URL').fill(upstream.url);
       await model.getByLabel('API key').fill(upstream.key);
       await model.getByRole('button', { name: 'Test connection' }).click();

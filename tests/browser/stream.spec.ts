@@ -1,6 +1,18 @@
 /** An answer that grows before its reader: what is followed, what stays selected, and what other tabs show. */
 import type { Page } from '@playwright/test';
-import { answer, ended, expect, LOST_CONNECTION, numberedWords, send, signIn, standsStill, test } from './fixtures';
+import {
+  answer,
+  ended,
+  expect,
+  LOST_CONNECTION,
+  menuButton,
+  numberedWords,
+  restingPlace,
+  send,
+  signIn,
+  standsStill,
+  test,
+} from './fixtures';
 
 const fromEnd = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollHeight - innerHeight - Math.round(scrollY));
@@ -71,7 +83,7 @@ test('the reader ends the following by scrolling up, and begins it at the end or
   await page.mouse.wheel(0, -300);
   const jump = page.getByRole('button', { name: 'Jump to latest' });
   await expect(jump).toBeVisible();
-  const y = await page.evaluate(() => scrollY);
+  const y = await restingPlace(page);
   await expect(answer(page)).toContainText('// line 100');
   expect(await page.evaluate(() => scrollY)).toBe(y);
   await jump.click();
@@ -125,12 +137,12 @@ test('tabs agree: a new conversation, its name, its answer, and that it is delet
 
   await other.getByRole('link', { name: 'echo two' }).click();
   const conversation = page.url();
-  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await menuButton(page, 'Conversation options').click();
   await page.getByRole('menuitem', { name: 'Rename' }).click();
   await page.getByLabel('Title').fill('Another name');
   await page.getByRole('button', { name: 'Rename' }).click();
   await expect(other.getByRole('heading', { level: 1 })).toHaveText('Another name');
-  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await menuButton(page, 'Conversation options').click();
   await page.getByRole('menuitem', { name: 'Delete conversation' }).click();
   await expect(other.getByText('This conversation was deleted.')).toBeVisible();
   await expect(links).toHaveText(['echo one']);
@@ -138,7 +150,7 @@ test('tabs agree: a new conversation, its name, its answer, and that it is delet
   await expect(other.getByRole('textbox', { name: 'Message Demo' })).toBeVisible();
   await expect(links).toHaveText(['echo one', 'Another name']);
   await page.goto(conversation);
-  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await menuButton(page, 'Conversation options').click();
   await page.getByRole('menuitem', { name: 'Delete conversation' }).click();
   await other.locator('#conversation-gone').getByRole('link', { name: 'New conversation with Demo' }).click();
   await expect(other.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();

@@ -1,5 +1,5 @@
 /** A message is said otherwise, an answer asked for again, and the keys that do it. */
-import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+import { ended, expect, expectAccessible, expectNoOverflow, htmxRuns, send, signIn, test } from './fixtures';
 
 test('a message is edited from the keyboard, and arrows lead between the variants, with the focus on them', async ({
   page,
@@ -70,6 +70,7 @@ test('Stop on the page of a message that is being edited keeps what is written t
   await signIn(page, router);
   await send(page, 'slow');
   await page.goto((await page.getByRole('link', { name: 'Edit message' }).getAttribute('href')) ?? '');
+  await htmxRuns(page);
   const edit = page.getByLabel('Your message');
   await edit.fill('something else');
   await page.getByRole('button', { name: 'Stop answer' }).click();
