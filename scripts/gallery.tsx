@@ -68,6 +68,7 @@ export const pages: Record<string, () => VNode> = {
   ...referencePages,
   error: () => (
     <ErrorPage
+      isSignedOut={false}
       shell={fixtures.shell()}
       status={404}
       title="This conversation is not here"
@@ -77,6 +78,7 @@ export const pages: Record<string, () => VNode> = {
   ),
   'error-alone': () => (
     <ErrorPage
+      isSignedOut
       status={503}
       title="The router is busy"
       message="Too many runners are starting at once."

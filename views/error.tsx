@@ -6,6 +6,8 @@ import { Sentence } from './sentences';
 interface ErrorProps {
   /** Present if a user is signed in: the page then has the sidebar, with links out. */
   shell?: Shell | undefined;
+  /** Whether the page leads to the sign-in. Without a shell its reader may be signed in all the same: some requests are refused before that is known. */
+  isSignedOut: boolean;
   status: number;
   title: string;
   message: string;
@@ -18,7 +20,7 @@ export function ErrorPage({ shell, ...error }: ErrorProps) {
   if (!shell) {
     return (
       <CardLayout title={error.title}>
-        <ErrorBody {...error} isSignedOut />
+        <ErrorBody {...error} />
       </CardLayout>
     );
   }
@@ -32,11 +34,7 @@ export function ErrorPage({ shell, ...error }: ErrorProps) {
   );
 }
 
-interface BodyProps extends Omit<ErrorProps, 'shell'> {
-  isSignedOut?: boolean;
-}
-
-function ErrorBody({ status, title, message, hint, requestId, isSignedOut = false }: BodyProps) {
+function ErrorBody({ status, title, message, hint, requestId, isSignedOut }: Omit<ErrorProps, 'shell'>) {
   const t = useText();
   return (
     <div class="entrance error-body">

@@ -26,8 +26,13 @@ test('who is not signed in is led to the sign-in, and who is to their agents', a
   const wayOut = { status: 404, title: 'Not found', way: 'Sign in' };
   expect(await shownBy(await router.request(asked, html))).toEqual(wayOut);
   const alice = await router.person(PEOPLE.alice);
-  const nowhere = await shownBy(await alice.request('/nowhere', html));
-  expect(nowhere).toEqual({ status: 404, title: 'Not found', way: 'Go to your agents' });
+  const home = { title: 'Not found', way: 'Go to your agents' };
+  expect(await shownBy(await alice.request('/nowhere', html))).toEqual({ status: 404, ...home });
+  // A part of a page has no sidebar, and a page that is too large is refused before anybody knows whose it is.
+  const part = { headers: { ...html.headers, 'hx-request': 'true' } };
+  expect(await shownBy(await alice.request('/nowhere', part))).toEqual({ status: 404, ...home });
+  const large = { ...html, method: 'POST', body: 'x'.repeat(router.context.config.maxBodyBytes + 1) };
+  expect((await shownBy(await alice.request('/settings/name', large))).way).toBe(home.way);
 });
 
 test('a page for administrators says to others that they may not see it', async () => {

@@ -178,6 +178,7 @@ async function errorResponse(
   const view = (
     <ErrorPage
       shell={isPartRequest(request) ? undefined : await shellFor(request)}
+      isSignedOut={!request.headers.has('cookie')}
       status={error.status}
       title={titleOf(error, textOf(reader))}
       message={error.message}
