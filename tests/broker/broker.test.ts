@@ -1,6 +1,7 @@
 /** The broker: which runners it serves, what it passes on, and how calls end that fail. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { leasesOf } from '../support/runners';
 import { eventsOf, Reading, scriptedRunner } from '../support/scripted-runner';
 import { hang, startUpstream, type Upstream } from '../support/upstream';
 
@@ -59,8 +60,7 @@ async function codeOf(response: Response): Promise<[number, string]> {
   return [response.status, error.code];
 }
 
-const leases = () => router.context.runners.running().reduce((sum, { status }) => sum + status.leases, 0);
-const released = () => until(() => leases() === 0, 'the lease is released', LIMIT_MS);
+const released = () => until(() => leasesOf(router) === 0, 'the lease is released', LIMIT_MS);
 
 test('a short answer says its length, and each the id of its request and that it is data', async () => {
   const whole = await call('/models');
@@ -222,7 +222,7 @@ test('law 4: a broker call holds the runner, so that it is not reaped while its 
   upstream.script({ pieces: [gate.promise, 'Done.'] });
   const response = complete();
   await upstream.request(1);
-  expect(leases()).toBe(1);
+  expect(leasesOf(router)).toBe(1);
   // Long after the idle time of the runner.
   await until(() => Date.now() - (router.context.runners.running()[0]?.status.lastActiveMs ?? 0) > 1_100, 'it idles');
   await router.context.sweep();

@@ -4,6 +4,7 @@ import { agentOf, beginConversation } from '../support/chat';
 import { dataUri, png } from '../support/files';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { DONE, scriptedRunner } from '../support/scripted-runner';
+import { event } from '../support/sse';
 import { all } from '../views/dom';
 
 const runner = scriptedRunner('answer-pictures');
@@ -27,7 +28,6 @@ beforeEach(() => {
   runner.reply = () => stream({ content: 'Nothing.' });
 });
 
-const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 function stream(...deltas: object[]): Response {
   const chunks = deltas.map((delta) => event({ object: 'chat.completion.chunk', choices: [{ index: 0, delta }] }));
   return new Response(chunks.join('') + DONE, { headers: { 'content-type': 'text/event-stream' } });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { callBack } from '../support/callbacks';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../support/router';
-import { chunk, completion, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
+import { chunk, completion, DONE, pipe, Reading, scriptedRunner, user } from '../support/scripted-runner';
 
 const runner = scriptedRunner('unwritten-turns');
 let router: TestRouter;
@@ -25,7 +25,6 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-const user = (content: string) => ({ role: 'user', content });
 const agent = (content: string) => ({ role: 'assistant', content });
 
 function send(path: string, body: object, id?: string): Promise<Response> {

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
-import { callingCompletion, completion, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
+import { callingCompletion, completion, pipe, Reading, scriptedRunner, user } from '../support/scripted-runner';
 
 const runner = scriptedRunner('asked-again');
 let router: TestRouter;
@@ -22,7 +22,6 @@ beforeEach(() => {
   runner.reply = () => completion('Fine.');
 });
 
-const user = (content: string) => ({ role: 'user' as const, content });
 const refusal = () => Response.json({ error: { message: 'Bad gateway.' } }, { status: 502 });
 /** The runner refuses this many requests before it answers. */
 function refusing(times: number): void {

@@ -1,6 +1,7 @@
 /** Law 20 on `/v1`: revoking a credential ends the requests that it opened, in every phase. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { leasesOf } from '../support/runners';
 import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 
 const LIMIT_MS = 2_000;
@@ -47,8 +48,8 @@ async function expectSignedOut(text: string) {
   expect(events.at(-1)).toBe('[DONE]');
 }
 
-const leases = () => router.context.runners.running().reduce((sum, { status }) => sum + status.leases, 0);
-const released = () => until(() => leases() === 0 && router.context.streams.size === 0, 'nothing is held', LIMIT_MS);
+const released = () =>
+  until(() => leasesOf(router) === 0 && router.context.streams.size === 0, 'nothing is held', LIMIT_MS);
 
 test('law 20: a revoked key opens nothing any more', async () => {
   await revoke();
@@ -179,7 +180,7 @@ test('law 20: the end of an answer without a client leaves the watch over other 
   await other.until('Two.');
   source.write(DONE);
   source.close();
-  await until(() => leases() === 1, 'the answer without a client has ended');
+  await until(() => leasesOf(router) === 1, 'the answer without a client has ended');
   await revoke();
   await expectSignedOut(await other.end());
   await released();

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Runtime, type Somebody, startRuntime, toldTo } from '../support/runtimes';
 import { USES_TOOL } from '../support/runtimes/hermes';
+import { user } from '../support/scripted-runner';
 
 let runtime: Runtime;
 let alice: Somebody;
@@ -11,7 +12,6 @@ beforeAll(async () => {
 });
 afterAll(() => runtime[Symbol.asyncDispose]());
 
-const user = (content: string) => ({ role: 'user' as const, content });
 const spec = () => [...runtime.router.platform.runners.values()][0]?.spec;
 
 async function raw(body: object, headers: Record<string, string> = {}): Promise<string> {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Runtime, type Somebody, startRuntime } from '../support/runtimes';
 import { BREAKS } from '../support/runtimes/nanobot';
+import { user } from '../support/scripted-runner';
 
 let runtime: Runtime;
 let alice: Somebody;
@@ -11,7 +12,6 @@ beforeAll(async () => {
 });
 afterAll(() => runtime[Symbol.asyncDispose]());
 
-const user = (content: string) => ({ role: 'user' as const, content });
 const ask = async (messages: object[], more: object = {}) =>
   alice.openai.chat.completions.create({ model: 'nanobot', messages, ...more } as never);
 const home = () => [...runtime.router.platform.runners.values()][0]?.spec.home.source;

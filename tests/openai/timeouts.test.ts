@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { leasesOf } from '../support/runners';
 import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 
 const LLM_OFF = { user_overridable_env: [] };
@@ -28,10 +29,9 @@ beforeAll(async () => {
 afterAll(() => router[Symbol.asyncDispose]());
 afterEach(async () => {
   runner.reply = () => completion('Hello.');
-  await until(() => leases() === 0 && router.context.streams.size === 0, 'nothing is held');
+  await until(() => leasesOf(router) === 0 && router.context.streams.size === 0, 'nothing is held');
 });
 
-const leases = () => router.context.runners.running().reduce((sum, { status }) => sum + status.leases, 0);
 const ask = (model: string, stream: boolean) =>
   fetch(`${router.url}/v1/chat/completions`, {
     method: 'POST',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type OpenAI from 'openai';
 import { answersSaved } from '../support/chat';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter } from '../support/router';
-import { completion, scriptedRunner } from '../support/scripted-runner';
+import { completion, scriptedRunner, user } from '../support/scripted-runner';
 
 type Message = OpenAI.ChatCompletionMessageParam;
 
@@ -22,7 +22,6 @@ beforeEach(() => {
   runner.reply = () => completion('It is 42.');
 });
 
-const user = (content: string): Message => ({ role: 'user', content });
 const assistant = (content: string): Message => ({ role: 'assistant', content });
 const CALL = { id: 'call_1', type: 'function' as const, function: { name: 'add', arguments: '{}' } };
 const found = (content: string): Message => ({ role: 'tool', tool_call_id: CALL.id, content });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { type AddressInfo, createServer } from 'node:net';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { leasesOf } from '../support/runners';
 import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 
 const runner = scriptedRunner('relay-endings');
@@ -29,8 +30,7 @@ function ask(more: object, headers: Record<string, string> = {}, signal?: AbortS
   });
 }
 
-const leases = () => router.context.runners.running().reduce((sum, { status }) => sum + status.leases, 0);
-const released = () => until(() => leases() === 0, 'the lease is released');
+const released = () => until(() => leasesOf(router) === 0, 'the lease is released');
 const runnerId = () => [...router.platform.runners.keys()][0] ?? '';
 const errorOf = (event: string | undefined) => (JSON.parse(event ?? '{}') as { error: Record<string, unknown> }).error;
 
@@ -40,7 +40,7 @@ test('an answer that is whole ends as it came, and the lease is released', async
   source.write(chunk('One.'));
   const received = new Reading(await ask({}));
   await received.until('One.');
-  expect(leases()).toBe(1);
+  expect(leasesOf(router)).toBe(1);
   source.write(DONE);
   source.close();
   expect(await received.end()).toBe(chunk('One.') + DONE);
@@ -210,7 +210,7 @@ test('law 9: the client of a short answer that hangs leaves, and the runner’s 
   using silent = await inPlaceOfRunner(PART, true);
   const client = new AbortController();
   const response = ask({ stream: false }, {}, client.signal);
-  await until(() => leases() === 1, 'the request has begun');
+  await until(() => leasesOf(router) === 1, 'the request has begun');
   client.abort();
   await response.catch(() => undefined);
   await silent.hungUp;

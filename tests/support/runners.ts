@@ -126,3 +126,8 @@ export function handClock() {
     },
   };
 }
+
+/** How many leases hold the router's runners. */
+export function leasesOf({ context }: TestRouter): number {
+  return context.runners.running().reduce((sum, { status }) => sum + status.leases, 0);
+}

@@ -9,6 +9,7 @@
 import type { RunnerSpec } from '../../drivers/driver';
 import { registerProgram } from '../../drivers/memory';
 import { until } from './router';
+import { event } from './sse';
 
 /** A request that arrived at a runner, other than its probes. */
 export interface Asked {
@@ -86,10 +87,13 @@ export const functionCall = (id: string, name = 'add', args = '{"a":1}') => ({
 /** One event of a streamed chat completion. */
 export function chunk(content: string): string {
   const choice = { index: 0, delta: { content }, finish_reason: null };
-  return `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 0, model: 'm', choices: [choice] })}\n\n`;
+  return event({ id: 'c', object: 'chat.completion.chunk', created: 0, model: 'm', choices: [choice] });
 }
 
 export const DONE = 'data: [DONE]\n\n';
+
+/** A message that a client sends. */
+export const user = (content: string) => ({ role: 'user' as const, content });
 
 export interface Pipe {
   readonly body: ReadableStream<Uint8Array>;

@@ -7,6 +7,7 @@
  *
  * Without a script it answers "Hello from upstream." Wrong keys get 401. Scripts are used up in order.
  */
+import { event } from './sse';
 
 export interface Usage {
   readonly prompt_tokens: number;
@@ -221,8 +222,6 @@ async function textAnswer(
   const type = body.stream === true ? 'text/event-stream' : 'application/json';
   return new Response(stream, { headers: { 'content-type': type } });
 }
-
-const event = (data: unknown) => `data: ${JSON.stringify(data)}\n\n`;
 
 async function* streamEvents(script: TextScript, body: UpstreamBody, say: Say): AsyncGenerator<string> {
   const chunk = (delta: object, finish: string | null) =>

@@ -5,9 +5,9 @@ import { upstreamBody } from '../../router/broker/request';
 import { UsageFilter } from '../../router/broker/usage-filter';
 import { tokensOf } from '../../router/usage/tokens';
 import { chunk, DONE } from '../support/scripted-runner';
+import { event } from '../support/sse';
 
 const utf8 = new TextEncoder();
-const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 const USAGE = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
 const usageEvent = event({ id: 'c', choices: [], usage: USAGE });
 

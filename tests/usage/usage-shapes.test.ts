@@ -5,6 +5,7 @@
 import { expect, test } from 'bun:test';
 import { AnswerTail, tokensOfAnswer } from '../../router/broker/answer-usage';
 import { type Tokens, tokensOf } from '../../router/usage/tokens';
+import { event } from '../support/sse';
 
 const tokens = (prompt: number, completion: number, cached = 0, reasoning = 0): Tokens => ({
   ...{ prompt, completion, cached, reasoning },
@@ -282,7 +283,6 @@ for (const { server, source, usage, tokens } of SHAPES) {
   });
 }
 
-const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 const said = event({ choices: [{ index: 0, delta: { content: 'Hello there.' }, finish_reason: null }] });
 const usage = { prompt_tokens: 23, completion_tokens: 19, total_tokens: 42 };
 

@@ -11,7 +11,9 @@ import {
   pipe,
   Reading,
   scriptedRunner,
+  user,
 } from '../../support/scripted-runner';
+import { event } from '../../support/sse';
 
 const runner = scriptedRunner('responses-calls');
 let router: TestRouter;
@@ -33,7 +35,6 @@ afterAll(() => router[Symbol.asyncDispose]());
 
 type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
 const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
-const user = (content: string) => ({ role: 'user' as const, content });
 /** The runner's answer calls tools. */
 const calls =
   (content: string | null, ...tool_calls: object[]) =>
@@ -41,7 +42,6 @@ const calls =
     callingCompletion(content, ...tool_calls);
 const stored = (id: string) => router.context.conversations.page(id, { limit: 99 });
 const saved = (id: string) => answersSaved(router, id);
-const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 const delta = (delta: object) => event({ choices: [{ index: 0, delta }] });
 /** A body of events that is split in the middle of each of them. */
 function streamed(events: string) {

@@ -11,6 +11,7 @@ import {
   pipe,
   Reading,
   scriptedRunner,
+  user,
 } from '../../support/scripted-runner';
 
 const runner = scriptedRunner('responses-deleted');
@@ -37,7 +38,6 @@ const respond = async (body: Body) => {
   await saved(response.conversation?.id ?? '');
   return response;
 };
-const user = (content: string) => ({ role: 'user' as const, content });
 const assistant = (content: string) => ({ role: 'assistant' as const, content });
 const output = (call_id: string, output: string) => ({ type: 'function_call_output' as const, call_id, output });
 const call = (id: string) => ({ id, type: 'function', function: { name: 'add', arguments: '{}' } });

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { APIError, NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../../support/router';
-import { callingCompletion, completion, scriptedRunner } from '../../support/scripted-runner';
+import { callingCompletion, completion, scriptedRunner, user } from '../../support/scripted-runner';
 
 const DAY_MS = 86_400_000;
 const runner = scriptedRunner('responses-kept');
@@ -34,7 +34,6 @@ beforeEach(() => {
 type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'>;
 const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '') as { messages: object[] };
-const user = (content: string) => ({ role: 'user' as const, content });
 const reference = (id: string) => ({ type: 'item_reference' as const, id });
 const shown = async () => (await router.context.conversations.list(alice.id)).map(({ id }) => id);
 

@@ -11,6 +11,7 @@ import {
   functionCall,
   pipe,
   scriptedRunner,
+  user,
 } from '../../support/scripted-runner';
 
 const runner = scriptedRunner('responses-outputs');
@@ -33,7 +34,6 @@ beforeEach(() => {
 
 type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
 const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
-const user = (content: string) => ({ role: 'user' as const, content });
 const calling = (content: string | null, ...tool_calls: object[]) => ({ role: 'assistant', content, tool_calls });
 const found = (tool_call_id: string, content: string) => ({ role: 'tool', tool_call_id, content });
 const output = (call_id: string, output: string) => ({ type: 'function_call_output' as const, call_id, output });

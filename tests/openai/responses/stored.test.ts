@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { ConflictError, NotFoundError, type OpenAI } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
-import { chunk, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
+import { chunk, completion, DONE, pipe, scriptedRunner, user } from '../../support/scripted-runner';
 
 const runner = scriptedRunner('responses-stored');
 let router: TestRouter;
@@ -30,7 +30,6 @@ beforeEach(() => {
 
 type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
 const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
-const user = (content: string) => ({ role: 'user' as const, content });
 const assistant = (content: string) => ({ role: 'assistant' as const, content });
 /** The earlier messages as a session gets them that does not know them. */
 const retold = (...messages: { role: string; content: string }[]) =>

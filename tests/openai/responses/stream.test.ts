@@ -4,6 +4,7 @@ import { APIError, type OpenAI } from 'openai';
 import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../../support/router';
 import { chunk, DONE, eventsOf, type Pipe, pipe, Reading, scriptedRunner } from '../../support/scripted-runner';
+import { event } from '../../support/sse';
 
 const runner = scriptedRunner('responses-stream');
 let router: TestRouter;
@@ -28,7 +29,6 @@ const ask = () =>
     headers: { authorization: `Bearer ${client.apiKey}`, 'content-type': 'application/json' },
     body: JSON.stringify(ASKED),
   });
-const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 const delta = (delta: object, finish_reason: string | null = null) =>
   event({ object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason }] });
 const leases = () => router.context.runners.running().map(({ status }) => status.leases);

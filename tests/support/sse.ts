@@ -1,0 +1,3 @@
+/** The events of a stream, as LLM APIs send them. */
+
+export const event = (data: unknown) => `data: ${JSON.stringify(data)}\n\n`;
