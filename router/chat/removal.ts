@@ -35,7 +35,7 @@ export async function removeAgent(deps: RemovalDeps, agent: Agent): Promise<void
 /**
  * Stops the agent's answers and its runner, and moves its home to the trash of the homes; the next start fills a new one.
  * Its conversations stay, and tell the runtime what was said before. Throws `driver_unavailable`, and changes nothing,
- * when the runner cannot be stopped, and what the file system refuses.
+ * when the runner cannot be stopped. Throws the error of the file system when it refuses the move.
  */
 export async function resetHome(deps: Omit<RemovalDeps, 'agents'>, agent: Agent): Promise<void> {
   const { config, conversations, generations, runners } = deps;

@@ -31,7 +31,7 @@ export async function kindOf({ handle, bytes }: OpenFile): Promise<Kind> {
   }
 }
 
-/** The bytes of an open file as far as it was long when it was opened. Closes it at the end, and when the reader leaves. */
+/** The bytes of an open file, up to the length that it had when it was opened. Closes it at the end, and when the reader leaves. */
 export function fileStream({ handle, bytes }: OpenFile, onEnd: () => void): ReadableStream<Uint8Array> {
   let at = 0;
   const end = async () => {

@@ -11,7 +11,7 @@ const LOOPBACK = /^(::ffff:)?127(\.\d{1,3}){3}$|^::1$/;
 /** The counters, and the live values that are read when the collector asks. */
 type MetricsRoutesDeps = Live & { readonly metrics: MetricsService };
 
-/** @param guard no page may come here by a name of its own that it points at this machine. */
+/** @param guard refuses other host names: a page could point a name of its own at this machine. */
 export function metricsRoutes(deps: MetricsRoutesDeps, guard: Guard) {
   return new Elysia({ name: 'metrics' }).get('/metrics', async ({ request, server }) => {
     guard.check(request);

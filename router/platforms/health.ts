@@ -65,7 +65,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
     // The platform may come back as another version.
     versions.delete(name);
     if (before?.message === problem.message) return;
-    // What the contract does not foresee is a fault of the driver, whose author needs the place.
+    // An error that is no `DriverError` is a fault in the driver's code: its author needs the stack.
     const err = isForeseen(error) ? {} : { err: error };
     driversLog.warn({ driver: name, reason: problem.message, ...err }, 'platform.silent');
     events.publishToAll({ kind: 'platforms' });

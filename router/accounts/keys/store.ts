@@ -35,7 +35,7 @@ export function keysStore(db: Db) {
     async find(id: string): Promise<Key | undefined> {
       return db.select().from(keys).where(eq(keys.id, id)).get();
     },
-    /** The names of those of the keys that are there. */
+    /** The names of the keys with these ids. Deleted keys are left out. */
     async namesOf(ids: readonly string[]): Promise<readonly KeyName[]> {
       const statement = `SELECT id, name, user_id AS userId FROM keys WHERE id ${IN_LIST}`;
       return db.$client.query<KeyName, [ids: string]>(statement).all(JSON.stringify(ids));

@@ -15,7 +15,7 @@ export interface NewUserFields {
 
 /**
  * Stores a user under a free slug.
- * @param insert stores the row; by default the store's own. What it throws but for a unique violation is thrown again.
+ * @param insert stores the row; by default the store's own. Its errors are thrown on, except a unique violation of the slug.
  * Throws `conflict` when the address has an account, or when there is an admin already.
  */
 export async function makeUser(

@@ -72,7 +72,7 @@ export function conversationLink(
   };
 }
 
-/** Where a conversation goes that comes back from there. */
+/** The shelf of a conversation; for a deleted one, the shelf to which it is restored. */
 export function shelfOf(shelf: Conversation['shelf']): Shelf {
   return shelf === 'deleted' ? 'list' : shelf;
 }

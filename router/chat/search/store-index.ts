@@ -64,7 +64,7 @@ export function searchIndex($client: Sqlite, mergedPages = STEP.mergedPages) {
     `INSERT INTO search_index (search_index, rank) VALUES ('merge', ${mergedPages})`,
   );
 
-  /** Entries of some users, added in their order. How many there are is written at the end: for each it would cost as much as it. */
+  /** Adds entries of some users in their order. Writes the number of entries once, at the end: each write costs as much as an entry. */
   return function adding(work: (add: Adder) => void): void {
     const owners = new Map<string, { number: number; entries: number }>();
     work({
@@ -152,7 +152,7 @@ export const firstBytes = (message: string) =>
   `substr(CAST(${message}.content || ifnull((SELECT char(10) || group_concat(name, char(10)) FROM attachments
     WHERE message_id = ${message}.id AND ${message}.role = 'user'), '') AS BLOB), 1, ${3 * SEARCHED_LENGTH_MAX})`;
 
-/** Text that may be cut in the middle of a character. An empty one is null: bytes that there are none of. */
+/** Decodes text that may be cut in the middle of a character. SQLite gives null for an empty text. */
 export function decode(bytes: Uint8Array | null): string {
   if (!bytes) return '';
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes, { stream: true }).slice(0, SEARCHED_LENGTH_MAX);

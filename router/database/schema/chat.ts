@@ -39,11 +39,11 @@ export const conversations = sqliteTable(
     // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
     index('conversations_by_user').on(table.userId, table.shelf, table.expiresAtMs, table.updatedAtMs, table.id),
     index('conversations_by_agent').on(table.agentId),
-    // In the order of creation. No turn writes it: a turn changes none of its columns, nor when the conversation expires.
+    // In the order of creation. No turn writes this index, because a turn changes none of its columns.
     index('conversations_numbered')
       .on(table.agentId, table.createdAtMs, table.id, table.expiresAtMs)
       .where(sql`expires_at_ms IS NULL`),
-    // The one that a callback goes to which names none.
+    // Finds the conversation for a callback that names none.
     index('conversations_newest_of_agent')
       .on(table.agentId, table.updatedAtMs, table.id)
       .where(sql`shelf IN ('list', 'pinned') AND expires_at_ms IS NULL`),
@@ -138,7 +138,7 @@ export const messages = sqliteTable(
   },
   (table) => [
     uniqueIndex('messages_by_position').on(table.conversationId, table.position),
-    // To count them. What is shown is found by position, with a look at the head of each row, which tells what is hidden.
+    // Counts hidden messages. Shown ones are found by position: the head of each row says whether it is hidden.
     index('messages_hidden').on(table.conversationId, table.position).where(sql`is_hidden = 1`),
     index('messages_branching').on(table.conversationId, table.parent, table.position).where(sql`parent IS NOT NULL`),
     index('messages_by_callback').on(table.callbackId).where(sql`callback_id IS NOT NULL`),

@@ -75,7 +75,7 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
       if (type === 'max-buffer-size-exceeded') hold(Number.POSITIVE_INFINITY);
     },
   });
-  /** The events that those make that have come. */
+  /** Translates the chat's events that have come. */
   function* made(): Generator<string> {
     yield answer.open();
     for (const { data, event } of came.splice(0)) {

@@ -124,7 +124,10 @@ export class ResponseAnswer {
     return this.open() + [...last].join('');
   }
 
-  /** Sources come behind the text, and a token may be half a character, of which the text has nothing yet. */
+  /**
+   * Whether details without text belong to the text so far: sources are sent after it, and a token of half a character
+   * adds no text yet.
+   */
   #belongsToText({ annotations, logprobs }: Details): boolean {
     const last = this.#output.items.at(-1);
     const isOpen = last === undefined || (last.type === 'message' && !last.isRefusal);
