@@ -13,6 +13,7 @@ import { Results } from './results';
 import type { Scenario } from './scenario';
 import { aborts } from './scenarios/aborts';
 import { agents } from './scenarios/agents';
+import { agree } from './scenarios/agree';
 import { browser } from './scenarios/browser';
 import { data } from './scenarios/data';
 import { idleTier } from './scenarios/idle-tier';
@@ -26,7 +27,21 @@ import { startRig } from './subjects';
 
 /** Those that restart what they measure come last. */
 const SCENARIOS: readonly Scenario[] = [
-  ...[requests, streams, agents, pageStream, browser, signIns, slowReader, aborts, startUp, coldStart, idleTier, data],
+  ...[
+    requests,
+    streams,
+    agents,
+    pageStream,
+    browser,
+    agree,
+    signIns,
+    slowReader,
+    aborts,
+    startUp,
+    coldStart,
+    idleTier,
+    data,
+  ],
 ];
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);

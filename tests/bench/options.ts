@@ -1,7 +1,7 @@
 /** The command line of `bun run bench`. */
 import { parseArgs } from 'node:util';
 
-export const USAGE = `A whole run takes at most 19 minutes, and some more the first time, when it makes a large database and installs the peers.
+export const USAGE = `A whole run takes at most 20 minutes, and some more the first time, when it makes a large database and installs the peers.
 
 bun run bench [--quick] [--only <scenario>]... [--rounds <n>] [--litellm] [--data <directory>] [--write <file>]
 bun run bench --profile <router|recording> [--only <scenario>]
