@@ -31,6 +31,7 @@ import { wireSchedules } from './schedules/wire';
 import { createStores } from './stores';
 import { deleteOldCalls } from './usage/retention';
 import { wireUsage } from './usage/wire';
+import type { RenderingTimes } from './web/rendering/rendering';
 import { wireWeb } from './web/wire';
 
 /** Milliseconds between two writes of when keys and sessions were last used. */
@@ -60,6 +61,8 @@ interface ContextOptions {
   readonly now?: () => number;
   /** Milliseconds of a clock that is never set, for durations; by default that of `now` where it is given. */
   readonly steady?: () => number;
+  /** How long Markdown may take; the service's own limits by default. */
+  readonly renderingTimes?: RenderingTimes;
 }
 
 export type Context = Awaited<ReturnType<typeof createContext>>;

@@ -5,14 +5,17 @@ import { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
 import { createClients } from './clients';
 import { createDraining } from './health/draining';
-import { renderingService } from './rendering/rendering';
+import { type RenderingTimes, renderingService } from './rendering/rendering';
 import { createOpenStreams } from './streams/open-streams';
 
+interface WebDeps {
+  readonly config: Pick<Config, 'held' | 'requests' | 'trustedProxies'>;
+  readonly events: Events;
+  readonly renderingTimes?: RenderingTimes;
+}
+
 /** @param owned ends the threads that render. */
-export function wireWeb(
-  { config, events }: { config: Pick<Config, 'held' | 'requests' | 'trustedProxies'>; events: Events },
-  owned: AsyncDisposableStack,
-) {
+export function wireWeb({ config, events, renderingTimes }: WebDeps, owned: AsyncDisposableStack) {
   const requests = new Allowance(config.requests);
   return {
     clients: createClients(config.trustedProxies),
@@ -21,6 +24,6 @@ export function wireWeb(
     requests,
     draining: createDraining(),
     streams: createOpenStreams(events, requests),
-    rendering: owned.use(renderingService({ copyCode: COPY_CODE_ID })),
+    rendering: owned.use(renderingService({ copyCode: COPY_CODE_ID }, renderingTimes)),
   };
 }

@@ -14,7 +14,11 @@ import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '..
 import { scripted } from '../support/scripted';
 
 const runner = scripted('readers');
-const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
+const router = await startRouter({
+  backends: [memoryBackend('scribe', {}, runner.program)],
+  // On a busy machine a text would be plain that is rendered otherwise. Ends only a test that has failed.
+  renderingTimes: { deadlineMs: 60_000, pageMs: 60_000 },
+});
 const alice = await router.person(PEOPLE.alice);
 afterAll(() => router[Symbol.asyncDispose]());
 

@@ -13,6 +13,7 @@ import { loadConfig } from '../../router/config/config';
 import { type Context, createContext } from '../../router/context';
 import { createInternalListener } from '../../router/web/internal-listener';
 import type { Listener } from '../../router/web/patience';
+import type { RenderingTimes } from '../../router/web/rendering/rendering';
 import { freePort } from './ports';
 
 /** The people of every test. Mallory has no permissions. */
@@ -42,6 +43,8 @@ export interface TestRouterOptions {
   readonly now?: () => number;
   /** For durations; by default the same as `now`. */
   readonly steady?: () => number;
+  /** How long Markdown may take. */
+  readonly renderingTimes?: RenderingTimes;
   /** Seconds after which the public listener ends a connection on which nothing comes. */
   readonly idleSeconds?: number;
 }
@@ -141,6 +144,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
     listenOn,
     ...(options.now && { now: options.now }),
     ...(options.steady && { steady: options.steady }),
+    ...(options.renderingTimes && { renderingTimes: options.renderingTimes }),
   });
   const app = await publicApp(context, secrets);
   app.listen({ hostname: '127.0.0.1', port: 0, ...(options.idleSeconds && { idleTimeout: options.idleSeconds }) });

@@ -13,10 +13,14 @@ import { workerFile } from './worker-file';
 
 /** Two threads, so that one slow text leaves a thread for others. */
 const THREADS_MAX = 2;
-/** Milliseconds for one text. An answer of 64 K characters takes 0.15 s. */
-const DEADLINE_MS = 1_000;
-/** Milliseconds for all texts of one page, or of one update of a live stream: the longest that a reader waits. */
-const PAGE_MS = 2_000;
+export interface RenderingTimes {
+  /** Milliseconds for one text. An answer of 64 K characters takes 0.15 s. */
+  readonly deadlineMs: number;
+  /** Milliseconds for all texts of one page, or of one update of a live stream: the longest that a reader waits. */
+  readonly pageMs: number;
+}
+
+const TIMES: RenderingTimes = { deadlineMs: 1_000, pageMs: 2_000 };
 /**
  * Markup of one page, in UTF-16 units. Texts beyond it are plain, and their markup is at most six times their length.
  */
@@ -50,6 +54,7 @@ interface SharedGrowth {
 }
 
 interface Known {
+  readonly pageMs: number;
   readonly kept: Recent<string, Kept>;
   readonly slow: Recent<string, true>;
   readonly growths: Recent<string, SharedGrowth>;
@@ -57,14 +62,15 @@ interface Known {
 
 export type RenderingService = ReturnType<typeof renderingService>;
 
-export function renderingService(labels: MarkdownLabels) {
+export function renderingService(labels: MarkdownLabels, { deadlineMs, pageMs }: RenderingTimes = TIMES) {
   const pool = new WorkerPool<RenderJob, RenderResult>({
     file: workerFile,
     threadsMax: THREADS_MAX,
-    deadlineMs: DEADLINE_MS,
+    deadlineMs,
     waitingMax: WAITING_MAX,
   });
   const known: Known = {
+    pageMs,
     kept: new Recent<string, Kept>(KEPT_LENGTH_MAX, ({ html = '' }) => html.length + 100),
     slow: new Recent<string, true>(SLOW_MAX),
     growths: new Recent<string, SharedGrowth>(GROWTHS_MAX),
@@ -159,7 +165,7 @@ export class PageRendering {
   /** @param onEnd called even when the page did not wait for the result: the next page can use it. */
   async #ask(job: RenderJob, onEnd: (outcome: Outcome<RenderResult>) => void): Promise<RenderResult | undefined> {
     await this.pool.ready();
-    this.#endsMs ??= performance.now() + PAGE_MS;
+    this.#endsMs ??= performance.now() + this.known.pageMs;
     const leftMs = this.#endsMs - performance.now();
     if (leftMs <= 0) return undefined;
     const asked = this.pool.run(this.userId, job, this.#endsMs).then((outcome) => {
