@@ -31,6 +31,7 @@ export const styles = [
   'schedules',
   'reference',
   'forced',
+  'print',
 ];
 
 /** The style sheet that they are. */

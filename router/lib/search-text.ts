@@ -15,10 +15,14 @@ const TERMS_MAX = 8;
 const TRIGRAMS_MAX = 32;
 /** Characters that an excerpt has before and after the start of its first hit. */
 const EXCERPT = { before: 50, after: 150 } as const;
-/** Characters of Markdown around a hit that an excerpt is made from. */
-const READ = { before: 300, after: 600 } as const;
+/** Characters of Markdown around a hit that an excerpt is made from, and of a word that it does not cut. */
+const READ = { before: 300, after: 600, word: 20 } as const;
 
 const SEPARATE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/gu;
+/** Of a script that has spaces between words. */
+const LETTER = `(?!${SEPARATE.source})\\S`;
+const REST_OF_WORD = new RegExp(`^(?:${LETTER})+\\s`, 'u');
+const START_OF_WORD = new RegExp(`\\s(?:${LETTER})+$`, 'u');
 
 /** The plain form, with a space at both ends. */
 export function plain(text: string): string {
@@ -69,14 +73,26 @@ export function excerptOf(markdown: string, terms: readonly string[]): readonly 
   // What was found in the address of a link is shown as it is written.
   const text = plainText.search(hits) >= 0 ? plainText : read;
   const first = Math.max(text.search(hits), 0);
-  const start = first <= EXCERPT.before ? 0 : first - EXCERPT.before;
-  const end = first + EXCERPT.after;
+  const start = first <= EXCERPT.before ? 0 : nextWord(text, first - EXCERPT.before);
+  const end = lastWord(text, first + EXCERPT.after);
   const cut = text.slice(start, end).toWellFormed().replaceAll('\uFFFD', '').replace(/\s+/gu, ' ');
   return [
     ...(from + start > 0 ? [{ text: '…', isHit: false }] : []),
     ...marked(cut.trim(), terms),
     ...(end < text.length || from + read.length < markdown.length ? [{ text: '…', isHit: false }] : []),
   ];
+}
+
+/** Behind the word that a place is in the middle of. */
+function nextWord(text: string, at: number): number {
+  const rest = /\s/u.test(text.charAt(at - 1)) ? null : REST_OF_WORD.exec(text.slice(at, at + READ.word));
+  return at + (rest?.[0].length ?? 0);
+}
+
+/** Before the word that a place is in the middle of. */
+function lastWord(text: string, at: number): number {
+  const begun = /^\s|^$/u.test(text.slice(at)) ? null : START_OF_WORD.exec(text.slice(at - READ.word, at));
+  return at - (begun?.[0].length ?? 0);
 }
 
 /** A text in pieces that are a hit or not. */

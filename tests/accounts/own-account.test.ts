@@ -110,9 +110,10 @@ describe('the password', () => {
     ['x'.repeat(201), 'At most 200 characters'],
   ])('%s is refused by the one policy: %s', async (password, problem) => {
     const { who, here } = await someone();
-    expect(await textsOf(await (await change(here, who.password, password)).text(), '#new-password-error')).toEqual([
-      problem,
-    ]);
+    const page = await (await change(here, who.password, password)).text();
+    expect(await textsOf(page, '#new-password-error')).toEqual([problem]);
+    // The rule stands beside a password that keeps to it, and is not said twice.
+    expect(await textsOf(page, '#new-password-help')).toEqual(['Every other browser is signed out.']);
     const signUp = { email: `new${count}@example.org`, password, name: 'New' };
     expect(router.context.accounts.signUp(signUp)).rejects.toMatchObject({ fields: { password: problem } });
   });

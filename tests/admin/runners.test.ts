@@ -55,6 +55,21 @@ test('the page shows whose runner it is', async () => {
   expect(text).toContain(PEOPLE.alice.email);
 });
 
+test('why a runner could not start is shown with what may help, and without what it said', async () => {
+  const own = { driver: 'process', trusted: true };
+  const backends = [
+    { name: 'lost', ...own, cmd: ['/nowhere/agent'] },
+    { name: 'loud', ...own, cmd: [process.execPath, '-e', 'console.error("words of a user"); process.exit(3)'] },
+  ];
+  await using broken = await startRouter({ backends });
+  const bob = await broken.person(PEOPLE.bob);
+  for (const { name } of backends) await bob.request(`/api/runners/${name}/start`, { method: 'POST' });
+  const page = await (await (await broken.person(ADMIN)).request('/admin/runners')).text();
+  expect(page).toContain('Is the program installed, executable, and on the PATH of the driver?');
+  expect(page).toContain('it ended with exit code 3.');
+  expect(page).not.toContain('words of a user');
+});
+
 test('reading the output of a runner is audited once for a page and its stream, and for a stream without its page', async () => {
   await wake();
   const follow = async ({ cookie }: Person) => {

@@ -66,3 +66,16 @@ test('an excerpt is plain text, also where it begins in the middle of a block', 
 test('what is found in the address of a link only is shown as it is written', () => {
   expect(excerpt('See [this](https://a.example/halibut).', 'halibut')).toBe('See [this](https://a.example/<halibut>).');
 });
+
+test('an excerpt begins and ends with a whole word, where words have spaces between them', () => {
+  const words = Array.from({ length: 60 }, (_, index) => `${index}-word-${index}`);
+  for (const before of [20, 21, 22, 23]) {
+    const text = excerpt([...words.slice(0, before), 'needle', ...words].join(' '), 'needle');
+    const shown = text.replace(/^…|…$/g, '').split(' ');
+    expect(text).toMatch(/^….*…$/);
+    expect(shown.filter((word) => word !== '<needle>' && !words.includes(word))).toEqual([]);
+  }
+  // A word without an end is cut.
+  expect(excerpt(`${'x'.repeat(80)} needle`, 'needle')).toBe(`…${'x'.repeat(49)} <needle>`);
+  expect(excerpt(`${'字'.repeat(60)} needle`, 'needle')).toBe(`…${'字'.repeat(49)} <needle>`);
+});

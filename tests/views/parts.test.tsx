@@ -56,6 +56,30 @@ describe('a message', () => {
     expect(unknown[0]?.attributes.value).toBeUndefined();
   });
 
+  test('that failed shows the output of a program by itself, and its words in the language of the reader', async () => {
+    const hint =
+      'Is the program installed, executable, and on the PATH of the driver?\nIts last output:\nline 1\n  line 2';
+    const failed = message({ status: 'failed', error: { message: 'It ended.', hint } });
+    const part = renderPart(<Message message={failed} />, { locale: 'zh' });
+    expect(part).toContain('>line 1\n  line 2</pre>');
+    expect(part).toContain('它最后的输出：');
+    expect(part).not.toContain('Is the program installed');
+    const bare = answer({ status: 'failed', error: { message: 'It ended.', hint: 'Send the message again.' } });
+    expect((await all(bare, '.notice-body > p')).map(({ text }) => text)).toEqual([
+      ...['It ended.', 'Send the message again.'],
+    ]);
+    expect(await all(bare, 'pre')).toEqual([]);
+  });
+
+  test('that ended without a word says so, unless it called something or still grows', async () => {
+    const says = async (part: string) => (await all(part, '.note')).map(({ text }) => text);
+    const call = tool('c1', 'get_weather', '{}');
+    expect(await says(answer({ text: '' }))).toEqual(['The agent ended without an answer.']);
+    expect(await says(answer({ text: '', calls: [call] }))).toEqual([]);
+    expect(await says(answer({ text: 'Words' }))).toEqual([]);
+    expect(await says(answer(streaming))).toEqual([]);
+  });
+
   test('that is done can be copied as Markdown', async () => {
     const part = answer({ text: '**x** & <y>' });
     expect((await all(part, 'button'))[0]?.attributes['data-copy-from']).toBe('/messages/m2/text');

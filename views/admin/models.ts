@@ -53,6 +53,8 @@ export interface AdminRunnerView {
   readonly state: RunnerState;
   /** What its start waits for, or why it failed. */
   readonly message?: string;
+  /** What may help against that. */
+  readonly hint?: string | undefined;
   /** Absent while there is no runner: it starts, or could not start. */
   readonly upMs?: number;
   /** Answers of requests, and calls of the runner to its model, that keep it up. */

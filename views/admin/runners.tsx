@@ -1,5 +1,6 @@
 import { Icon } from '../icons';
 import { Confirm } from '../kit/confirm';
+import { Hint } from '../kit/hint';
 import { Notice } from '../kit/notice';
 import type { Shell } from '../models';
 import { useNumbers } from '../numbers';
@@ -56,7 +57,7 @@ export function AdminRunnerList({ runners }: { runners: readonly AdminRunnerView
 }
 
 export function AdminRunnerRow({ runner }: { runner: AdminRunnerView }) {
-  const { agentId, owner, upMs, message } = runner;
+  const { agentId, owner, upMs, message, hint } = runner;
   return (
     <li id={runnerRowId(runner)}>
       <Icon name="activity" />
@@ -79,6 +80,7 @@ export function AdminRunnerRow({ runner }: { runner: AdminRunnerView }) {
             <Sentence of={message} />
           </p>
         )}
+        {hint !== undefined && <Hint of={hint} />}
       </div>
     </li>
   );
@@ -130,12 +132,14 @@ export function AdminRunnerPage({ shell, runner, log, liveUrl }: RunnerProps & {
       <p>
         <a href="/admin/runners">{t.fleet.all}</a>
       </p>
-      <AdminRunnerHead runner={runner} />
+      <section class="card" aria-labelledby="runner-title">
+        <AdminRunnerHead runner={runner} />
+        <RunnerActions runner={runner} />
+      </section>
       <section class="card" aria-labelledby="runner-log-title">
         <h2 id="runner-log-title">{t.runner.log.title}</h2>
         <AdminRunnerLog log={log} />
       </section>
-      <RunnerActions runner={runner} />
     </AdminPage>
   );
 }
@@ -144,7 +148,7 @@ export const RUNNER_HEAD_ID = 'runner-head';
 
 export function AdminRunnerHead({ runner }: { runner: AdminRunnerView }) {
   return (
-    <section id={RUNNER_HEAD_ID} class="card" aria-labelledby="runner-title">
+    <div id={RUNNER_HEAD_ID} class="runner-head">
       <h2 id="runner-title" class="row-title">
         <span class="verbatim" dir="auto">
           {runner.owner}
@@ -152,7 +156,7 @@ export function AdminRunnerHead({ runner }: { runner: AdminRunnerView }) {
         <StateBadge runner={runner} />
       </h2>
       <Does runner={runner} />
-    </section>
+    </div>
   );
 }
 
@@ -160,12 +164,12 @@ export function AdminRunnerHead({ runner }: { runner: AdminRunnerView }) {
 export function AdminRunnerGone() {
   const t = useText().fleet;
   return (
-    <section id={RUNNER_HEAD_ID} class="card" aria-labelledby="runner-title">
+    <div id={RUNNER_HEAD_ID} class="runner-head" data-gone="">
       <h2 id="runner-title">{t.gone}</h2>
       <Notice kind="info" role="status">
         {t.goneHelp}
       </Notice>
-    </section>
+    </div>
   );
 }
 

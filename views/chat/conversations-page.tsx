@@ -13,6 +13,7 @@ export function ConversationsPage({ shell, list }: { shell: Shell; list: Convers
       <TitleBar>{title}</TitleBar>
       <div class="settings column">
         {isArchive && <p class="quiet">{list.links.length === 0 ? t.sidebar.noArchived : t.sidebar.archivedLead}</p>}
+        {!isArchive && list.links.length + list.pinned.length === 0 && <p class="quiet">{t.sidebar.noConversations}</p>}
         <ul id={isArchive ? 'archived' : undefined} class="conversations">
           <ConversationItems list={list} isPage={!isArchive} />
         </ul>

@@ -8,7 +8,7 @@ interface NewPasswordProps {
   name?: string;
   label: string;
   form: FormState | undefined;
-  /** In place of the rule for passwords. */
+  /** Stands behind the rule for passwords. */
   help?: string;
   required?: boolean;
   autofocus?: boolean;
@@ -25,6 +25,9 @@ export function NewPassword({
   autofocus,
 }: NewPasswordProps) {
   const t = useText().password;
+  const error = form?.errors[name];
+  // The error is about the rule, and says it.
+  const told = [!error && t.rule, help].filter(Boolean).join(' ');
   return (
     <div class="new-password">
       <Field
@@ -32,8 +35,8 @@ export function NewPassword({
         name={name}
         type="password"
         label={label}
-        help={help ?? t.rule}
-        error={form?.errors[name]}
+        help={told || undefined}
+        error={error}
         autocomplete="new-password"
         required={required}
         {...(autofocus !== undefined && { autofocus })}

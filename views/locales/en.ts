@@ -220,6 +220,7 @@ export const en = {
         return `100% is one whole CPU. ${parts.length === 0 ? 'It has no limits of its own.' : `It may use ${list(parts)}.`}`;
       },
     },
+    lastOutput: 'Its last output:',
     log: {
       title: 'Log',
       asleep: 'Its output is shown here while it is awake.',
@@ -439,6 +440,7 @@ export const en = {
     answer: (name: string) => `${name} answered`,
     thinking: 'Thinking',
     stopped: 'You stopped this answer.',
+    empty: 'The agent ended without an answer.',
     failed: 'This answer failed.',
     interrupted: 'This answer was interrupted. The text so far is kept.',
     retry: 'Try again',
@@ -578,7 +580,7 @@ export const en = {
     changePassword: 'Change password',
     oldPassword: 'Old password',
     newPassword: 'New password',
-    passwordHelp: 'At least 8 characters. Every other browser is signed out.',
+    passwordHelp: 'Every other browser is signed out.',
     savePassword: 'Change password',
     linked: (provider: string) => `You can sign in with ${provider}.`,
     link: (provider: string) => `Link your account with ${provider}`,
@@ -1071,7 +1073,7 @@ export const en = {
       'Only this machine can open this address. “Let others in” in docs/administrators.md says how people reach the router from elsewhere.',
     setPassword: 'Set a password',
     newPassword: 'New password',
-    setPasswordHelp: 'At least 8 characters. The user is signed out everywhere.',
+    setPasswordHelp: 'The user is signed out everywhere.',
     identity: 'Sign-in service',
     identityLead:
       'The account is linked to one person there, who can sign in with it whatever their e-mail address is.',

@@ -210,6 +210,7 @@ export const zh: Text = {
         return `100% 表示一个完整的 CPU。${parts.length === 0 ? '它没有单独的限制。' : `最多可使用 ${list(parts)}。`}`;
       },
     },
+    lastOutput: '它最后的输出：',
     log: {
       title: '日志',
       asleep: '唤醒后，这里会显示它的输出。',
@@ -423,6 +424,7 @@ export const zh: Text = {
     answer: (name) => `${name} 回答`,
     thinking: '正在思考',
     stopped: '你停止了这个回答。',
+    empty: '智能体结束了，但没有给出回答。',
     failed: '这个回答失败了。',
     interrupted: '这个回答中断了。已写出的文字已保留。',
     retry: '重试',
@@ -560,7 +562,7 @@ export const zh: Text = {
     changePassword: '更改密码',
     oldPassword: '旧密码',
     newPassword: '新密码',
-    passwordHelp: '至少 8 个字符。其他浏览器都会退出登录。',
+    passwordHelp: '其他浏览器都会退出登录。',
     savePassword: '更改密码',
     linked: (provider) => `你可以使用 ${provider} 登录。`,
     link: (provider) => `将账号与 ${provider} 关联`,
@@ -1039,7 +1041,7 @@ export const zh: Text = {
     linkIsLocal: '此地址只能在本机打开。如何让其他机器上的人访问，请参阅 docs/administrators.md 中的“Let others in”。',
     setPassword: '设置密码',
     newPassword: '新密码',
-    setPasswordHelp: '至少 8 个字符。该用户会在所有地方退出登录。',
+    setPasswordHelp: '该用户会在所有地方退出登录。',
     identity: '登录服务',
     identityLead: '此账号已关联到登录服务中的一个人，无论其电子邮箱是什么都可以登录。',
     unlink: '取消关联',

@@ -1,5 +1,6 @@
 import { AgentPage } from '../agents/page';
 import { Icon } from '../icons';
+import { Hint } from '../kit/hint';
 import type { AgentView, Shell } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
@@ -90,11 +91,7 @@ function StateWords({ agent: { runner } }: { agent: AgentView }) {
   return (
     <>
       <p>{unavailable ? t.availability.title(unavailable.platform) : <Sentence of={message ?? sentence} />}</p>
-      {hint && !unavailable && (
-        <p class="verbatim">
-          <Sentence of={hint} />
-        </p>
-      )}
+      {hint && !unavailable && <Hint of={hint} />}
     </>
   );
 }

@@ -1,4 +1,5 @@
 import { Icon } from '../icons';
+import { Hint } from '../kit/hint';
 import type { AgentView, RunnerView } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
@@ -77,11 +78,7 @@ export function RunnerPanel({ runner }: { runner: RunnerView }) {
   return (
     <div id={`runner-panel-${agentId}`} class="runner-panel">
       <p>{unavailable ? t.availability.title(unavailable.platform) : <Sentence of={runner.message ?? sentence} />}</p>
-      {runner.hint && !unavailable && (
-        <p class="verbatim">
-          <Sentence of={runner.hint} />
-        </p>
-      )}
+      {runner.hint && !unavailable && <Hint of={runner.hint} />}
       {state === 'starting' && <progress max={100} value={percent} aria-label={t.runner.progress} />}
       {state !== 'stopping' && !unavailable && (
         <form method="post" action={action} hx-post={action} hx-swap="none">

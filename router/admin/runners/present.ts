@@ -4,6 +4,7 @@ import type { AccountsService } from '../../accounts/accounts';
 import type { BackendRegistry } from '../../backends/backends';
 import { startView } from '../../chat/pages/present-runner';
 import { runnerAddress } from '../../runners/api/present';
+import { withoutOutput } from '../../runners/health/failure';
 import type { LoadsService } from '../../runners/loads';
 import type { RunnersService } from '../../runners/runners';
 import type { Awake, Running } from '../../runners/slots/lookups';
@@ -44,7 +45,8 @@ export async function runnerViews(
     backend: deps.backends.find(agent.backend)?.displayName ?? agent.backend,
     state: status.state,
     ...(status.state === 'starting' && { message: startView(reader, status.progress).message }),
-    ...(status.failure && { message: status.failure.message }),
+    // What it said is the user's, and reading it is audited.
+    ...(status.failure && { message: status.failure.message, hint: withoutOutput(status.failure.hint) }),
     ...(runner && { upMs: coarse(Math.max(0, deps.now() - runner.startedAtMs)) }),
     answers: status.requests,
     // What holds a runner that starts waits for it, and calls nothing.

@@ -14,6 +14,9 @@ import type { Failure } from '../slots/slot';
 const BACK_OFF_MS = 1_000;
 const BACK_OFF_MAX_MS = 60_000;
 
+/** What the last output of a runner stands behind in a hint. */
+const OUTPUT = 'Its last output:\n';
+
 /** Characters of a driver's message, which may quote a whole output, and of its hint. */
 const WORDS_CHARS_MAX = 6_000;
 /** Characters of the last output that are searched for the reason. */
@@ -150,6 +153,12 @@ function withTail(
   more: { tail: string; hint?: string | undefined; cause: unknown },
 ): AppError {
   const { tail, cause } = more;
-  const hint = [more.hint, tail && `Its last output:\n${tail}`].filter(Boolean).join('\n');
+  const hint = [more.hint, tail && `${OUTPUT}${tail}`].filter(Boolean).join('\n');
   return new AppError(code, { message, ...(hint && { hint }), reason: reasonIn(tail), cause });
+}
+
+/** A hint for those who may not read what a runner said. */
+export function withoutOutput(hint: string | undefined): string | undefined {
+  const words = hint?.split(OUTPUT)[0]?.trim();
+  return words === '' ? undefined : words;
 }

@@ -1,6 +1,7 @@
 import { MissingForm } from '../../credentials/missing';
 import { Icon } from '../../icons';
 import { Confirm } from '../../kit/confirm';
+import { Hint } from '../../kit/hint';
 import { markup } from '../../kit/markdown';
 import { Notice } from '../../kit/notice';
 import { Time } from '../../kit/time';
@@ -192,16 +193,13 @@ function Outcome({ message }: { message: MessageView }) {
   const t = useText();
   const { error, status, interrupted } = message;
   if (status === 'stopped') return <p class="note">{t.message.stopped}</p>;
+  if (status === 'done' && message.text === '' && !message.calls) return <p class="note">{t.message.empty}</p>;
   if (status !== 'failed') return null;
   if (message.missing) return <MissingForm messageId={message.id} missing={message.missing} />;
   return (
     <Notice kind="bad">
       <p>{error ? <Sentence of={error.message} /> : interrupted ? t.message.interrupted : t.message.failed}</p>
-      {error?.hint && (
-        <p class="quiet verbatim">
-          <Sentence of={error.hint} />
-        </p>
-      )}
+      {error?.hint && <Hint of={error.hint} />}
       <div class="row">
         {message.retryable && <RetryForm messageId={message.id} labelled />}
         {error?.action && (
