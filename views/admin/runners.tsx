@@ -164,7 +164,7 @@ export function AdminRunnerHead({ runner }: { runner: AdminRunnerView }) {
 export function AdminRunnerGone() {
   const t = useText().fleet;
   return (
-    <div id={RUNNER_HEAD_ID} class="runner-head" data-gone="">
+    <div id={RUNNER_HEAD_ID} class="runner-head">
       <h2 id="runner-title">{t.gone}</h2>
       <Notice kind="info" role="status">
         {t.goneHelp}

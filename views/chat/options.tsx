@@ -61,7 +61,7 @@ export function OptionsMenu({ conversation }: { conversation: OptionsView }) {
       </a>
       <ShelfItems conversation={conversation} />
       <hr />
-      <ExportItems id={id} role="menuitem" />
+      <ExportItems id={id} kind="menuitem" />
       <hr />
       <ActionItem action={`${path}/delete`} icon="trash-2" isBad>
         {t.conversation.delete}
@@ -112,10 +112,11 @@ function ActionItem({ action, icon, shelf, isBad, children }: ActionProps) {
   );
 }
 
-function ExportItems({ id, role }: { id: string; role?: 'menuitem' }) {
+function ExportItems({ id, kind }: { id: string; kind: 'menuitem' | 'button' }) {
   const t = useText();
+  const look = kind === 'button' ? { class: 'button' } : { role: kind, class: 'menu-item' };
   return EXPORTS.map((format) => (
-    <a key={format} role={role} class="menu-item" href={`/api/conversations/${id}/export?format=${format}`} download>
+    <a key={format} {...look} href={`/api/conversations/${id}/export?format=${format}`} download>
       <Icon name="download" />
       {t.transfer[format]}
     </a>
@@ -174,16 +175,16 @@ export function OptionsPage({ shell, conversation }: { shell: Shell; conversatio
       <div class="settings column">
         <section class="card" aria-label={t.menu}>
           <RenameForm conversation={conversation} />
-          {moves.map((move) => (
-            <form key={move.shelf} method="post" action={`${path}/shelf`}>
-              <input type="hidden" name="shelf" value={move.shelf} />
-              <button type="submit" class="button">
-                {move.label}
-              </button>
-            </form>
-          ))}
-          <div>
-            <ExportItems id={id} />
+          <div class="row">
+            {moves.map((move) => (
+              <form key={move.shelf} method="post" action={`${path}/shelf`}>
+                <input type="hidden" name="shelf" value={move.shelf} />
+                <button type="submit" class="button">
+                  {move.label}
+                </button>
+              </form>
+            ))}
+            <ExportItems id={id} kind="button" />
           </div>
           <form method="post" action={`${path}/delete`}>
             <button type="submit" class="button danger">
