@@ -12,8 +12,6 @@ import { CHAT_PATH, chatBody, type Script } from './script';
 
 const TIMES = 100;
 const ROUNDS = 5;
-/** Some are left out, see `isAlone`. */
-const TRIES_MAX = 30;
 const KEPT_ROUNDS = 3;
 /** Of requests, which are counted by far more than all else, so that one collection more counts for less. */
 const REQUESTS = [500, 13_500] as const;
@@ -21,19 +19,17 @@ const AT_ONCE = 10;
 const STREAMS = 50;
 const STREAM: Script = { chunks: 0, paceMs: 5, chunkBytes: 200 };
 const OPEN: Script = { chunks: 1_000, paceMs: 1_000, chunkBytes: 200 };
-/** A collection in the log of JavaScriptCore (`BUN_JSC_logGC`): the heap before it and after it, with lines between. */
+/** A collection in the log of JavaScriptCore (`BUN_JSC_logGC`): the heap before it and after it, with other lines of it between. */
 const COLLECTION = /START M (\d+)kb =>(?:.|\n)*?=> (\d+)kb, p=/g;
+/** Of that log: the heap that begins a line, the end of a line with what else is written there, and what is between. */
+const PARTS = /\[GC<0x[0-9a-f]+>|\n(?:GC END!\n|Requesting GC[^\n]*\n)*|[^\n[]+|\[/g;
 
 interface Cost extends Counted {
   /** Bytes of the JavaScript heap that were allocated, all in all. */
   readonly bytes: number;
   /** Bytes of it that are still in use. */
   readonly keptBytes: number;
-  /** No other thread has collected meanwhile: lines of several heaps are written into each other. */
-  readonly isAlone: boolean;
 }
-
-type Measure = Exclude<keyof Cost, 'isAlone'>;
 
 export type Counts = Readonly<Record<keyof typeof COUNTS, number>>;
 
@@ -67,59 +63,50 @@ async function countIn(stderr: string): Promise<Counts> {
   await using router = await startRouter({ preload: { path: join(import.meta.dir, 'counting.ts'), env, stderr } });
   const look = async () => {
     const counted = (await (await fetch(`http://127.0.0.1:${port}`)).json()) as Counted;
-    return { ...counted, log: await Bun.file(stderr).text() };
+    const log = await Bun.file(stderr).text();
+    return { ...counted, logBytes: log.length, collections: collectionsOf(log) };
   };
   /** What `work` has cost. */
   const cost = async (work: () => Promise<unknown>): Promise<Cost> => {
     const before = await look();
     await work();
     const after = await look();
-    const [startKb, collections] = [sizesKb(before.log).at(-1)?.[1] ?? 0, sizesKb(after.log.slice(before.log.length))];
+    const startKb = before.collections.at(-1)?.leftKb ?? 0;
     let [bytes, keptKb] = [0, startKb];
-    for (const [grownKb, leftKb] of collections) {
+    for (const { grownKb, leftKb } of after.collections.slice(before.collections.length)) {
       bytes += (grownKb - keptKb) * 1_024;
       keptKb = leftKb;
     }
     return {
       ...{ bytes, keptBytes: (keptKb - startKb) * 1_024 },
-      isAlone: heapsOf(after.log.slice(before.log.length)).every((heap) => heap === heapsOf(before.log)[0]),
       ...{ statements: after.statements - before.statements, commits: after.commits - before.commits },
       // The log of collections is written, too.
-      writtenBytes: after.writtenBytes - before.writtenBytes - (after.log.length - before.log.length),
+      writtenBytes: after.writtenBytes - before.writtenBytes - (after.logBytes - before.logBytes),
     };
   };
-  /** The median of several rounds, before which there was one to get warm: what disturbs one adds to it, and a collection that is not in the log yet takes from it. */
-  const median = async (work: () => Promise<unknown>, wantsAlone: boolean): Promise<Cost> => {
+  /**
+   * The second least of several rounds, before which there was one to get warm: what disturbs a round adds to it, often a third,
+   * and a collection that is not in the log yet takes from one.
+   */
+  const usual = async (work: () => Promise<unknown>): Promise<Cost> => {
     const costs: Cost[] = [];
     await work();
-    for (let tries = 0; costs.length < ROUNDS; tries += 1) {
-      if (tries === TRIES_MAX) throw new Error(`Other threads collected in ${tries - costs.length} of ${tries} rounds`);
-      const one = await cost(work);
-      if (one.isAlone || !wantsAlone) costs.push(one);
-    }
-    return costOf((name) => middleOf(costs.map((one) => one[name])));
+    for (let round = 0; round < ROUNDS; round += 1) costs.push(await cost(work));
+    return costOf((name) => secondLeastOf(costs.map((one) => one[name])));
   };
-  /**
-   * Of one piece of work: what many cost more than few, so that what looking itself costs is not in it.
-   * @param wantsAlone the rounds are so small that what another thread writes into the log is much beside them.
-   */
-  const each = async (few: number, many: number, work: (count: number) => Promise<unknown>, wantsAlone = false) => {
-    const [less, more] = [await median(() => work(few), wantsAlone), await median(() => work(many), wantsAlone)];
-    const of = (name: Measure) => (more[name] - less[name]) / (many - few);
+  /** Of one piece of work: what many cost more than few, so that what looking itself costs is not in it. */
+  const each = async (few: number, many: number, work: (count: number) => Promise<unknown>) => {
+    const [less, more] = [await usual(() => work(few)), await usual(() => work(many))];
+    const of = (name: keyof Cost) => (more[name] - less[name]) / (many - few);
     return costOf(of);
   };
   const ask = asking(router);
   const conversations = await router.conversations(STREAMS);
   const recorded = (index: number) => ({ 'x-conversation-id': conversations[index] ?? '' });
   const oneByOne = (headers: Record<string, string>) =>
-    each(
-      TIMES,
-      TIMES * 3,
-      async (count) => {
-        for (let done = 0; done < count; done += 1) await ask(undefined, headers);
-      },
-      true,
-    );
+    each(TIMES, TIMES * 3, async (count) => {
+      for (let done = 0; done < count; done += 1) await ask(undefined, headers);
+    });
   const perChunk = async (headers: (index: number) => Record<string, string>, more: Partial<Script> = {}) => {
     const together = (chunks: number) =>
       Promise.all(Array.from({ length: STREAMS }, (_, index) => ask({ ...STREAM, ...more, chunks }, headers(index))));
@@ -148,26 +135,37 @@ async function countIn(stderr: string): Promise<Counts> {
   };
 }
 
-function middleOf(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+function secondLeastOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[1] ?? Number.NaN;
 }
 
-function costOf(of: (name: Measure) => number): Cost {
+function costOf(of: (name: keyof Cost) => number): Cost {
   return {
-    isAlone: true,
     ...{ bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') },
     writtenBytes: of('writtenBytes'),
   };
 }
 
-/** The heaps that have collected, that of the router's own thread first. */
-function heapsOf(log: string): string[] {
-  return [...new Set(log.match(/GC<0x[0-9a-f]+/g))];
-}
-
-/** In KB, before and after each collection. */
-function sizesKb(log: string): readonly (readonly [number, number])[] {
-  return [...log.matchAll(COLLECTION)].map(([, before, after]) => [Number(before), Number(after)] as const);
+/**
+ * The collections of the router's own thread, which is the first that collects. The log has the lines of all threads, and the
+ * line of one may be written in the middle of that of another, which then goes on behind it.
+ */
+function collectionsOf(log: string): readonly { readonly grownKb: number; readonly leftKb: number }[] {
+  const interrupted: string[] = [];
+  let [own, writing, ownLines] = ['', '', ''];
+  for (const [part] of log.matchAll(PARTS)) {
+    if (part.startsWith('[GC<')) {
+      if (writing) interrupted.push(writing);
+      writing = part;
+      own ||= part;
+    }
+    if (writing === own) ownLines += part;
+    if (part.startsWith('\n')) writing = interrupted.pop() ?? '';
+  }
+  return [...ownLines.matchAll(COLLECTION)].map(([, grown, left]) => ({
+    grownKb: Number(grown),
+    leftKb: Number(left),
+  }));
 }
 
 function asking({ server, key }: RouterUnderTest) {
@@ -196,7 +194,7 @@ async function keptByStream(
     leave.abort();
     while ((await router.runnerStats()).open > 0) await Bun.sleep(50);
   }
-  return middleOf(kept) / STREAMS;
+  return secondLeastOf(kept) / STREAMS;
 }
 
 async function pageBytes(router: RouterUnderTest): Promise<number> {
