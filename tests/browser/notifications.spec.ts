@@ -27,6 +27,7 @@ test.beforeEach(({ context }) =>
     };
     Object.assign(window, { recorded, isAway: false, Notification: new Proxy(Notification, { construct }) });
     const isAway = () => 'isAway' in window && window.isAway === true;
+    document.addEventListener('htmx:sse:after:connection', () => Object.assign(window, { isLive: true }));
     Object.defineProperty(document, 'hidden', { get: isAway });
     Object.defineProperty(document, 'visibilityState', { get: () => (isAway() ? 'hidden' : 'visible') });
   }),
@@ -34,6 +35,8 @@ test.beforeEach(({ context }) =>
 
 /** Hides the page, or shows it, as another tab in front of it would. */
 async function setAway(page: Page, isAway: boolean): Promise<void> {
+  // A stream that opens afterwards would not notice.
+  if (isAway) await page.waitForFunction(() => 'isLive' in window);
   await page.evaluate((value) => {
     Object.assign(window, { isAway: value });
     document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
