@@ -32,9 +32,7 @@ test('what the agent does is seen while it does it, folds when it is over, and i
   await ended(page, 'done');
   const seen = [/^Thought for \d/, /^Used list_files \d/, /^Used count_lines \d/];
   await expect(steps(page).locator('summary')).toHaveText(seen);
-  expect(await seenLive()).toEqual(
-    expect.arrayContaining(['open: Thinking…', 'folded: Using list_files', 'folded: Using count_lines']),
-  );
+  expect(await seenLive()).toEqual(expect.arrayContaining(['folded: Using list_files', 'folded: Using count_lines']));
   await expect(answer(page).locator('.steps details[open]')).toHaveCount(0);
 
   const listing = steps(page).nth(1);
@@ -66,14 +64,20 @@ test('a step that its reader has opened stays open, and keeps the focus, while t
   await expect(listing.locator('summary')).toBeFocused();
 });
 
-test('an agent that is stopped while it thinks leaves what it thought', async ({ page, router }) => {
+test('a thought is open while it grows, and an agent that is stopped meanwhile leaves what it thought', async ({
+  page,
+  router,
+}) => {
   await signIn(page, router);
-  await send(page, 'think');
-  await expect(steps(page).first()).toContainText('The user wants');
+  await send(page, `think ${'The user wants more. '.repeat(200)}`);
+  const thought = steps(page).first();
+  await expect(thought).toContainText('The user wants');
+  await expect(thought.locator('summary')).toHaveText('Thinking…');
+  await expect(thought.locator('details')).toHaveAttribute('open');
   await page.getByRole('button', { name: 'Stop answer' }).click();
   await ended(page, 'stopped');
-  await steps(page).first().locator('summary').click();
-  await expect(steps(page).first()).toContainText('The user wants');
+  await thought.locator('summary').click();
+  await expect(thought).toContainText('The user wants');
 });
 
 test('formulas, notes and tasks look the same when they have grown and when they are read again', async ({

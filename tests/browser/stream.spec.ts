@@ -144,6 +144,7 @@ test('tabs agree: a new conversation, its name, its answer, and that it is delet
   await expect(other.getByRole('heading', { level: 1 })).toHaveText('Another name');
   await menuButton(page, 'Conversation options').click();
   await page.getByRole('menuitem', { name: 'Delete conversation' }).click();
+  await page.waitForURL((url) => url.href !== conversation);
   await expect(other.getByText('This conversation was deleted.')).toBeVisible();
   await expect(links).toHaveText(['echo one']);
   await other.locator('#conversation-gone').getByRole('button', { name: 'Undo' }).click();
