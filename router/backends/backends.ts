@@ -82,6 +82,8 @@ export interface Backend {
    * message.
    */
   readonly history: 'full' | 'last-turn' | 'one-message';
+  /** The member of an earlier answer in which the runner gets what was thought for it. By default it gets no thoughts. */
+  readonly historyReasoning?: 'reasoning_content' | 'reasoning';
   /** Paths below `/v1` that are allowed. A path that ends in `/*` allows everything below it. */
   readonly paths: readonly string[];
   readonly limits: { readonly memoryBytes?: number; readonly cpus?: number; readonly pids?: number };

@@ -43,7 +43,7 @@ export function parseEntries(label: string, json: string): { entries: readonly E
     if (!isFine && !Value.Check(entrySchema, entry)) continue;
     const place = `${label}/${index}`;
     problems.push(...variableProblems(place, entry), ...reservedProblems(place, entry));
-    problems.push(...instructionsProblems(place, entry));
+    problems.push(...instructionsProblems(place, entry), ...reasoningProblems(place, entry));
     problems.push(...collisions(place, entry, entries));
     entries.push(entry);
   }
@@ -92,6 +92,12 @@ function reservedIn(path: string, member: 'user_overridable_env' | 'agent_env', 
 function instructionsProblems(path: string, { instructions_file: file, templated_files: files }: Entry): string[] {
   if (file === undefined || files.includes(file)) return [];
   return [`${path}/instructions_file: expected one of templated_files (got "${file}")`];
+}
+
+/** A runtime that remembers what was said has its own thoughts, too. */
+function reasoningProblems(path: string, { history, history_reasoning: member }: Entry): string[] {
+  if (member === undefined || history === 'full') return [];
+  return [`${path}/history_reasoning: expected no member unless history is "full" (got "${member}")`];
 }
 
 /** Model ids that would match both `entry` and an earlier entry. */

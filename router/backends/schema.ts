@@ -74,6 +74,11 @@ export const entrySchema = Type.Object(
       ...text('"full", "last-turn" or "one-message"', '^(full|last-turn|one-message)$'),
       default: 'full',
     }),
+    history_reasoning: Type.Optional(
+      Type.Unsafe<'reasoning_content' | 'reasoning'>(
+        text('"reasoning_content" or "reasoning"', '^(reasoning_content|reasoning)$'),
+      ),
+    ),
     paths: Type.Array(text("a path below /v1 such as 'chat/completions' or 'files/*'", '^[\\w-]+(/[\\w-]+)*(/\\*)?$'), {
       default: ['chat/completions', 'models'],
     }),

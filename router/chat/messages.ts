@@ -33,6 +33,10 @@ export function conversationMessages(deps: {
     history: (id: string, before?: number, path?: readonly number[]): Promise<readonly Message[]> =>
       conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }), path }),
 
+    /** What was thought for the answers among these messages, by their ids. */
+    thoughts: (told: readonly Message[], path?: readonly number[]): Promise<ReadonlyMap<string, string>> =>
+      conversations.thoughts(told, path),
+
     /** Positions of the messages up to one that is not shown; `undefined` for one that is. */
     async hiddenPath({ conversationId, position, isHidden }: MessageHead): Promise<readonly number[] | undefined> {
       return isHidden ? (await conversations.tree(conversationId)).pathTo(position) : undefined;

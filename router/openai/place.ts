@@ -9,7 +9,7 @@ import {
   newestUserText,
   withoutStorage,
 } from '../backends/shape';
-import { type ToldFiles, toldContents } from '../chat/generations/told';
+import { type ToldFiles, toldContents, toldThoughts } from '../chat/generations/told';
 import type { RecordedTurn } from '../chat/generations/turn';
 import type { Conversation, Message } from '../chat/store/conversations';
 import type { Beginning } from '../chat/store/turns';
@@ -50,7 +50,8 @@ export async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Pr
   const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];
   const goesOn = isTranslated && routed.goesOnFrom !== undefined ? stored : [];
   const { contents = new Map(), files } = goesOn.length > 0 ? await toldContents(deps.attachments, goesOn) : {};
-  const chat = told && (isTranslated ? chatOf(told, goesOn, contents) : withoutStorage(told));
+  const thoughts = await toldThoughts(deps.conversations, routed.backend, goesOn, routed.path);
+  const chat = told && (isTranslated ? chatOf(told, goesOn, contents, thoughts) : withoutStorage(told));
   const messages = chat && messagesAt(path, chat);
   const isKept = messages !== undefined && keeping !== undefined;
   const expiresAtMs = keeping === 'asked' ? undefined : deps.now() + deps.config.responses.retentionMs;

@@ -156,6 +156,7 @@ describe('refusals', () => {
         { display_name: 'x', headers: { 'X-A': '${who}' } },
         { name: 'two', headers: { 'X-A': '${who}' }, cmd: ['${HOME}'], limits: { memory: 'much' } },
         { name: 'three', session_body: { id: '${BACKENDS_DIR}' } },
+        { name: 'four', history: 'last-turn', history_reasoning: 'reasoning' },
       ]),
     ).toEqual([
       'backends.json/0/colour: unexpected property (got "red")',
@@ -164,6 +165,7 @@ describe('refusals', () => {
       'backends.json/1/name: expected required property',
       "backends.json/2/limits/memory: expected a number of bytes, or a size such as '512m' or '2g' (got \"much\")",
       'backends.json/3/session_body/id: expected no variable but ${conversation}, ${session}, ${user}, ${agent} (got ${BACKENDS_DIR})',
+      'backends.json/4/history_reasoning: expected no member unless history is "full" (got "reasoning")',
     ]);
   });
 

@@ -48,6 +48,17 @@ describe('the arithmetic', () => {
     expect(results.places('t').map(({ subject }) => subject)).toEqual([DIRECT, FLOOR, ROUTER]);
   });
 
+  test('a round in which something failed is compared with nothing', () => {
+    const results = new Results();
+    const at = (subject: string) => ({ table: 't', load: '1', subject });
+    for (const failures of [0, 3]) {
+      results.add(at(FLOOR), { ms: 2, failures });
+      results.add(at(ROUTER), { ms: 4, failures: 0 });
+    }
+    expect(results.ratio(at(ROUTER), 'ms', FLOOR)).toEqual([2, Number.NaN]);
+    expect(results.ratio(at(FLOOR), 'ms', ROUTER)).toEqual([0.5, Number.NaN]);
+  });
+
   test('a cell shows the median, its spread where there is one, and a dash for nothing', () => {
     expect(cell([1234.5], 0)).toBe('1,235');
     expect(cell([1, 3, 2], 1)).toBe('2.0 (1.0–3.0)');

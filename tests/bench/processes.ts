@@ -161,11 +161,16 @@ async function answers(url: string): Promise<boolean> {
 export function cpuMs(pid: number): number {
   try {
     const threads = readdirSync(`/proc/${pid}/task`);
-    // Nanoseconds on a CPU; `stat` counts the same in steps of 10 ms.
-    const times = threads.map((thread) =>
+    const timesNs = threads.map((thread) =>
       Number.parseInt(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'), 10),
     );
-    return times.reduce((sum, timeNs) => sum + timeNs, 0) / 1e6;
+    // A thread that has ended is missing in that, which is in nanoseconds, and is in this, which is in steps of 10 ms.
+    const [userTicks, systemTicks] =
+      readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ').slice(11) ?? [];
+    return Math.max(
+      timesNs.reduce((sum, timeNs) => sum + timeNs, 0) / 1e6,
+      (Number(userTicks) + Number(systemTicks)) * 10,
+    );
   } catch {
     return Number.NaN;
   }

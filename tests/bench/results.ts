@@ -29,7 +29,7 @@ export class Results {
 
   /** One value for each round; none where nothing was measured. */
   values(place: Place, metric: string): readonly number[] {
-    return (this.#samples.get(keyOf(place))?.rounds ?? []).map((sample) => sample[metric] ?? Number.NaN);
+    return this.#rounds(place).map((sample) => sample[metric] ?? Number.NaN);
   }
 
   /** What it adds to the same metric without a proxy, round by round. */
@@ -43,9 +43,18 @@ export class Results {
   }
 
   #against(place: Place, metric: string, subject: string, compare: (value: number, other: number) => number) {
-    const others = this.values({ ...place, subject }, metric);
-    return this.values(place, metric).map((value, round) => compare(value, others[round] ?? Number.NaN));
+    const others = this.#rounds({ ...place, subject });
+    return this.#rounds(place).map((own, round) => compare(comparable(own, metric), comparable(others[round], metric)));
   }
+
+  #rounds(place: Place): readonly Sample[] {
+    return this.#samples.get(keyOf(place))?.rounds ?? [];
+  }
+}
+
+/** NaN of a round in which something failed: it had less to do. */
+function comparable(sample: Sample | undefined, metric: string): number {
+  return (sample?.failures ? undefined : sample?.[metric]) ?? Number.NaN;
 }
 
 const keyOf = ({ table, load, subject }: Place): string => `${table}\n${load}\n${subject}`;

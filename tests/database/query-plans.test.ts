@@ -291,6 +291,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.findMessage('a1');
   await conversations.page('c', { limit: 5 });
   await conversations.page('c', { before: 5, limit: 5, maxBytes: 9 });
+  await conversations.thoughts(await conversations.page('c', { limit: 5 }));
   await conversations.findMessageHead('a1');
   await conversations.heads('c', { limit: 2 });
   await conversations.heads('c', { after: 1, limit: 3 });

@@ -1,7 +1,7 @@
 /** Produces an answer without a client: readers watch the events. `relay/lifecycle.ts` determines when it ends. */
 
 import type { Agent } from '../../agents/store';
-import type { BackendRegistry } from '../../backends/backends';
+import type { Backend, BackendRegistry } from '../../backends/backends';
 import { backendHeaders, requestVariables, runtimeSessionName } from '../../backends/runtime-session';
 import { type ChatMessage, shapeChatBody } from '../../backends/shape';
 import { usesUpstream } from '../../backends/traits';
@@ -20,7 +20,7 @@ import type { AttachmentsService } from '../attachments/attachments';
 import { HISTORY } from '../messages';
 import type { Conversation, ConversationsStore } from '../store/conversations';
 import type { Answer, AnswerOptions } from './recorder';
-import { type ToldFiles, toldMessages } from './told';
+import { type ToldFiles, toldMessages, toldThoughts } from './told';
 
 export interface ProduceDeps {
   readonly attachments: AttachmentsService;
@@ -100,7 +100,7 @@ class Production extends Lifecycle {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     if (usesUpstream(backend)) budgets.refuseUsedUp({ userId: agent.userId });
     const variables = requestVariables(agent.userId, agent.id, runtimeSessionName(conversation));
-    const { messages, files, isKnown } = await history(this.deps, conversation);
+    const { messages, files, isKnown } = await history(this.deps, backend, conversation);
     const body = { model: backend.name, messages, stream: true };
     const model = await modelOf(this.deps, agent);
     const facts = answerFacts(agent, { path: 'chat/completions', isCold: !runners.isWarm(agent.id) });
@@ -149,6 +149,7 @@ class Production extends Lifecycle {
  */
 async function history(
   { attachments, conversations }: Pick<ProduceDeps, 'attachments' | 'conversations'>,
+  backend: Backend,
   { id, sessionFrom }: Conversation,
 ): Promise<{ messages: ChatMessage[]; files: ToldFiles; isKnown: boolean }> {
   const said = await conversations.page(id, HISTORY);
@@ -158,7 +159,8 @@ async function history(
       ({ role, content, callbackId, position }) =>
         role === 'assistant' && content !== '' && callbackId === null && position > sessionFrom,
     );
-  return { ...(await toldMessages(attachments, said)), isKnown };
+  const thoughts = await toldThoughts(conversations, backend, said);
+  return { ...(await toldMessages(attachments, said, thoughts)), isKnown };
 }
 
 /** The model for a backend with `forward_model_env`. */

@@ -6,17 +6,20 @@
  * not read, and a long text of base64 is never searched or copied as a part of JSON.
  */
 import { isLink, isPicture, TEXT_TYPE } from '../../attachments/kinds';
+import type { Backend } from '../../backends/backends';
 import type { ChatMessage } from '../../backends/shape';
 import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { newId } from '../../lib/ids';
 import type { AttachmentsService } from '../attachments/attachments';
 import type { Attachment } from '../attachments/store';
-import type { Message } from '../store/conversations';
+import type { ConversationsStore, Message } from '../store/conversations';
 import { picturesAsWords } from './answer-pictures';
 
 type Said = Pick<Message, 'id' | 'role' | 'content'>;
 type Part = { readonly type: string; readonly [member: string]: unknown };
+/** Members of the messages that a runtime is told, by the ids of these messages. */
+export type ToldThoughts = ReadonlyMap<string, Readonly<Record<string, string>>>;
 /** Copies of a file in memory: its bytes, their base64, and the body that contains it. */
 const COPIES = 3;
 
@@ -100,9 +103,25 @@ export class ToldFiles {
 export async function toldMessages(
   attachments: AttachmentsService,
   said: readonly Said[],
+  thoughts: ToldThoughts,
 ): Promise<{ readonly messages: ChatMessage[]; readonly files: ToldFiles }> {
   const { spoken, contents, files } = await toldContents(attachments, said);
-  return { messages: spoken.map(({ id, role }) => ({ role, content: contents.get(id) })), files };
+  return { messages: spoken.map(({ id, role }) => ({ role, content: contents.get(id), ...thoughts.get(id) })), files };
+}
+
+/**
+ * What a backend is told of the thoughts for these answers: nothing, unless it names the member for them.
+ * @param said neighbours, oldest first; on another path than the shown one if `path` is given.
+ */
+export async function toldThoughts(
+  conversations: Pick<ConversationsStore, 'thoughts'>,
+  { historyReasoning: member }: Pick<Backend, 'historyReasoning'>,
+  said: readonly Message[],
+  path?: readonly number[],
+): Promise<ToldThoughts> {
+  if (!member) return new Map();
+  const thoughts = await conversations.thoughts(said, path);
+  return new Map([...thoughts].map(([id, text]) => [id, { [member]: text }]));
 }
 
 /** The contents of the messages, by their ids. @returns also those that say something. */

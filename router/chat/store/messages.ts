@@ -1,7 +1,7 @@
 /** Reads messages for programs and runtimes: whole, or only their heads. */
-import { and, desc, eq, gt, gte, isNull, lt, lte, ne, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, ne, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../database/database';
-import { messages } from '../../database/schema/chat';
+import { messages, type Step } from '../../database/schema/chat';
 import type { Message, WholeMessage } from './conversations';
 import type { Statements } from './statements';
 import { piecesBytes, said, textsOf } from './texts';
@@ -31,7 +31,10 @@ const head = { id, conversationId, position, role, status, isHidden, callbackId 
 // The length of a column in bytes is read without the column.
 const bytesSaid = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
   + ifnull(octet_length(${messages.results}), 0)`;
-const bytesStored = sql<number>`${bytesSaid} + ifnull(octet_length(${messages.steps}), 0)`;
+const bytesOfSteps = sql<number>`ifnull(octet_length(${messages.steps}), 0)`;
+const bytesStored = sql<number>`${bytesSaid} + ${bytesOfSteps}`;
+/** Bytes of steps that are read for the thoughts in them: those of older answers are left out. */
+const THOUGHTS_BYTES_MAX = 1024 * 1024;
 
 export function messagesStore(db: Db, run: Statements) {
   const { whole } = textsOf(db);
@@ -91,6 +94,26 @@ export function messagesStore(db: Db, run: Statements) {
         .reverse()
         .map(whole);
     },
+    /**
+     * What was thought for the answers among these messages, by their ids, as far as the newest are within the bound.
+     * @param told neighbours on the shown path or on another one, oldest first.
+     */
+    async thoughts(told: readonly Message[], path?: readonly number[]): Promise<ReadonlyMap<string, string>> {
+      const [first, last] = [told[0], told.at(-1)];
+      if (!first || !last) return new Map();
+      const upTo = and(lte(position, last.position), onPath(path));
+      const there = and(eq(conversationId, first.conversationId), gte(position, first.position), upTo);
+      const bounds = { limit: told.length, maxBytes: THOUGHTS_BYTES_MAX };
+      const from = firstWithin(there, bounds, bytesOfSteps).first ?? last.position;
+      const rows = db
+        .select({ id, steps: messages.steps })
+        .from(messages)
+        .where(and(there, gte(position, from), isNotNull(messages.steps)))
+        .all();
+      return new Map(
+        rows.map((row) => [row.id, thoughtIn(row.steps ?? [])] as const).filter(([, text]) => text !== ''),
+      );
+    },
     /** The position from which on the messages up to one are within bounds; `undefined` if that one alone is not. */
     async forkableFrom(
       conversationId: string,
@@ -114,4 +137,8 @@ export function messagesStore(db: Db, run: Statements) {
       return run.newest.get(conversationId) ?? undefined;
     },
   };
+}
+
+function thoughtIn(steps: readonly Step[]): string {
+  return steps.flatMap((step) => (step.kind === 'thought' ? [step.text] : [])).join('\n\n');
 }

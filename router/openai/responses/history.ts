@@ -1,31 +1,36 @@
 /** Turns the stored messages of a conversation into the messages of a chat request. */
 
 import type { ChatMessage } from '../../backends/shape';
+import type { ToldThoughts } from '../../chat/generations/told';
 import type { Message, ToolCall } from '../../chat/store/conversations';
 import { chatName } from './tools';
+
+interface Told {
+  readonly stored: readonly Message[];
+  readonly contents: ReadonlyMap<string, unknown>;
+  readonly thoughts: ToldThoughts;
+}
 
 /**
  * Returns the messages with their tool calls, each followed by its result. LLMs refuse a call without a result, so
  * calls that the client never answered are left out.
- * @param stored Oldest first.
- * @param contents What is told of each, by its id: with its files.
+ * @param told.stored Oldest first.
+ * @param told.contents What is told of each, by its id: with its files.
+ * @param told.thoughts What is told of the thoughts for each answer.
  * @param outputs Call id → output, for the open calls that the request answers.
  */
-export function historyOf(
-  stored: readonly Message[],
-  contents: ReadonlyMap<string, unknown>,
-  outputs: ReadonlyMap<string, unknown>,
-): ChatMessage[] {
+export function historyOf({ stored, contents, thoughts }: Told, outputs: ReadonlyMap<string, unknown>): ChatMessage[] {
   const history: ChatMessage[] = [];
   // From the newest message back, because some runtimes reuse ids: a result belongs to the last call before it.
   const found = new Map(outputs);
-  for (const { id: messageId, role, calls, results } of stored.toReversed()) {
+  for (const { id: messageId, role, calls: called, results } of stored.toReversed()) {
     const content = contents.get(messageId) ?? '';
-    const answered = (calls ?? []).filter(({ id }) => found.has(id));
+    const answered = (called ?? []).filter(({ id }) => found.has(id));
     const told = answered.map(({ id }) => ({ role: 'tool', tool_call_id: id, content: found.get(id) }));
     if (answered.length > 0) {
-      history.unshift({ role, content: content || null, tool_calls: answered.map(chatCall) }, ...told);
-    } else if (content !== '') history.unshift({ role, content });
+      const calls = answered.map(chatCall);
+      history.unshift({ role, content: content || null, ...thoughts.get(messageId), tool_calls: calls }, ...told);
+    } else if (content !== '') history.unshift({ role, content, ...thoughts.get(messageId) });
     for (const { id } of answered) found.delete(id);
     for (const { callId, output } of results ?? []) found.set(callId, output);
   }

@@ -5,6 +5,7 @@
  */
 
 import type { JsonBody } from '../../backends/shape';
+import type { ToldThoughts } from '../../chat/generations/told';
 import type { Message } from '../../chat/store/conversations';
 import { invalid, record, unsupported } from './faults';
 import { historyOf, openCalls } from './history';
@@ -21,9 +22,15 @@ const REFUSED = ['background', 'prompt', 'context_management', 'moderation'] as 
  * Returns the chat request.
  * @param stored Earlier messages, if the request continues a conversation.
  * @param contents What is told of each, by its id.
+ * @param thoughts What is told of the thoughts for each answer.
  * @throws `invalid_request` that names the member.
  */
-export function chatOf(body: JsonBody, stored: readonly Message[], contents: ReadonlyMap<string, unknown>): JsonBody {
+export function chatOf(
+  body: JsonBody,
+  stored: readonly Message[],
+  contents: ReadonlyMap<string, unknown>,
+  thoughts: ToldThoughts,
+): JsonBody {
   for (const name of REFUSED) {
     const value = body[name];
     if (value && !(Array.isArray(value) && value.length === 0)) throw unsupported(name);
@@ -32,9 +39,10 @@ export function chatOf(body: JsonBody, stored: readonly Message[], contents: Rea
     [...SAME, ...SAME_TOO].flatMap((name) => (body[name] == null ? [] : [[name, body[name]]])),
   );
   const { messages, outputs } = inputOf(body.input, openCalls(stored));
+  const history = historyOf({ stored, contents, thoughts }, outputs);
   return {
     ...same,
-    messages: [...instructionsOf(body.instructions), ...historyOf(stored, contents, outputs), ...messages],
+    messages: [...instructionsOf(body.instructions), ...history, ...messages],
     ...(body.max_output_tokens != null && { max_completion_tokens: body.max_output_tokens }),
     ...toolOptions(body),
     ...textOptions(record(body.text)),
