@@ -56,8 +56,8 @@ test.describe('shows nothing to who is not signed in any more', () => {
       expect((await admin.request(`/api/admin/users/${id}?purge=true`, { method: 'DELETE' })).status).toBe(204);
     },
   } satisfies Record<string, (ada: Browser, admin: Browser, password: string) => Promise<void>>)) {
-    test(`after ${what}`, async ({ page, router, go, expectComplaint }) => {
-      expectComplaint(REFUSED_STREAM);
+    test(`after ${what}`, async ({ page, router, go, allowComplaint }) => {
+      allowComplaint(REFUSED_STREAM);
       const { password } = router.admin;
       const ada = await router.signIn({ email: EMAIL, name: 'Ada', password });
       await converse(page, router, ['echo secret'], EMAIL);
