@@ -1,9 +1,9 @@
-/** What people can do while the database refuses every write, as on a full disk, and what becomes of an answer meanwhile. */
+/** While the database refuses every write, as on a full disk: what becomes of an answer, and what people can do. */
 import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { chunk, completion, pipe, scriptedRunner } from '../support/scripted-runner';
+import { chunk, completion, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
 
 const runner = scriptedRunner('refusing-database');
 const router = await startRouter({ backends: [memoryBackend('plain', {}, runner.program)] });
@@ -36,6 +36,30 @@ function refuse(): Disposable {
     },
   };
 }
+
+test('an answer in one piece whose turn was refused at first is read when it is whole', async () => {
+  const [id, other] = [await begin(), await begin()];
+  const refusing = refuse();
+  const whole = await completion('The whole answer.').text();
+  const body = pipe();
+  body.write(whole.slice(0, 40));
+  runner.reply = () => body.response({ headers: { 'content-type': 'application/json' } });
+  const response = await ask('In pieces', { id });
+  refusing[Symbol.dispose]();
+  await until(async () => (await stored(id)).length === 4, 'the turn is stored');
+  const saved = pipe();
+  runner.reply = () => saved.response();
+  saved.write(chunk('Saved by the same clock'));
+  const stream = await ask('In a stream', { id: other, stream: true });
+  await until(async () => (await stored(other)).at(-1)?.[0] !== '', 'what has come until then is saved');
+  body.write(whole.slice(40));
+  body.close();
+  saved.write(DONE);
+  saved.close();
+  expect((await Promise.all([response.text(), stream.text()]))[0]).toBe(whole);
+  await until(async () => (await stored(id)).at(-1)?.[1] === 'done', 'its end is saved');
+  expect((await stored(id)).at(-1)).toEqual(['The whole answer.', 'done']);
+});
 
 test('who searches finds what is indexed', async () => {
   const id = await begin();
