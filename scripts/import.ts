@@ -2,7 +2,7 @@
  * `bun run import <old data root> [--dry-run]`: takes the users, agents, conversations, credentials and homes of the first
  * agent-stack over into an installation of this one. Both routers must be stopped. The old data root is only read.
  */
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseEntries } from '../router/backends/parse';
@@ -13,12 +13,13 @@ import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
 import { openVault } from '../router/database/sealing';
 import { transaction } from '../router/database/transaction';
-import { PROGRAM, readArguments, runCommand } from './command';
+import { inheritOwner, PROGRAM, readArguments, runCommand } from './command';
 import { importAgents, importCredentials, importIdleTimes, importUsers } from './import/accounts';
 import { importConversations } from './import/conversations';
 import { importHomes } from './import/homes';
 import { ImportError, Report } from './import/report';
 import { openSource, type Source } from './import/source';
+import { addSecrets, newSecret } from './setup';
 
 const USAGE = `Usage, while both routers are stopped:
   ${PROGRAM} import <old data root> --dry-run   prints what would be imported and what would be left out
@@ -28,7 +29,7 @@ const USAGE = `Usage, while both routers are stopped:
 async function run(oldRoot: string | undefined, isDryRun: boolean, env: Env): Promise<string> {
   if (oldRoot === undefined) throw new ImportError(USAGE);
   const root = resolve(oldRoot);
-  const { config, secrets } = loadConfig(env);
+  const { config, secrets } = loadConfig(withSecrets(env, isDryRun));
   if (root === resolve(config.dataRoot)) {
     throw new ImportError(`STACK_DATA_ROOT is the old data root. Set it to a new folder, for example ${root}-new.`);
   }
@@ -36,11 +37,23 @@ async function run(oldRoot: string | undefined, isDryRun: boolean, env: Env): Pr
   const report = new Report();
   if (isDryRun) await importIntoCopy(source, { config, secrets }, report);
   else {
-    using _lock = lockDatabase(config.databasePath);
-    await importInto(config.databasePath, source, { config, secrets, isDryRun }, report);
+    const { databasePath, homesRoot } = config;
+    const made = [dirname(databasePath), homesRoot].filter((folder) => !existsSync(folder));
+    using _lock = lockDatabase(databasePath);
+    // The owner of this folder is the owner of what is copied into it.
+    mkdirSync(homesRoot, { recursive: true, mode: 0o700 });
+    inheritOwner(...made);
+    const importing = importInto(databasePath, source, { config, secrets, isDryRun }, report);
+    await importing.finally(() => inheritOwner(databasePath, `${databasePath}.lock`, roomsFile(config)));
   }
   const head = isDryRun ? 'This would be imported; nothing was changed:' : `Imported into ${config.dataRoot}:`;
   return `${head}\n\n${report}${isDryRun ? '' : afterwards(source)}`;
+}
+
+/** The first agent-stack had no ENCRYPTION_KEY. An import adds one to `.env`, as a start does; a dry run takes any, and writes none. */
+function withSecrets(env: Env, isDryRun: boolean): Env {
+  if (isDryRun) return { ...env, ENCRYPTION_KEY: env.ENCRYPTION_KEY?.trim() || newSecret() };
+  return { ...env, ...addSecrets(process.cwd(), env) };
 }
 
 /** Runs the import against a copy of the database, which is thrown away. */
@@ -82,18 +95,19 @@ async function importInto(
       importConversations(importing, agents);
       // Within the transaction: an error in a home leaves the database as it was, and the next run begins anew.
       importHomes(importing, agents, { homesRoot: config.homesRoot, entries, isDryRun });
-      if (importing.userIds.size > 0) keepRooms(source, dirname(config.databasePath), isDryRun, report);
+      if (importing.userIds.size > 0) keepRooms(source, roomsFile(config), isDryRun, report);
     });
   } finally {
     database.close();
   }
 }
 
+const roomsFile = ({ databasePath }: Config) => join(dirname(databasePath), 'imported-rooms.json');
+
 /** Rooms have no place here: they are kept as JSON beside the database. */
-function keepRooms(source: Source, folder: string, isDryRun: boolean, report: Report): void {
+function keepRooms(source: Source, path: string, isDryRun: boolean, report: Report): void {
   const rooms = source.rooms();
   if (rooms.length === 0) return;
-  const path = join(folder, 'imported-rooms.json');
   if (!isDryRun) writeFileSync(path, `${JSON.stringify(rooms, null, 2)}\n`, { mode: 0o600 });
   report.note(`Rooms, which do not exist here: kept in ${path}`, rooms.map(({ title }) => title).join(', '));
 }

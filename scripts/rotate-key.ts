@@ -12,7 +12,7 @@ import { lockDatabase, openDatabase } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
 import { openVault } from '../router/database/sealing';
-import { PROGRAM, readArguments, requireDatabase, runCommand } from './command';
+import { inheritOwner, PROGRAM, readArguments, requireDatabase, runCommand } from './command';
 
 const CURRENT = 'ENCRYPTION_KEY';
 const PREVIOUS = 'ENCRYPTION_KEY_PREVIOUS';
@@ -69,6 +69,7 @@ function replace(file: string, text: string): void {
   const next = `${file}.next`;
   writeFileSync(next, text, { mode: 0o600 });
   chmodSync(next, 0o600);
+  inheritOwner(next);
   renameSync(next, file);
 }
 

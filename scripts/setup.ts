@@ -14,8 +14,8 @@ const readableAlphabet = '0123456789abcdefghjkmnpqrstvwxyz';
  */
 export function setUp(directory: string, env: Env): string | undefined {
   const made: Record<string, string> = {
-    JWT_SECRET: randomBytes(32).toString('hex'),
-    ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+    JWT_SECRET: newSecret(),
+    ENCRYPTION_KEY: newSecret(),
     BOOTSTRAP_ADMIN_EMAIL: 'admin@agent-stack.local',
     BOOTSTRAP_ADMIN_PASSWORD: readablePassword(),
   };
@@ -26,8 +26,7 @@ export function setUp(directory: string, env: Env): string | undefined {
   const text = lines.map(([name, value]) => `${name}=${value}\n`).join('');
   const header =
     '# Made by the first start. Every other setting is in .env.example. Keep this file secret, and back it up.\n';
-  const file = join(directory, '.env');
-  if (!createFile(file, header + text)) return completeFile(file, made, env);
+  if (!createFile(join(directory, '.env'), header + text)) return addedText(addSecrets(directory, env));
   return greeting(
     env.ROUTER_PUBLIC_BASE_URL || `http://127.0.0.1:${env.FRONTEND_PORT || '18000'}`,
     env.BOOTSTRAP_ADMIN_EMAIL || made.BOOTSTRAP_ADMIN_EMAIL,
@@ -37,21 +36,32 @@ export function setUp(directory: string, env: Env): string | undefined {
 
 /**
  * Adds the secrets that an existing `.env` lacks, such as that of the first agent-stack, which had no ENCRYPTION_KEY.
- * Returns the text for the terminal; undefined if the file lacks none.
+ * Returns what it has added; nothing where there is no such file.
  */
-function completeFile(file: string, made: Readonly<Record<string, string>>, env: Env): string | undefined {
+export function addSecrets(directory: string, env: Env): Readonly<Record<string, string>> {
+  const file = join(directory, '.env');
   // A link may lead to a file that others use as well.
-  if (!lstatSync(file).isFile()) return undefined;
+  if (!lstatSync(file, { throwIfNoEntry: false })?.isFile()) return {};
   const text = readFileSync(file, 'utf8');
   const lacking = ['JWT_SECRET', 'ENCRYPTION_KEY'].filter((name) => !env[name]?.trim() && !isSet(text, name));
-  if (lacking.length === 0) return undefined;
-  const lines = lacking.map((name) => `${name}=${made[name]}\n`).join('');
+  if (lacking.length === 0) return {};
+  const added = Object.fromEntries(lacking.map((name) => [name, newSecret()]));
+  const lines = lacking.map((name) => `${name}=${added[name]}\n`).join('');
   appendFileSync(
     file,
     `${text === '' || text.endsWith('\n') ? '' : '\n'}# Added at a start, because it was missing.\n${lines}`,
   );
-  return `agent-stack has added ${lacking.join(' and ')} to .env. Keep this file secret, and back it up.\n`;
+  return added;
 }
+
+/** The text for the terminal; undefined if nothing was added. */
+function addedText(added: Readonly<Record<string, string>>): string | undefined {
+  const names = Object.keys(added);
+  if (names.length === 0) return undefined;
+  return `agent-stack has added ${names.join(' and ')} to .env. Keep this file secret, and back it up.\n`;
+}
+
+export const newSecret = () => randomBytes(32).toString('hex');
 
 function isSet(text: string, name: string): boolean {
   return new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=\\s*\\S`, 'm').test(text);

@@ -8,6 +8,7 @@ import { agents, idlePreferences } from '../../router/database/schema/agents';
 import { credentials, sharedVariables } from '../../router/database/schema/credentials';
 import { ownerOf } from '../../router/database/sealing';
 import { newId } from '../../router/lib/ids';
+import { withoutControls } from '../../router/lib/text';
 import type { Vault } from '../../router/lib/vault';
 import { ImportError, type Report } from './report';
 import type { OldAgent, OldUser, Source } from './source';
@@ -29,7 +30,10 @@ export interface Importing {
  * target has other users: an import must not mix two installations.
  */
 export function importUsers({ db, source, report }: Omit<Importing, 'userIds'>): ReadonlySet<string> {
-  const found = source.users();
+  const byAge = source.users();
+  const admin = byAge.find(({ role }) => role === 'admin');
+  // The administrator first: of two accounts with one address, that one stays.
+  const found = admin ? [admin, ...byAge.filter((user) => user !== admin)] : byAge;
   const there = new Map(
     db
       .select({ id: users.id, email: users.email })
@@ -38,21 +42,21 @@ export function importUsers({ db, source, report }: Omit<Importing, 'userIds'>):
       .map(({ id, email }) => [id, email]),
   );
   refuseStrangers(there, found);
-  const adminId = found.find(({ role }) => role === 'admin')?.id;
-  const emails = new Map<string, string>();
+  const emails = new Map<string, OldUser>();
   const imported = new Set<string>();
   for (const user of found) {
     const email = normaliseEmail(user.email);
-    const older = emails.get(email);
-    if (email === '' || older !== undefined) {
-      const why = older === undefined ? 'the address is not valid' : `the same address as ${older}, which is older`;
+    const kept = emails.get(email);
+    if (email === '' || kept !== undefined) {
+      const which = kept === admin ? "is the administrator's" : 'is older';
+      const why = kept === undefined ? 'the address is not valid' : `the same address as ${kept.email}, which ${which}`;
       report.note('Users left out, with all of their data', `${user.email}: ${why}`);
       continue;
     }
-    emails.set(email, user.email);
+    emails.set(email, user);
     if (there.has(user.id)) continue;
     imported.add(user.id);
-    const role = user.id === adminId ? 'admin' : 'user';
+    const role = user === admin ? 'admin' : 'user';
     if (role !== user.role) report.note('Administrators who become regular users, because there is only one', email);
     insertUser(db, user, { email, role });
     report.count('users');
@@ -75,9 +79,16 @@ function insertUser(db: Db, user: OldUser, { email, role }: { email: string; rol
   db.insert(users)
     .values({
       ...{ id: user.id, email, role, slug: user.slug, passwordHash: user.pw_hash },
-      ...{ name: (user.name ?? '').trim().slice(0, NAME_LENGTH_MAX), createdAtMs: user.created_at * 1000 },
+      ...{ name: nameOf(user), createdAtMs: user.created_at * 1000 },
     })
     .run();
+}
+
+/** Without control characters, which are refused here: names are in the environment of runners. */
+function nameOf({ name }: OldUser | OldAgent): string {
+  return withoutControls(name ?? '')
+    .trim()
+    .slice(0, NAME_LENGTH_MAX);
 }
 
 /**
@@ -90,7 +101,7 @@ export function importAgents({ db, source, report, userIds }: Importing): readon
     db.insert(agents)
       .values({
         ...{ id: agent.id, userId: agent.user_id, backend: agent.backend, ordinal: agent.ordinal },
-        ...{ name: agent.name.slice(0, NAME_LENGTH_MAX), model: agent.model.slice(0, MODEL_LENGTH_MAX) },
+        ...{ name: nameOf(agent) || agent.backend, model: agent.model.slice(0, MODEL_LENGTH_MAX) },
         ...{ createdAtMs: agent.created_at * 1000, updatedAtMs: agent.updated_at * 1000 },
       })
       .run();
@@ -144,7 +155,8 @@ export function importCredentials(importing: Importing, vault: Vault, entries: r
       .run();
     report.count('credentials');
   }
-  if (userIds.size === 0) return;
+  // The administrator's choice is imported once: what was withdrawn here since then stays withdrawn.
+  if (!source.users().some(({ id, role }) => role === 'admin' && userIds.has(id))) return;
   for (const { env_var: name, shared, updated_at } of source.sharedVariables()) {
     if (shared !== 1) continue;
     db.insert(sharedVariables)

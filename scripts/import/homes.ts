@@ -19,6 +19,7 @@ import { basename, join } from 'node:path';
 import type { Entry } from '../../router/backends/schema';
 import { isSecret } from '../../router/credentials/values';
 import type { Importing } from './accounts';
+import { ImportError } from './report';
 import type { OldAgent } from './source';
 
 /** Files of the first agent-stack that are made anew here: its instructions, and the skill of its callback. */
@@ -52,13 +53,17 @@ export function importHomes(
   const slugs = new Map(source.users().map(({ id, slug }) => [id, slug]));
   const claimed = new Set<string>();
   const keys = keysOf(importing);
-  if (!isDryRun) mkdirSync(homesRoot, { recursive: true, mode: 0o700 });
   for (const agent of agents) {
     const label = `${slugs.get(agent.user_id)}/${agent.backend}${agent.ordinal > 1 ? `-a${agent.ordinal}` : ''}`;
     claimed.add(label);
     const from = join(root, label);
     const to = join(homesRoot, agent.id);
-    if (!lstatSync(from, { throwIfNoEntry: false })?.isDirectory() || existsSync(to)) continue;
+    const there = lstatSync(from, { throwIfNoEntry: false });
+    if (!there || existsSync(to)) continue;
+    if (!there.isDirectory()) {
+      report.note('Homes left out, because they are links, which are not followed', `users/${label}`);
+      continue;
+    }
     const owner = isDryRun
       ? undefined
       : ownerFor(
@@ -67,11 +72,24 @@ export function importHomes(
         );
     const unfinished = join(homesRoot, `.import-${agent.id}`);
     if (!isDryRun) rmSync(unfinished, { recursive: true, force: true });
-    copyFolder(from, isDryRun ? undefined : unfinished, '', { report, label, keys, owner });
+    readable(label, () => copyFolder(from, isDryRun ? undefined : unfinished, '', { report, label, keys, owner }));
     if (!isDryRun) renameSync(unfinished, to);
     report.count('homes');
   }
   noteUnclaimed(importing, root, claimed);
+}
+
+/** Homes belong to the users of their backends, whose files only root may read. */
+function readable(label: string, copy: () => void): void {
+  try {
+    copy();
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && (cause.code === 'EACCES' || cause.code === 'EPERM')))
+      throw cause;
+    throw new ImportError(`The home users/${label} cannot be copied: ${cause.message}. Run the command as root.`, {
+      cause,
+    });
+  }
 }
 
 /** Every secret that a user has set: also a shared one may be in the home of another user. */
@@ -97,8 +115,9 @@ function copyFolder(from: string, to: string | undefined, within: string, copyin
   for (const name of readdirSync(from)) {
     const path = within === '' ? name : `${within}/${name}`;
     if (MADE_ANEW.has(path)) continue;
-    const entry = lstatSync(join(from, name));
-    if (entry.isDirectory()) copyFolder(join(from, name), to && join(to, name), path, copying);
+    const entry = lstatSync(join(from, name), { throwIfNoEntry: false });
+    if (!entry) copying.report.note('Left out of homes: names that are not UTF-8', `${copying.label}/${path}`);
+    else if (entry.isDirectory()) copyFolder(join(from, name), to && join(to, name), path, copying);
     else copyEntry(join(from, name), to && join(to, nameOf(path, copying)), { path, entry }, copying);
   }
 }

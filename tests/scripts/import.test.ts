@@ -3,10 +3,9 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/root';
-import { runCommand } from '../support/command';
+import { runImport } from '../support/importing';
 import { makePredecessor, OLD, OLD_KEY, OLD_PASSWORDS } from '../support/predecessor';
-import { memoryBackend, type Person, SETTINGS, startRouter, type TestRouter } from '../support/router';
+import { memoryBackend, type Person, startRouter, type TestRouter } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 
 /** Ends only a test that has failed: processes start slowly on a busy machine. */
@@ -23,16 +22,8 @@ const target = join(folder, 'new');
 let router: TestRouter;
 let report: Awaited<ReturnType<typeof importFrom>>;
 
-async function importFrom(root: string, options: { to?: string; args?: string[] } = {}) {
-  const { to = target, args = [] } = options;
-  mkdirSync(to, { recursive: true });
-  const backendsPath = join(folder, 'backends.json');
-  await Bun.write(backendsPath, JSON.stringify(backends));
-  const env = { ...SETTINGS, STACK_DATA_ROOT: to, BACKENDS_CONFIG_PATH: backendsPath, PATH: '', TMPDIR: tmpdir() };
-  const command = [process.execPath, join(repositoryRoot, 'scripts/import.ts'), root, ...args];
-  const { code, out, errors } = await runCommand(command, { env });
-  return { said: out + errors, isDone: code === 0 };
-}
+const importFrom = (from: string, { to = target, args = [] }: { to?: string; args?: string[] } = {}) =>
+  runImport({ from, to, backends, args });
 
 /** Every file below a folder with its content, to compare. */
 function filesOf(root: string, within = ''): Record<string, string> {
