@@ -6,7 +6,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { BACKUP_DATABASE, copyDatabase, damageOf, newBackupFolder } from '../database/backup-folders';
+import { BACKUP_DATABASE, copyDatabase, damageOf, forgetRunners, newBackupFolder } from '../database/backup-folders';
 import { checkDatabase, databaseError } from '../database/checks';
 import { lockDatabase } from '../database/database';
 import { isVacant, pack, unpack } from './archive';
@@ -89,7 +89,7 @@ export async function restoreBackup(folder: string, places: Places): Promise<rea
     }
     into = dirname(databasePath);
     // Last, so that no router starts on a part of a backup.
-    await putFile(copy, databasePath);
+    await putDatabase(copy, databasePath);
   } catch (error) {
     throw notRestored(error, into, await emptyAll(parts.map(([, to]) => to)));
   }
@@ -143,13 +143,14 @@ function notRestored(error: unknown, into: string, left: readonly string[]): Bac
   return new BackupError(said + rest, { cause: error });
 }
 
-/** Copies the file under another name first, so that an interrupted copy is not taken for the database. */
-async function putFile(from: string, to: string): Promise<void> {
+/** Copies the database under another name first, so that an interrupted copy is not taken for the database. */
+async function putDatabase(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
   const beside = join(dirname(to), `.${basename(to)}.restoring`);
   try {
     await copyFile(from, beside);
     await chmod(beside, 0o600);
+    forgetRunners(beside);
     await rename(beside, to);
   } finally {
     await rm(beside, { force: true });

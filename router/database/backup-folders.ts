@@ -79,6 +79,15 @@ export function copyDatabase(path: string, file: string): void {
   chmodSync(file, 0o600);
 }
 
+/**
+ * Deletes the rows of runners from a copy that is restored. Runners that outlived the router work in the homes that were moved
+ * away; the next start ends those that the database does not know.
+ */
+export function forgetRunners(path: string): void {
+  using sqlite = new Sqlite(path);
+  sqlite.run('DELETE FROM runners');
+}
+
 /** Reads the whole database. @returns the first damage that is found; undefined when there is none. */
 export function damageOf(path: string): string | undefined {
   using sqlite = new Sqlite(path, { readonly: true });

@@ -85,6 +85,28 @@ test('a backup that is made while an answer is written restores messages and hom
   await returned.request('/api/runners/demo', { method: 'DELETE' });
 });
 
+test('a runner that outlived the router works in the homes that were moved away: after a restore it is ended, not adopted', async () => {
+  const dataRoot = join(folder, 'moved-away');
+  await mkdir(dataRoot);
+  await using router = await startRouterProcess({ dataRoot });
+  const alice = await router.signIn();
+  const first = await startConversation(alice, 'Demo', 'echo before');
+  await until(async () => (await newestAnswer(alice, first)).status === 'done', 'it is answered');
+  const backup = (await command('backup', dataRoot)).out.split('\n')[0] ?? '';
+  const [before] = await router.runners();
+  expect(await router.kill('SIGTERM')).toBe(0);
+  await rename(dataRoot, join(folder, 'away'));
+  expect(await command('restore', dataRoot, backup)).toMatchObject({ code: 0, errors: '' });
+  await router.start();
+  const again = await router.signIn();
+  const next = await startConversation(again, 'Demo', 'echo after');
+  await until(async () => (await newestAnswer(again, next)).status === 'done', 'it is answered by another');
+  await until(async () => (await router.runners()).length === 1, 'the former one has ended');
+  const [after] = await router.runners();
+  expect(after?.leader?.pid).not.toBe(before?.leader?.pid);
+  await again.request('/api/runners/demo', { method: 'DELETE' });
+});
+
 test('a folder that is no backup, and a damaged one, are refused before anything is written', async () => {
   const target = join(folder, 'target');
   const empty = join(folder, 'empty');
