@@ -1,17 +1,39 @@
 /** Paths and methods that are not there: refused in the language of who asks, with their sidebar, which needs to know who that is. */
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
+import { isPartRequest, seeOther, wantsHtml } from '../web/answers/respond';
 import type { SessionPlugin } from './identify';
 
+type MethodsAt = (path: string) => readonly string[];
+
 /** @param methodsAt The methods with which something is at a path. */
-export function unknownRoutes(session: SessionPlugin, methodsAt: (path: string) => readonly string[]) {
+export function unknownRoutes(session: SessionPlugin, methodsAt: MethodsAt) {
   // For all methods: a route of one method, however general, comes before the more special ones for all, such as /v1/*.
   return new Elysia({ name: 'unknown' }).use(session).all(
     '/*',
-    ({ path }) => {
+    ({ path, request }) => {
       const allow = methodsAt(path);
-      throw allow.length > 0 ? new AppError('method_not_allowed', { allow }) : new AppError('not_found');
+      if (allow.length === 0) throw new AppError('not_found');
+      const page = isVisit(request) ? pageAbove(path, methodsAt) : undefined;
+      if (page === undefined) throw new AppError('method_not_allowed', { allow });
+      return seeOther(request, page);
     },
     { visitor: true, parse: 'none' },
   );
+}
+
+/** Whether somebody opens an address in a browser. */
+function isVisit(request: Request): boolean {
+  return request.method === 'GET' && wantsHtml(request) && !isPartRequest(request);
+}
+
+/**
+ * The page that the form of an address stands on. A refused form without JavaScript leaves its address in the browser, where
+ * it is opened again.
+ */
+function pageAbove(path: string, methodsAt: MethodsAt): string | undefined {
+  if (path.startsWith('/api/')) return undefined;
+  const above = path.slice(0, path.lastIndexOf('/')) || '/';
+  if (methodsAt(above).includes('GET')) return above;
+  return above === '/' ? undefined : pageAbove(above, methodsAt);
 }

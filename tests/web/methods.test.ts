@@ -41,3 +41,20 @@ test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('the list of models is only read
     expect(error.message).toBe(`Send a GET to ${path}.`);
   }
 });
+
+test('the address of a form leads who opens it to the page that the form is on', async () => {
+  const visit = { accept: 'text/html,application/xhtml+xml' };
+  const open = (path: string, headers: Record<string, string> = visit) => admin.request(path, { headers });
+  for (const [path, page] of [
+    ['/settings/keys', '/settings'],
+    ['/sign-out', '/'],
+    ['/agents/x/runner/stop', '/agents/x/runner'],
+    ['/conversations/x/messages', '/conversations/x'],
+  ] as const) {
+    const { status, headers } = await open(path);
+    expect([path, status, headers.get('location')]).toEqual([path, 303, page]);
+  }
+  expect((await open('/api/me/password')).status).toBe(405);
+  expect((await open('/settings/keys', {})).status).toBe(405);
+  expect((await open('/settings/keys', { ...visit, 'hx-request': 'true' })).status).toBe(405);
+});

@@ -311,7 +311,7 @@ export const en = {
     created: 'Your new agent is ready for its first message.',
     deleted: 'The agent is deleted.',
     kindLabel: 'Kind',
-    kindLeft: (name: string, left: number) => `${name} (${left} more)`,
+    kindLeft: (name: string, left: number) => `${name} (${left} more can be made)`,
     general: 'General',
     kind: (name: string) => `An agent of the kind ${name}.`,
     name: 'Name',

@@ -215,6 +215,7 @@ function titleOf(error: AppError, { error: { titles } }: Text): string {
   return error.code === 'forbidden' ? titles.forbidden : titles.refused;
 }
 
-function wantsHtml(request: Request): boolean {
+/** Whether an answer is read by a person: a page, or a part of one. */
+export function wantsHtml(request: Request): boolean {
   return isPartRequest(request) || (request.headers.get('accept') ?? '').includes('text/html');
 }
