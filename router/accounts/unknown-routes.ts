@@ -32,7 +32,7 @@ function isVisit(request: Request): boolean {
  * it is opened again.
  */
 function pageAbove(path: string, methodsAt: MethodsAt): string | undefined {
-  if (path.startsWith('/api/')) return undefined;
+  if (/^\/api\//.test(path)) return undefined;
   const above = path.slice(0, path.lastIndexOf('/')) || '/';
   if (methodsAt(above).includes('GET')) return above;
   return above === '/' ? undefined : pageAbove(above, methodsAt);
