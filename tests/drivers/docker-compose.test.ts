@@ -195,7 +195,7 @@ describe.skipIf(!(await requireEngine('the router in a container')))('the router
     expect((await stat(join(one.dataRoot, 'router.db'))).uid).toBe(USER);
 
     expect(await runInside(one.container, ['bun', 'scripts/doctor.ts'])).toContain('\nNothing is wrong.\n');
-    for (const command of ['admin', 'backup', 'restore', 'rotate-key']) {
+    for (const command of ['admin', 'backup', 'import', 'restore', 'rotate-key']) {
       expect(await runInside(one.container, ['bun', `scripts/${command}.ts`, '--help'])).toContain('Usage');
     }
 
