@@ -51,7 +51,9 @@ export async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Pr
   const goesOn = isTranslated && routed.goesOnFrom !== undefined ? stored : [];
   const { contents = new Map(), files } = goesOn.length > 0 ? await toldContents(deps.attachments, goesOn) : {};
   const thoughts = await toldThoughts(deps.conversations, routed.backend, goesOn, routed.path);
-  const chat = told && (isTranslated ? chatOf(told, goesOn, contents, thoughts) : withoutStorage(told));
+  const chat =
+    told &&
+    (isTranslated ? chatOf(told, { stored: goesOn, contents, thoughts }, routed.backend) : withoutStorage(told));
   const messages = chat && messagesAt(path, chat);
   const isKept = messages !== undefined && keeping !== undefined;
   const expiresAtMs = keeping === 'asked' ? undefined : deps.now() + deps.config.responses.retentionMs;

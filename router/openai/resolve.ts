@@ -136,7 +136,11 @@ async function goneOnFrom(deps: OpenaiDeps, who: Caller, body: JsonBody): Promis
 }
 
 /** Reads what is stored of a conversation, with the end of an answer that its client has read already. */
-function afterEnding<T>({ generations }: OpenaiDeps, conversationId: string, read: () => Promise<T>): Promise<T> {
+export function afterEnding<T>(
+  { generations }: OpenaiDeps,
+  conversationId: string,
+  read: () => Promise<T>,
+): Promise<T> {
   const ending = generations.ending(conversationId);
   return ending ? ending.then(read) : read();
 }

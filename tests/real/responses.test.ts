@@ -42,6 +42,30 @@ test('a cold agent answers, streamed and not, with every character and its usage
   expect(streamed.usage?.total_tokens).toBeGreaterThan(0);
 });
 
+test('what an agent thinks is an item before its text, streamed and not, and is read again', async () => {
+  const asked = { model: 'demo', input: 'think of one or two' };
+  const whole = await client.responses.create(asked);
+  const streamed = await client.responses.stream(asked).finalResponse();
+  for (const { id, output, output_text } of [whole, streamed]) {
+    expect(output as object[]).toMatchObject([
+      {
+        type: 'reasoning',
+        status: 'completed',
+        summary: [],
+        content: [{ type: 'reasoning_text', text: 'of one or two' }],
+      },
+      { type: 'message', status: 'completed' },
+    ]);
+    expect(output_text).toStartWith('That was my *reasoning*');
+    const stored = await until(async () => {
+      const read = await client.responses.retrieve(id);
+      return read.status === 'completed' && read;
+    }, 'it is saved');
+    expect(stored.output.map((item) => item.id)).toEqual(output.map((item) => item.id));
+    expect(stored.output[0]).toMatchObject({ ...output[0] });
+  }
+});
+
 test.each(['error', 'break'])('an agent that fails in the middle (%s) is an APIError after its text', async (word) => {
   let text = '';
   let failed = false;

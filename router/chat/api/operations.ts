@@ -64,6 +64,8 @@ const step = t.Object({
   kind: oneOf('thought', 'tool'),
   text: t.Optional(t.String({ description: 'Of a thought' })),
   isTagged: t.Optional(t.Literal(true)),
+  textLengthBefore: t.Optional(whole),
+  callsBefore: t.Optional(whole),
   name: t.Optional(t.String({ description: 'Of a tool' })),
   arguments: t.Optional(text),
   result: t.Optional(text),

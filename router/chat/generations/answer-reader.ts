@@ -58,9 +58,17 @@ export class AnswerReader {
   ) {
     this.isStream = isStream;
     this.calls = new AnswerCalls(messageId);
-    this.steps = new AnswerSteps(now);
+    this.steps = new AnswerSteps(now, this);
     this.#pictures = new AnswerPictures(options.pictures.bytesMax, (picture) => void this.#savePicture(picture));
     this.#measure = options.share.measure();
+  }
+
+  get textLength(): number {
+    return this.text.length;
+  }
+
+  get callCount(): number {
+    return this.calls.count;
   }
 
   /** Bytes that are not parsed. */

@@ -1,7 +1,5 @@
 /** Divides an answer whose text begins with `<think>…</think>`: what the tags hold is a thought and not said. */
 
-import type { Message, WholeMessage } from '../store/conversations';
-
 const OPEN = '<think>';
 const CLOSE = '</think>';
 const WHOLE = /^\s*<think>[\s\S]*?<\/think>\s*/;
@@ -14,12 +12,13 @@ export interface Divided {
 
 export class LeadingThought {
   /** Which part of the answer is being read. */
-  #place: 'beginning' | 'thought' | 'text' = 'beginning';
+  #place: 'beginning' | 'thought' | 'behind' | 'text' = 'beginning';
   /** Text that may be the beginning of a tag. */
   #held = '';
 
   push(piece: string): Divided {
     if (this.#place === 'text') return { thought: '', text: piece };
+    if (this.#place === 'behind') return { thought: '', text: this.#behind(piece) };
     this.#held += piece;
     if (this.#place === 'beginning' && !this.#begins()) return { thought: '', text: '' };
     return this.#place === 'thought' ? this.#think() : { thought: '', text: this.#takeHeld() };
@@ -43,15 +42,22 @@ export class LeadingThought {
   #think(): Divided {
     const end = this.#held.indexOf(CLOSE);
     if (end >= 0) {
-      this.#place = 'text';
+      this.#place = 'behind';
       const held = this.#takeHeld();
-      return { thought: held.slice(0, end), text: held.slice(end + CLOSE.length) };
+      return { thought: held.slice(0, end), text: this.#behind(held.slice(end + CLOSE.length)) };
     }
     let kept = Math.min(CLOSE.length - 1, this.#held.length);
     while (kept > 0 && !CLOSE.startsWith(this.#held.slice(-kept))) kept -= 1;
     const thought = this.#held.slice(0, this.#held.length - kept);
     this.#held = this.#held.slice(thought.length);
     return { thought, text: '' };
+  }
+
+  /** White space between the tags and the text belongs to neither. */
+  #behind(piece: string): string {
+    const text = piece.trimStart();
+    if (text !== '') this.#place = 'text';
+    return text;
   }
 
   #takeHeld(): string {
@@ -64,16 +70,4 @@ export class LeadingThought {
 /** A text of an answer without the thought in tags that it may begin with, as clients send it back. */
 export function withoutThought(text: string): string {
   return text.replace(WHOLE, '');
-}
-
-/** An answer as the runtime sent it: with the thought in tags that its text began with. */
-export function asSent(message: WholeMessage): Message {
-  const [first] = message.steps ?? [];
-  if (first?.kind !== 'thought' || !first.isTagged) return message;
-  const thought = `${OPEN}${first.text}${CLOSE}`;
-  const calls = message.calls?.map((call) => ({
-    ...call,
-    textLengthBefore: call.textLengthBefore + thought.length,
-  }));
-  return { ...message, content: thought + message.content, calls: calls ?? null };
 }

@@ -5,7 +5,7 @@
 import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 import { clip } from '../../lib/text';
 import type { Step } from '../store/conversations';
-import { saidIn } from './tool-calls';
+import { outputText, saidIn, thoughtText } from './tool-calls';
 
 /** Characters of the steps of one answer that are kept. A row with more would take milliseconds to write. */
 const STEPS_LENGTH_MAX = 65_536;
@@ -22,6 +22,12 @@ const ENDED = /complete|done|finish|success|fail|error|result/;
 
 type Tool = Extract<Step, { kind: 'tool' }>;
 
+/** What there is of the answer before a thought. */
+interface Before {
+  readonly textLength: number;
+  readonly callCount: number;
+}
+
 export class AnswerSteps {
   /** Grows with each change. */
   revision = 0;
@@ -32,7 +38,11 @@ export class AnswerSteps {
   readonly #running = new Map<string, number>();
   #length = 0;
 
-  constructor(readonly now: () => number) {}
+  /** @param answer as far as it is read. */
+  constructor(
+    readonly now: () => number,
+    readonly answer: Before,
+  ) {}
 
   get all(): readonly Step[] {
     return this.#steps;
@@ -47,19 +57,19 @@ export class AnswerSteps {
   read(body: JsonObject, name?: string): void {
     const said = saidIn(body);
     const type = stringOf(body.type) || (name ?? '');
-    if (said) this.think(stringOf(said.reasoning_content) || stringOf(said.reasoning));
+    if (said) this.think(thoughtText(said));
     else if (/^response\.reasoning(_summary)?(_text)?\.delta$/.test(type)) this.think(stringOf(body.delta));
-    else if (type === 'response.output_item.done') this.#item(body.item);
+    else if (type === 'response.output_item.done') this.#itemEnd(body.item);
     else if (TOOL_EVENT.test(name ?? '') || TOOL_EVENT.test(type)) this.#tool(body, name ?? type);
-    else if (Array.isArray(body.output)) for (const item of body.output) this.#item(item, true);
+    else if (Array.isArray(body.output)) this.#items(body.output);
   }
 
   /** @param isTagged it stood in tags in the text. */
-  think(added: string, isTagged = false): void {
+  think(added: string, isTagged = false, before = this.answer): void {
     if (added === '') return;
     const last = this.#steps.at(-1);
     const isSame = last?.kind === 'thought' && last.tookMs === undefined;
-    const thought = isSame ? last : { kind: 'thought' as const, text: '', ...(isTagged && { isTagged }) };
+    const thought = isSame ? last : begunThought(isTagged, before);
     const kept = this.#room(added);
     if (kept !== '')
       this.#set(isSame ? this.#steps.length - 1 : this.#steps.length, { ...thought, text: thought.text + kept });
@@ -79,12 +89,21 @@ export class AnswerSteps {
     this.#running.clear();
   }
 
-  /** An item of a response. @param isBody the answer was not streamed, so nothing was read of its thoughts. */
-  #item(item: unknown, isBody = false): void {
-    if (!isJsonObject(item)) return;
-    if (item.type === 'reasoning' && isBody) {
-      this.think([...partsOf(item.summary), ...partsOf(item.content)].join('\n\n'));
-      this.endThought();
+  /** The next thought of a response is another one, also where nothing is said between them. */
+  #itemEnd(item: unknown): void {
+    if (isJsonObject(item) && item.type === 'reasoning') this.endThought();
+  }
+
+  /** The items of a response that was not streamed. */
+  #items(items: readonly unknown[]): void {
+    let [textLength, callCount] = [0, 0];
+    for (const item of items.filter(isJsonObject)) {
+      if (item.type === 'function_call') callCount += 1;
+      else if (item.type === 'reasoning') {
+        const texts = [...partsOf(item.summary), ...partsOf(item.content)];
+        this.think(texts.join('\n\n'), false, { textLength, callCount });
+        this.endThought();
+      } else textLength += outputText(item).length;
     }
   }
 
@@ -143,6 +162,16 @@ export class AnswerSteps {
   #tookMs(place: number): number {
     return Math.max(0, this.now() - (this.#beganMs[place] ?? 0));
   }
+}
+
+function begunThought(isTagged: boolean, { textLength, callCount }: Before): Extract<Step, { kind: 'thought' }> {
+  return {
+    kind: 'thought',
+    text: '',
+    ...(isTagged && { isTagged }),
+    ...(textLength > 0 && { textLengthBefore: textLength }),
+    ...(callCount > 0 && { callsBefore: callCount }),
+  };
 }
 
 function partsOf(parts: unknown): string[] {

@@ -21,6 +21,11 @@ export class AnswerCalls {
     this.#reader = new CallReader((place) => callId(answerId, place));
   }
 
+  /** How many have begun. */
+  get count(): number {
+    return this.#calls.size;
+  }
+
   get all(): readonly ToolCall[] {
     return [...this.#calls.values()].filter(({ name }) => name !== '');
   }
@@ -96,6 +101,11 @@ export function saidIn({ choices }: CallsBody): JsonObject | undefined {
 export function contentText(content: unknown): string {
   if (!Array.isArray(content)) return stringOf(content);
   return content.map((part) => (isJsonObject(part) && part.type === 'text' ? stringOf(part.text) : '')).join('');
+}
+
+/** What a model thinks, in a delta or a message of a chat. */
+export function thoughtText({ reasoning_content: content, reasoning }: JsonObject): string {
+  return stringOf(content) || stringOf(reasoning);
 }
 
 /** The words with which a model refuses, in a delta or a message of a chat: OpenAI's models send them in place of a text. */

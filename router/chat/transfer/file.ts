@@ -29,11 +29,13 @@ const attachment = Type.Object(
 /** A file that could not be read when the conversation was exported. */
 const missingFile = Type.Object({ id: Type.String(), name: Type.String(), type: Type.String() }, member);
 const ms = Type.Integer({ minimum: 0 });
+const count = Type.Integer({ minimum: 0 });
 const step = Type.Union([
   Type.Object(
     {
       ...{ kind: Type.Literal('thought'), text: Type.String(), tookMs: Type.Optional(ms) },
       isTagged: Type.Optional(Type.Literal(true)),
+      ...{ textLengthBefore: Type.Optional(count), callsBefore: Type.Optional(count) },
     },
     member,
   ),

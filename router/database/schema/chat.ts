@@ -81,7 +81,7 @@ export interface ToolResult {
   readonly output: string;
 }
 
-/** What an agent did for an answer before its text: it thought, or called one of its own tools. Times are in milliseconds. */
+/** What an agent did for an answer beside its text: it thought, or called one of its own tools. Times are in milliseconds. */
 export type Step =
   | {
       readonly kind: 'thought';
@@ -90,6 +90,9 @@ export type Step =
       readonly tookMs?: number;
       /** The thought stood in tags at the beginning of the answer's text. */
       readonly isTagged?: true;
+      /** Number of characters of the answer's text before it, and of calls of the client's tools; absent for none. */
+      readonly textLengthBefore?: number;
+      readonly callsBefore?: number;
     }
   | {
       readonly kind: 'tool';
@@ -122,7 +125,7 @@ export const messages = sqliteTable(
     results: text({ mode: 'json' }).$type<readonly ToolResult[]>(),
     createdAtMs: integer('created_at_ms').notNull(),
     endedAtMs: integer('ended_at_ms'),
-    /** What the agent did before the text of an answer, in order. Shown to people, and sent to nobody. */
+    /** What the agent did for an answer, in order. Shown to people; thoughts are also told to a backend that names a member for them. */
     steps: text({ mode: 'json' }).$type<readonly Step[]>(),
     /** Position of the message that this one follows, 0 for none. Null: it follows the one before it. */
     parent: integer(),

@@ -6,31 +6,23 @@
 import type { CallPart } from '../../../backends/shared/calls';
 import { readRefusal } from '../../../backends/shared/upstream-errors';
 import { unread } from '../../chat/generations/answer-reader';
-import { contentText, refusalText, saidIn } from '../../chat/generations/tool-calls';
+import { refusalText, saidIn } from '../../chat/generations/tool-calls';
 import { AppError, toStreamedError } from '../../lib/errors';
 import { jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import { type Details, detailsIn, isOfElse } from './details';
 import { failureIn, failureOf, finishIn, reasonOf } from './endings';
+import { ResponseEvents } from './events';
 import { jsonPieces } from './json-list';
-import {
-  type CallItem,
-  type Failure,
-  type Item,
-  type ItemStatus,
-  type Requested,
-  responseOf,
-  type Status,
-  shown,
-  type TextItem,
-  textPart,
-} from './objects';
+import { type Failure, type Requested, responseOf, type Status, type TextItem } from './objects';
 import { Output } from './output';
+import { type Piece, ThoughtReader } from './thoughts';
 
 export class ResponseAnswer {
   readonly #requested: Requested;
   readonly #output: Output;
-  #sequence = 0;
+  readonly #events: ResponseEvents;
+  readonly #thoughts = new ThoughtReader();
   #isOpen = false;
   /** Its last events are being made: nothing comes before them any more. */
   #isEnding = false;
@@ -41,6 +33,7 @@ export class ResponseAnswer {
   constructor(requested: Requested) {
     this.#requested = requested;
     this.#output = new Output(requested);
+    this.#events = new ResponseEvents(this.#output);
   }
 
   /** About the number of bytes of the answer that are kept. */
@@ -59,11 +52,10 @@ export class ResponseAnswer {
     if (!completion)
       throw unread(body) ?? new AppError('runner_lost', { message: 'The agent sent an invalid answer.' });
     const said = saidIn(completion) ?? {};
-    const [text, refusal] = [contentText(said.content), refusalText(said)];
-    if (text !== '') {
-      const item = Object.assign(this.#output.addText(false), { text });
-      this.#output.addDetails(item, detailsIn(completion, said));
-    }
+    const { thought, text, details } = this.#thoughts.whole(said, detailsIn(completion, said));
+    const refusal = refusalText(said);
+    if (thought.trim() !== '') this.#output.addThought().text = thought;
+    if (text !== '') this.#output.addDetails(Object.assign(this.#output.addText(false), { text }), details);
     if (refusal !== '') this.#output.addText(true).text = refusal;
     for (const part of this.#output.readCalls(said.tool_calls)) this.#output.addPart(part);
     this.#usage = tokensOf(completion.usage);
@@ -79,15 +71,14 @@ export class ResponseAnswer {
     if (this.#isOpen) return '';
     this.#isOpen = true;
     const response = this.#response('in_progress');
-    return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
+    return this.#events.one('response.created', { response }) + this.#events.one('response.in_progress', { response });
   }
 
   /** Events that say that the answer is in progress, for clients that ignore comments. */
   alive(): string {
     if (this.#isEnding) return '';
-    return (
-      this.open() || [...this.#pieces('response.in_progress', { response: this.#response('in_progress') })].join('')
-    );
+    const again = () => this.#events.pieces('response.in_progress', { response: this.#response('in_progress') });
+    return this.open() || [...again()].join('');
   }
 
   /** The events that one event of the chat's stream becomes. @param name of the event, where it has one. */
@@ -103,17 +94,18 @@ export class ResponseAnswer {
     this.#usage = tokensOf(chunk?.usage) ?? this.#usage;
     this.#finish = finishIn(chunk ?? {}) ?? this.#finish;
     const said = saidIn(chunk ?? {}) ?? {};
-    const [text, refusal] = [contentText(said.content), refusalText(said)];
-    const details = detailsIn(chunk ?? {}, said);
-    if (text !== '' || (this.#belongsToText(details) && !isOfElse(said))) yield* this.#text(text, false, details);
+    const [refusal, parts] = [refusalText(said), this.#output.readCalls(said.tool_calls)];
+    yield* this.#say(this.#thoughts.read(said, detailsIn(chunk ?? {}, said)), isOfElse(said));
+    if (refusal !== '' || parts.length > 0) yield* this.#say(this.#thoughts.end());
     if (refusal !== '') yield* this.#text(refusal, true);
-    for (const part of this.#output.readCalls(said.tool_calls)) yield* this.#call(part);
+    for (const part of parts) yield* this.#call(part);
     const failure = name === 'error' ? failureOf(readRefusal(data)) : failureIn(chunk ?? {}, this.#finish);
     if (failure) yield* this.#end('failed', failure);
   }
 
   /** Frees the text so far; the last event then does not repeat it. */
   drop(): void {
+    this.#thoughts.end();
     this.#output.drop();
   }
 
@@ -124,14 +116,33 @@ export class ResponseAnswer {
     return this.open() + [...last].join('');
   }
 
+  /** @param isElse the details are those of something else. */
+  *#say({ thought, text, details }: Piece, isElse = false): Generator<string> {
+    if (thought !== '') yield* this.#think(thought);
+    if (text !== '' || (!isElse && this.#belongsToText(details))) yield* this.#text(text, false, details);
+  }
+
   /**
-   * Whether details without text belong to the text so far: sources are sent after it, and a token of half a character
-   * adds no text yet.
+   * Whether details without text belong to the text so far, or to the one that begins: sources are sent after it, and a token
+   * of half a character adds no text yet.
    */
   #belongsToText({ annotations, logprobs }: Details): boolean {
     const last = this.#output.items.at(-1);
-    const isOpen = last === undefined || (last.type === 'message' && !last.isRefusal);
+    const isOpen = last?.type !== 'function_call' && !(last?.type === 'message' && last.isRefusal);
     return isOpen && annotations.length + logprobs.length > 0;
+  }
+
+  *#think(delta: string): Generator<string> {
+    let item = this.#output.items.at(-1);
+    if (item?.type !== 'reasoning') {
+      // White space alone is no thought.
+      if (delta.trim() === '') return;
+      yield* this.#closeText();
+      item = this.#output.addThought();
+      yield* this.#events.begun(item);
+    }
+    this.#output.addDelta(item, delta);
+    yield this.#events.one('response.reasoning_text.delta', { ...this.#events.placeOf(item), delta });
   }
 
   *#text(delta: string, isRefusal: boolean, details?: Details): Generator<string> {
@@ -139,83 +150,54 @@ export class ResponseAnswer {
     if (item?.type !== 'message' || (item.isRefusal ?? false) !== isRefusal) {
       yield* this.#closeText();
       item = this.#output.addText(isRefusal);
-      const output_index = this.#output.items.length - 1;
-      yield this.#event('response.output_item.added', { output_index, item: shown(item, []) });
-      yield this.#event('response.content_part.added', { ...this.#place(item), part: textPart(item) });
+      yield* this.#events.begun(item);
     }
     this.#output.addDelta(item, delta);
-    if (isRefusal) yield this.#event('response.refusal.delta', { ...this.#place(item), delta });
+    if (isRefusal) yield this.#events.one('response.refusal.delta', { ...this.#events.placeOf(item), delta });
     else if (details) yield* this.#said(item, delta, details);
   }
 
   *#said(item: TextItem, delta: string, details: Details): Generator<string> {
     const { annotations, logprobs } = details;
-    const place = this.#place(item);
+    const place = this.#events.placeOf(item);
     if (delta !== '' || logprobs.length > 0)
-      yield this.#event('response.output_text.delta', { ...place, delta, logprobs });
+      yield this.#events.one('response.output_text.delta', { ...place, delta, logprobs });
     const before = item.annotations.length;
     if (annotations.length + logprobs.length > 0) this.#output.addDetails(item, details);
     for (const [index, annotation] of annotations.entries()) {
       const added = { ...place, annotation_index: before + index, annotation };
-      yield this.#event('response.output_text.annotation.added', added);
+      yield this.#events.one('response.output_text.annotation.added', added);
     }
   }
 
-  /** Ends the last item where it is a text. */
+  /** Ends the last item where it is a text or a thought. */
   *#closeText(): Generator<string> {
     const before = this.#output.items.at(-1);
-    if (before?.type === 'message') yield* this.#close(before, 'completed');
+    if (before && before.type !== 'function_call') yield* this.#events.ended(before, 'completed');
   }
 
   *#call(part: CallPart): Generator<string> {
     if (part.isNew) yield* this.#closeText();
     const item = this.#output.addPart(part);
-    const output_index = this.#output.placeOf(item);
-    if (part.isNew) {
-      const begun = shown({ ...item, arguments: '' });
-      yield this.#event('response.output_item.added', { output_index, item: begun });
-    }
+    if (part.isNew) yield* this.#events.begun(item);
     if (part.arguments === '') return;
-    const place = { item_id: item.id, output_index };
-    yield this.#event('response.function_call_arguments.delta', { ...place, delta: part.arguments });
+    const place = { item_id: item.id, output_index: this.#output.placeOf(item) };
+    yield this.#events.one('response.function_call_arguments.delta', { ...place, delta: part.arguments });
   }
 
   /** Ends what is open, and the response. A failure is told twice: some clients look for it here, and some there. */
   *#end(status: Exclude<Status, 'in_progress'>, failure?: Failure): Generator<string> {
     this.#isEnding = true;
+    yield* this.#say(this.#thoughts.end());
     const ending = status === 'completed' ? 'completed' : 'incomplete';
     const open = this.#output.items.filter((item) => item.status === 'in_progress');
-    for (const item of open) yield* this.#close(item, ending);
+    for (const item of open) yield* this.#events.ended(item, ending);
     this.#isEnded = failure === undefined;
-    yield* this.#pieces(`response.${status}`, { response: this.#response(status, failure) });
+    yield* this.#events.pieces(`response.${status}`, { response: this.#response(status, failure) });
     if (!failure) return;
     const { message, code = null, param = null } = failure;
     this.#isEnded = true;
-    yield this.#event('error', { code, message, param, error: failure });
-  }
-
-  *#close(item: Item, status: ItemStatus): Generator<string> {
-    item.status = status;
-    if (item.type === 'message') yield* this.#textDone(item);
-    else yield this.#callDone(item);
-    yield* this.#pieces('response.output_item.done', { output_index: this.#output.placeOf(item), item: shown(item) });
-  }
-
-  *#textDone(item: TextItem): Generator<string> {
-    const place = this.#place(item);
-    if (item.isRefusal) yield this.#event('response.refusal.done', { ...place, refusal: item.text });
-    else yield* this.#pieces('response.output_text.done', { ...place, text: item.text, logprobs: item.logprobs });
-    yield* this.#pieces('response.content_part.done', { ...place, part: textPart(item) });
-  }
-
-  #callDone(item: CallItem): string {
-    const { id: item_id, name, arguments: args } = item;
-    const output_index = this.#output.placeOf(item);
-    return this.#event('response.function_call_arguments.done', { item_id, output_index, name, arguments: args });
-  }
-
-  #place(item: Item) {
-    return { item_id: item.id, output_index: this.#output.placeOf(item), content_index: 0 };
+    yield this.#events.one('error', { code, message, param, error: failure });
   }
 
   #finalStatus(): 'completed' | 'incomplete' {
@@ -226,22 +208,5 @@ export class ResponseAnswer {
     const reason = status === 'incomplete' ? reasonOf(this.#finish) : undefined;
     const more = { ...(failure && { failure }), ...(reason !== undefined && { reason }) };
     return responseOf(this.#requested, { status, output: this.#output.items, usage: this.#usage, ...more });
-  }
-
-  #event(type: string, members: object): string {
-    return `event: ${type}\ndata: ${JSON.stringify(this.#numbered(type, members))}\n\n`;
-  }
-
-  /** An event with what came beside the text. */
-  *#pieces(type: string, members: object): Generator<string> {
-    yield `event: ${type}\ndata: `;
-    yield* jsonPieces(this.#numbered(type, members), this.#output.lists);
-    yield '\n\n';
-  }
-
-  #numbered(type: string, members: object): object {
-    const event = { type, sequence_number: this.#sequence, ...members };
-    this.#sequence += 1;
-    return event;
   }
 }

@@ -1,5 +1,6 @@
 /** What an answer says beside its text: the sources of its words, and how probable its tokens were. */
-import { isJsonObject, type JsonObject } from '../../lib/json';
+import { thoughtText } from '../../chat/generations/tool-calls';
+import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 
 export interface Details {
   /** In the shape of `/v1/responses`. */
@@ -8,14 +9,31 @@ export interface Details {
   readonly logprobs: readonly JsonObject[];
 }
 
-const NONE: Details = { annotations: [], logprobs: [] };
+export const NO_DETAILS: Details = { annotations: [], logprobs: [] };
 
 /** The details in a chat completion, or in one event of its stream. @param said its message or delta. */
 export function detailsIn({ choices }: JsonObject, said: JsonObject): Details {
   const [choice] = Array.isArray(choices) ? choices : [];
   const logprobs = isJsonObject(choice) && isJsonObject(choice.logprobs) ? choice.logprobs.content : undefined;
-  if (!Array.isArray(said.annotations) && !Array.isArray(logprobs)) return NONE;
+  if (!Array.isArray(said.annotations) && !Array.isArray(logprobs)) return NO_DETAILS;
   return { annotations: objectsIn(said.annotations).map(annotationOf), logprobs: objectsIn(logprobs) };
+}
+
+export function joined(before: Details, more: Details): Details {
+  if (before === NO_DETAILS) return more;
+  if (more === NO_DETAILS) return before;
+  return {
+    annotations: [...before.annotations, ...more.annotations],
+    logprobs: [...before.logprobs, ...more.logprobs],
+  };
+}
+
+/** With the probabilities of the last tokens only, those of so many characters. */
+export function lastTokens({ annotations, logprobs }: Details, length: number): Details {
+  let first = logprobs.length;
+  for (let missing = length; missing > 0 && first > 0; first -= 1)
+    missing -= stringOf(logprobs[first - 1]?.token).length;
+  return { annotations, logprobs: logprobs.slice(first) };
 }
 
 /** A chat has the members of an annotation in one that is named by its type. */
@@ -26,10 +44,9 @@ function annotationOf(annotation: JsonObject): JsonObject {
 }
 
 /** Whether a delta is a piece of a call or of a thought: then its tokens are not those of the text. */
-export function isOfElse({ tool_calls: calls, reasoning_content, reasoning }: JsonObject): boolean {
-  return [calls, reasoning_content, reasoning].some(
-    (said) => (Array.isArray(said) || typeof said === 'string') && said.length > 0,
-  );
+export function isOfElse(said: JsonObject): boolean {
+  const { tool_calls: calls } = said;
+  return (Array.isArray(calls) && calls.length > 0) || thoughtText(said) !== '';
 }
 
 function objectsIn(value: unknown): readonly JsonObject[] {

@@ -5,21 +5,25 @@ import type { ToldThoughts } from '../../chat/generations/told';
 import type { Message, ToolCall } from '../../chat/store/conversations';
 import { chatName } from './tools';
 
-interface Told {
+/** What is told of a stored conversation. */
+export interface ToldHistory {
+  /** Oldest first. */
   readonly stored: readonly Message[];
+  /** What is told of each, by its id: with its files. */
   readonly contents: ReadonlyMap<string, unknown>;
+  /** What is told of the thoughts for each answer. */
   readonly thoughts: ToldThoughts;
 }
 
 /**
  * Returns the messages with their tool calls, each followed by its result. LLMs refuse a call without a result, so
  * calls that the client never answered are left out.
- * @param told.stored Oldest first.
- * @param told.contents What is told of each, by its id: with its files.
- * @param told.thoughts What is told of the thoughts for each answer.
  * @param outputs Call id → output, for the open calls that the request answers.
  */
-export function historyOf({ stored, contents, thoughts }: Told, outputs: ReadonlyMap<string, unknown>): ChatMessage[] {
+export function historyOf(
+  { stored, contents, thoughts }: ToldHistory,
+  outputs: ReadonlyMap<string, unknown>,
+): ChatMessage[] {
   const history: ChatMessage[] = [];
   // From the newest message back, because some runtimes reuse ids: a result belongs to the last call before it.
   const found = new Map(outputs);

@@ -3,12 +3,13 @@ import { type JsonBody, OF_TOOL } from '../../backends/shape';
 import { AppError } from '../../lib/errors';
 import { stringOf } from '../../lib/json';
 import { invalid, record, unsupported } from './faults';
+import { thoughtIn } from './thoughts';
 import { chatName } from './tools';
 
 const ROLES = new Set(['user', 'assistant', 'system', 'developer']);
 const TEXT_PARTS = new Set(['input_text', 'output_text', 'text']);
-/** Reasoning, and items that only OpenAI's API can read. A chat does not repeat them to the model. */
-const LEFT_OUT = new Set(['reasoning', 'compaction', 'context_compaction', 'ghost_snapshot', 'mcp_list_tools']);
+/** Items that only OpenAI's API can read. */
+const LEFT_OUT = new Set(['compaction', 'context_compaction', 'ghost_snapshot', 'mcp_list_tools']);
 /** Calls of tools that are no functions, and their outputs. */
 const OTHER_CALL = /(_call|_approval_request)$/;
 const OTHER_OUTPUT = /(_output|_approval_response)$/;
@@ -32,14 +33,23 @@ interface Input {
   readonly open: ReadonlySet<string>;
   /** Call id → output from the input. */
   readonly outputs: Map<string, unknown>;
+  /** The member of an answer for what was thought for it; `undefined` if the model is told no thoughts. */
+  readonly thoughtMember: string | undefined;
+  /** What was thought for the answer that comes next. */
+  thought: string;
 }
 
-/** @param open Ids of stored calls that wait for an output. @throws `invalid_request` that names the member. */
+/**
+ * @param open Ids of stored calls that wait for an output.
+ * @param thoughtMember The member of a message for thoughts.
+ * @throws `invalid_request` that names the member.
+ */
 export function inputOf(
   input: unknown,
   open: ReadonlySet<string>,
+  thoughtMember: string | undefined,
 ): { messages: JsonBody[]; outputs: ReadonlyMap<string, unknown> } {
-  const said: Input = { entries: [], callers: new Map(), open, outputs: new Map() };
+  const said: Input = { entries: [], callers: new Map(), open, outputs: new Map(), thoughtMember, thought: '' };
   const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input;
   if (!Array.isArray(items)) throw invalid('input', 'must be text or a list of items.');
   for (const [index, item] of items.entries()) addItem(said, record(item), `input[${index}]`);
@@ -55,15 +65,30 @@ function add({ entries }: Input, message: Record<string, unknown>): Entry {
 /** Returns the current assistant message, or a new one: a call after an output is the next step. */
 function answerOf(said: Input): Entry {
   const last = said.entries.at(-1);
-  return last?.message.role === 'assistant' && last.outputs.length === 0
-    ? last
-    : add(said, { role: 'assistant', content: null });
+  const isOpen = last?.message.role === 'assistant' && last.outputs.length === 0;
+  const answer = isOpen ? last : add(said, { role: 'assistant', content: null });
+  tellThought(said, answer.message);
+  return answer;
+}
+
+/** A thought before anything but an answer is left out. */
+function tellThought(said: Input, message: Record<string, unknown>): void {
+  const { thought, thoughtMember: member } = said;
+  said.thought = '';
+  if (member === undefined || thought === '' || message.role !== 'assistant') return;
+  message[member] = paragraphs(stringOf(message[member]), thought);
+}
+
+/** Not by `join`, which would copy the growing text for each of many items. */
+function paragraphs(before: string, more: string): string {
+  return before !== '' && more !== '' ? `${before}\n\n${more}` : before + more;
 }
 
 function addItem(said: Input, item: JsonBody | undefined, at: string): void {
   if (!item) throw invalid(at, 'must be an object.');
   const type = item.type == null ? 'message' : stringOf(item.type);
-  if (type === 'message') add(said, messageOf(item, at));
+  if (type === 'message') tellThought(said, add(said, messageOf(item, at)).message);
+  else if (type === 'reasoning') said.thought = paragraphs(said.thought, thoughtIn(item));
   else if (type === 'function_call') addCall(said, item, at);
   else if (type === 'function_call_output') addOutput(said, item, at);
   else if (OTHER_CALL.test(type)) say(said, textOfItem(item));
@@ -162,8 +187,11 @@ function textOfParts(parts: readonly JsonBody[]): string {
 /** In chat, the calls of one turn are in one message, together with the text before them. */
 function addCall(said: Input, { call_id, name, namespace, arguments: args }: JsonBody, at: string): void {
   if (typeof call_id !== 'string' || typeof name !== 'string') throw invalid(at, 'must have a call_id and a name.');
-  // The client sent this call although it is stored.
-  if (said.open.has(call_id)) return;
+  // The client sent this call although it is stored, as is what was thought for it.
+  if (said.open.has(call_id)) {
+    said.thought = '';
+    return;
+  }
   const called = { name: chatName(name, namespace), arguments: argumentsOf(args) };
   const caller = answerOf(said);
   caller.calls.push({ id: call_id, type: 'function', function: called });

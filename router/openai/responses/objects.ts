@@ -1,9 +1,9 @@
 /** Builds the objects of OpenAI's `/v1/responses`: https://platform.openai.com/docs/api-reference/responses/object */
 
 import type { JsonBody } from '../../backends/shape';
-import type { Message } from '../../chat/store/conversations';
 import type { Tokens } from '../../usage/tokens';
-import { JsonList } from './json-list';
+import type { JsonList } from './json-list';
+import { sealed } from './thoughts';
 
 /** The request that an answer belongs to. */
 export interface Requested {
@@ -45,7 +45,18 @@ export interface CallItem {
   more?: JsonBody;
 }
 
-export type Item = TextItem | CallItem;
+export interface ThoughtItem {
+  readonly id: string;
+  readonly type: 'reasoning';
+  status: ItemStatus;
+  text: string;
+  /** Whether the client wants it in a form that it sends back without reading it. */
+  readonly isSealed?: true;
+}
+
+/** An item whose text grows. */
+export type WrittenItem = TextItem | ThoughtItem;
+export type Item = WrittenItem | CallItem;
 
 /** An error in OpenAI's shape, from the router or from the runtime. */
 export interface Failure {
@@ -101,96 +112,43 @@ export function responseOf(requested: Requested, { status, output, usage, failur
   };
 }
 
-/** Builds a stored answer. The options of its request are not stored. */
-export function responseFrom(message: Message, model: string): object {
-  const { id, status, failure, createdAtMs, conversationId } = message;
-  const [how, itemStatus] = STATUSES[status];
-  const requested = { id: `resp_${id}`, createdAtMs, body: { model }, conversationId };
-  return responseOf(requested, { status: how, output: outputOf(message, itemStatus), ...(failure && { failure }) });
-}
-
-/** The text and the calls of a stored answer, in the order in which they came. */
-function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly Item[] {
-  const output: Item[] = [];
-  const place = (prefix: string) => itemId(prefix, `resp_${id}`, output.length);
-  const say = (text: string) => {
-    if (text === '') return;
-    const item = { id: place('msg'), type: 'message', role: 'assistant', status, text } as const;
-    output.push({ ...item, annotations: new JsonList(), logprobs: new JsonList() });
-  };
-  let told = 0;
-  for (const { id: call_id, name, namespace, arguments: args, textLengthBefore, more } of calls ?? []) {
-    say(content.slice(told, textLengthBefore));
-    told = textLengthBefore;
-    output.push({
-      id: place('fc'),
-      type: 'function_call',
-      status,
-      call_id,
-      name,
-      ...(namespace !== undefined && { namespace }),
-      arguments: args,
-      ...(more && { more }),
-    });
-  }
-  say(content.slice(told));
-  return output;
-}
-
-/** Id of the item at an index of a response's output. */
-export function itemId(prefix: string, responseId: string, index: number): string {
-  return `${responseId.replace('resp', prefix)}${index === 0 ? '' : `_${index}`}`;
-}
-
-/** The input of a stored answer: the outputs that were sent for it, or those and the user message before it. */
-export function inputItems(
-  answer: Message,
-  before: Message | undefined,
-  content: readonly object[],
-): readonly { readonly id: string }[] {
-  return before?.role === 'user' ? [...itemsOf(before, content), ...resultsOf(answer)] : resultsOf(answer);
-}
+/** Prefixes of the ids of items. */
+type Prefix = 'msg' | 'fc' | 'rs';
 
 /**
- * Returns all items of a stored message, with the ids that clients were given.
- * @param given The content of a user's message with its files.
+ * Makes the ids of a response's items. Thoughts are counted by themselves, so that the ids of all others are the same where
+ * a thought was too long to be stored.
  */
-export function itemsOf(message: Message, given?: readonly object[]): readonly { readonly id: string }[] {
-  const { id, role, content, status } = message;
-  if (role === 'assistant') {
-    const output = outputOf(message, STATUSES[status][1]);
-    return [...resultsOf(message), ...output.map((item) => ({ ...shown(item), id: item.id }))];
+export class ItemIds {
+  #thoughts = 0;
+  #others = 0;
+
+  constructor(readonly responseId: string) {}
+
+  next(prefix: Prefix): string {
+    const index = prefix === 'rs' ? this.#thoughts : this.#others;
+    if (prefix === 'rs') this.#thoughts += 1;
+    else this.#others += 1;
+    return `${this.responseId.replace('resp', prefix)}${index === 0 ? '' : `_${index}`}`;
   }
-  const parts = given ?? [{ type: 'input_text', text: content }];
-  const said = { id: `msg_${id}`, type: 'message', role, status: 'completed', content: parts };
-  return [...resultsOf(message), said];
 }
 
-function resultsOf({ id, results }: Message): readonly { readonly id: string }[] {
-  return (results ?? []).map(({ callId, output }, index) => {
-    return { id: `fco_${id}_${index}`, type: 'function_call_output', status: 'completed', call_id: callId, output };
-  });
-}
-
-const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]>> = {
-  streaming: ['in_progress', 'in_progress'],
-  done: ['completed', 'completed'],
-  stopped: ['incomplete', 'incomplete'],
-  failed: ['failed', 'incomplete'],
-};
-
-/** Returns an item for the client. @param content In place of a message's text. */
+/** Returns an item for the client. @param content In place of its text. */
 export function shown(item: Item, content?: readonly object[]): object {
   if (item.type === 'function_call') {
     const { more, ...call } = item;
     return { ...more, ...call };
   }
-  const { id, type, status, role } = item;
-  const message = { id, type, status, role };
-  return { ...message, content: content ?? [textPart(item)] };
+  const { id, type, status } = item;
+  const parts = content ?? [textPart(item)];
+  if (item.type === 'message') return { id, type, status, role: item.role, content: parts };
+  const thought = { id, type, status, summary: [], content: parts };
+  return item.isSealed ? { ...thought, encrypted_content: sealed(item.text) } : thought;
 }
 
-export function textPart({ text, isRefusal, annotations, logprobs }: TextItem): object {
+export function textPart(item: WrittenItem): object {
+  if (item.type === 'reasoning') return { type: 'reasoning_text', text: item.text };
+  const { text, isRefusal, annotations, logprobs } = item;
   if (isRefusal) return { type: 'refusal', refusal: text };
   return { type: 'output_text', text, annotations, logprobs };
 }

@@ -1,9 +1,17 @@
-/** The output of an answer of `/v1/responses` as it grows: texts and calls, in their order. */
+/** The output of an answer of `/v1/responses` as it grows: thoughts, texts and calls, in their order. */
 import { type CallPart, CallReader } from '../../../backends/shared/calls';
 import { callId } from '../../chat/generations/tool-calls';
 import type { Details } from './details';
 import { JsonList } from './json-list';
-import { type CallItem, type Item, itemId, type Requested, type TextItem } from './objects';
+import {
+  type CallItem,
+  type Item,
+  ItemIds,
+  type Requested,
+  type TextItem,
+  type ThoughtItem,
+  type WrittenItem,
+} from './objects';
 import { type ToolNames, toolNames } from './tools';
 
 /** Bytes that an item costs in addition to its text. */
@@ -13,7 +21,9 @@ export class Output {
   /** About the number of bytes that are kept. */
   size = 0;
   readonly items: Item[] = [];
-  readonly #requested: Requested;
+  readonly #ids: ItemIds;
+  /** Whether the client wants thoughts in a form that it sends back. */
+  readonly #isSealed: boolean;
   readonly #names: ToolNames;
   readonly #reader: CallReader;
   /** Item → its index in the output. */
@@ -24,14 +34,16 @@ export class Output {
   readonly #calls: CallItem[] = [];
 
   constructor(requested: Requested) {
-    this.#requested = requested;
+    const { include } = requested.body;
+    this.#ids = new ItemIds(requested.id);
+    this.#isSealed = Array.isArray(include) && include.includes('reasoning.encrypted_content');
     this.#reader = new CallReader((place) => callId(requested.id.replace(/^resp_/, ''), place));
     this.#names = toolNames(requested.body);
   }
 
   /** Those of all texts. */
   get lists(): readonly JsonList[] {
-    return this.items.flatMap((item) => (item.type === 'message' ? [item.annotations, item.logprobs] : []));
+    return this.items.flatMap(listsOf);
   }
 
   /** Index of an item in the output. */
@@ -47,7 +59,7 @@ export class Output {
   /** Begins a text behind the last item, or the words with which the model refuses. */
   addText(isRefusal: boolean): TextItem {
     const item: TextItem = {
-      id: this.#itemId('msg'),
+      id: this.#ids.next('msg'),
       type: 'message',
       status: 'in_progress',
       role: 'assistant',
@@ -60,9 +72,22 @@ export class Output {
     return this.#add(item);
   }
 
-  addDelta(item: TextItem, delta: string): void {
+  /** Begins a thought behind the last item. */
+  addThought(): ThoughtItem {
+    const item: ThoughtItem = {
+      id: this.#ids.next('rs'),
+      type: 'reasoning',
+      status: 'in_progress',
+      text: '',
+      ...(this.#isSealed && { isSealed: true }),
+    };
+    this.size += ITEM_BYTES;
+    return this.#add(item);
+  }
+
+  addDelta(item: WrittenItem, delta: string): void {
     item.text += delta;
-    this.size += delta.length;
+    this.size += item.type === 'reasoning' && item.isSealed ? 2 * delta.length : delta.length;
   }
 
   addDetails(item: TextItem, { annotations, logprobs }: Details): void {
@@ -71,15 +96,7 @@ export class Output {
 
   /** Adds a part to its call, or begins a call with it. */
   addPart({ index, id: call_id, name, arguments: args, more }: CallPart): CallItem {
-    const known = this.#calls[index];
-    const id = this.#itemId('fc');
-    const begun = { id, status: 'in_progress', call_id, name: '', arguments: '', more: {} } as const;
-    const item: CallItem = known ?? { type: 'function_call', ...begun };
-    if (!known) {
-      this.#add(item);
-      this.#calls[index] = item;
-      this.size += ITEM_BYTES + call_id.length;
-    }
+    const item = this.#calls[index] ?? this.#addCall(index, call_id);
     const called = (this.#called.get(item) ?? '') + name;
     this.#called.set(item, called);
     Object.assign(item, this.#names.get(called) ?? { name: called });
@@ -89,6 +106,14 @@ export class Output {
       this.size += JSON.stringify(more).length;
       item.more = { ...item.more, ...more };
     }
+    return item;
+  }
+
+  #addCall(index: number, call_id: string): CallItem {
+    const begun = { status: 'in_progress', call_id, name: '', arguments: '', more: {} } as const;
+    const item = this.#add<CallItem>({ id: this.#ids.next('fc'), type: 'function_call', ...begun });
+    this.#calls[index] = item;
+    this.size += ITEM_BYTES + call_id.length;
     return item;
   }
 
@@ -102,8 +127,9 @@ export class Output {
     this.#places.set(item, this.items.push(item) - 1);
     return item;
   }
+}
 
-  #itemId(prefix: string): string {
-    return itemId(prefix, this.#requested.id, this.items.length);
-  }
+/** The lists of what came beside a text. */
+export function listsOf(item: Item): readonly JsonList[] {
+  return item.type === 'message' ? [item.annotations, item.logprobs] : [];
 }

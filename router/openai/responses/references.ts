@@ -6,11 +6,12 @@ import { ToldFiles } from '../../chat/generations/told';
 import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { OpenaiDeps } from '../deps';
+import { afterEnding } from '../resolve';
 import { record } from './faults';
-import { itemsOf } from './objects';
+import { itemsOf } from './stored-items';
 
-const ITEM_ID = /^(?:msg|fc|fco)_([0-9a-f]{24})(?:_\d+)?$/;
-/** Prefix of reasoning items. Our answers have none, and reasoning is not sent to a model again. */
+const ITEM_ID = /^(?:msg|fc|fco|rs)_([0-9a-f]{24})(?:_\d+)?$/;
+/** Prefix of reasoning items. A model goes on without one that is missing: it may be another API's, or was too long to be stored. */
 const REASONING_ID = /^rs_/;
 /** Each reference is looked up in the database. */
 const REFERENCES_MAX = 1_000;
@@ -31,14 +32,14 @@ export async function withReferences(
   for (const [index, item] of input.entries()) {
     const id = referenceIn(item);
     if (id === undefined) items.push(item);
-    else if (!REASONING_ID.test(id)) {
+    else {
       const messageId = ITEM_ID.exec(id)?.[1];
       if (messageId !== undefined && !found.has(messageId) && found.size < REFERENCES_MAX) {
         found.set(messageId, await storedItems(deps, { who, share }, messageId));
       }
       const stored = found.get(messageId ?? '')?.find((one) => one.id === id);
-      if (!stored) throw gone(id, `input[${index}].id`);
-      items.push(stored);
+      if (stored) items.push(stored);
+      else if (!REASONING_ID.test(id)) throw gone(id, `input[${index}].id`);
     }
   }
   return { ...body, input: items };
@@ -53,7 +54,10 @@ function referenceIn(item: unknown): string | undefined {
 
 /** Returns the items of a stored message; nothing if it does not exist, or the user or the key has no access to it. */
 async function storedItems(deps: OpenaiDeps, { who, share }: { who: Caller; share: Share }, messageId: string) {
-  const found = await deps.conversations.findMessage(who.user.id, messageId);
+  const find = () => deps.conversations.findMessage(who.user.id, messageId);
+  const now = await find();
+  const isOpen = now?.message.status === 'streaming';
+  const found = isOpen ? await afterEnding(deps, now.conversation.id, find) : now;
   if (!found) return [];
   const agent = await deps.agents.get(who.user.id, found.conversation.agentId);
   if (!opens(who.key, agent)) return [];

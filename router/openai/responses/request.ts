@@ -4,11 +4,10 @@
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses/create
  */
 
+import type { Backend } from '../../backends/backends';
 import type { JsonBody } from '../../backends/shape';
-import type { ToldThoughts } from '../../chat/generations/told';
-import type { Message } from '../../chat/store/conversations';
 import { invalid, record, unsupported } from './faults';
-import { historyOf, openCalls } from './history';
+import { historyOf, openCalls, type ToldHistory } from './history';
 import { inputOf } from './input';
 import { toolOptions } from './tools';
 
@@ -20,16 +19,14 @@ const REFUSED = ['background', 'prompt', 'context_management', 'moderation'] as 
 
 /**
  * Returns the chat request.
- * @param stored Earlier messages, if the request continues a conversation.
- * @param contents What is told of each, by its id.
- * @param thoughts What is told of the thoughts for each answer.
+ * @param told Earlier messages, if the request continues a conversation.
+ * @param backend.historyReasoning The member for thoughts that the client sends back; without one they are left out.
  * @throws `invalid_request` that names the member.
  */
 export function chatOf(
   body: JsonBody,
-  stored: readonly Message[],
-  contents: ReadonlyMap<string, unknown>,
-  thoughts: ToldThoughts,
+  told: ToldHistory,
+  { historyReasoning }: Pick<Backend, 'historyReasoning'>,
 ): JsonBody {
   for (const name of REFUSED) {
     const value = body[name];
@@ -38,8 +35,8 @@ export function chatOf(
   const same = Object.fromEntries(
     [...SAME, ...SAME_TOO].flatMap((name) => (body[name] == null ? [] : [[name, body[name]]])),
   );
-  const { messages, outputs } = inputOf(body.input, openCalls(stored));
-  const history = historyOf({ stored, contents, thoughts }, outputs);
+  const { messages, outputs } = inputOf(body.input, openCalls(told.stored), historyReasoning);
+  const history = historyOf(told, outputs);
   return {
     ...same,
     messages: [...instructionsOf(body.instructions), ...history, ...messages],

@@ -2,13 +2,12 @@
 
 import type { Caller } from '../../accounts/identify';
 import { opens } from '../../accounts/keys/keys';
-import { asSent } from '../../chat/generations/leading-thought';
 import { ToldFiles } from '../../chat/generations/told';
 import { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { OpenaiDeps } from '../deps';
 import { answerOf, responseNotFound } from '../resolve';
-import { inputItems, responseFrom } from './objects';
+import { inputItems, responseFrom } from './stored-items';
 
 const ITEMS_DEFAULT = 20;
 const ITEMS_MAX = 100;
@@ -38,7 +37,7 @@ export async function storedResponse(
   const what = `${request.method === 'HEAD' ? 'GET' : request.method} ${part}`;
   if (what === 'GET ') {
     if (query.get('stream') === 'true') throw notInBackground('stream', 'streamed again');
-    return Response.json(responseFrom(asSent(message), agent.backend));
+    return Response.json(responseFrom(message, agent.backend));
   }
   if (what === 'GET input_items') {
     const path = await deps.conversations.hiddenPath(message);

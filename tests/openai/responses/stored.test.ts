@@ -283,11 +283,12 @@ test('in a conversation that begins in the middle, the runtime gets the earlier 
   expect(told().messages).toEqual([retold(...messages)]);
 });
 
-test('a thought in tags stays in the answer of a client, which may send it back or not', async () => {
+test('a thought in tags is an item of its own, and a client of the chat may send it back in tags or not', async () => {
   const sent = '<think>Let me see.</think>\n\nTwo.';
   runner.reply = () => completion(sent);
   const response = await respond({ model: 'keeper', input: 'How many?', store: true });
-  expect(response.output_text).toBe(sent);
+  expect(response.output_text).toBe('Two.');
+  expect(response.output.map(({ type }) => type)).toEqual(['reasoning', 'message']);
   await saved(response.conversation?.id);
   expect((await client.responses.retrieve(response.id)).output).toEqual(response.output);
   const { id = '' } = response.conversation ?? {};

@@ -114,7 +114,8 @@ test('the probabilities of a call and of a thought are no text', async () => {
   const { events } = await read(await client.responses.create(ASKED));
   const last = events.at(-1);
   if (last?.type !== 'response.completed') throw new Error('premise: it completed');
-  expect(last.response.output as object[]).toMatchObject([{ type: 'function_call', call_id: 'call_a' }]);
+  const thought = { type: 'reasoning', content: [{ text: 'Hm.Hm.' }] };
+  expect(last.response.output as object[]).toMatchObject([thought, { type: 'function_call', call_id: 'call_a' }]);
 });
 
 test('an event that is split anywhere gives the same result', async () => {
