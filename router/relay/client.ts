@@ -26,7 +26,11 @@ export class RelayClient {
           this.#isAsked = true;
           onWant();
         },
-        cancel: onGone,
+        cancel: () => {
+          // It may leave while the answer is stored, after which it would be closed.
+          this.#controller = undefined;
+          onGone();
+        },
       },
       { highWaterMark: 0 },
     );

@@ -118,7 +118,10 @@ function copyFolder(from: string, to: string | undefined, within: string, copyin
     const entry = lstatSync(join(from, name), { throwIfNoEntry: false });
     if (!entry) copying.report.note('Left out of homes: names that are not UTF-8', `${copying.label}/${path}`);
     else if (entry.isDirectory()) copyFolder(join(from, name), to && join(to, name), path, copying);
-    else copyEntry(join(from, name), to && join(to, nameOf(path, copying)), { path, entry }, copying);
+    else {
+      const newName = nameOf(path, copying);
+      copyEntry(join(from, name), to && join(to, newName), { path, entry }, copying);
+    }
   }
 }
 

@@ -109,7 +109,8 @@ function readers(db: Sqlite, original: string, removeCopy: () => void) {
 
   const messages = db.query<OldMessage, [string]>(
     // Ids are random, and the first agent-stack counted time in seconds: the row's number is the order of writing.
-    'SELECT id, role, content, created_at FROM messages WHERE conversation_id = ? ORDER BY created_at, rowid',
+    `SELECT id, role, CAST(ifnull(content, '') AS TEXT) AS content, ifnull(created_at, 0) AS created_at FROM messages
+      WHERE conversation_id = ? ORDER BY created_at, rowid`,
   );
   return {
     users: (): readonly OldUser[] => all<OldUser>('users', 'created_at'),

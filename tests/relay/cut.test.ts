@@ -1,11 +1,13 @@
 /** Law 10 in its hardest cases: answers that are cut in the middle of an event, and clients that read nothing. */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, spyOn, test } from 'bun:test';
 import { createParser } from 'eventsource-parser';
 import OpenAI, { APIError } from 'openai';
+import { processLog } from '../../router/lib/log';
 import { streamBody } from '../../router/net/body';
 import { type Ending, Relay } from '../../router/relay/relay';
 import { EventTail } from '../../router/relay/sse-tail';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
+import { Source } from '../support/scripted-body';
 import { chunk, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
 
 const ERROR = { error: { message: 'It is gone.', code: 'runner_lost' } };
@@ -131,4 +133,25 @@ test('an answer that goes on without its client goes on without a stalled one to
   source.close();
   await until(() => endings.length > 0, 'the answer has ended');
   expect(endings).toEqual(['done']);
+});
+
+test('a client that leaves while its whole answer is being stored is no fault', async () => {
+  using logged = spyOn(processLog, 'error');
+  const { promise: stored, resolve: store } = Promise.withResolvers<void>();
+  const recorder = { chunk: () => undefined, end: () => stored };
+  const options = { events: true, expectDone: true, onClientGone: 'cancel', onEnd: () => undefined } as const;
+  const relay = new Relay({ ...options, recorder, abort: new AbortController() });
+  const reader = relay.stream().getReader();
+  const source = new Source();
+  relay.attach(source);
+  const first = reader.read();
+  await until(() => source.asked.includes('read'), 'the client is waited for');
+  source.say(DONE);
+  expect(new TextDecoder().decode((await first).value)).toBe(DONE);
+  source.end();
+  await reader.cancel();
+  store();
+  await stored;
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(logged).not.toHaveBeenCalled();
 });

@@ -88,6 +88,27 @@ test('names with control characters are imported without them', async () => {
   expect(rowsOf(to, `SELECT name FROM agents WHERE id = '${OLD.annasAgent}'`)).toEqual([{ name: 'helper' }]);
 });
 
+test('a message without a text or a time is imported as an empty one, and one of bytes as their text', async () => {
+  const { from, to } = await oddRoot((db) => {
+    db.query('UPDATE messages SET content = NULL, created_at = NULL WHERE id = ?').run('n1');
+    db.query('UPDATE messages SET content = ? WHERE id = ?').run(Buffer.from('grün'), 'n4');
+  });
+  expect(await runImport({ from, to, backends })).toMatchObject({ isDone: true });
+  const texts = rowsOf(to, `SELECT content FROM messages WHERE conversation_id = '${OLD.roles}' ORDER BY position`);
+  expect(texts).toEqual([{ content: '' }, { content: '' }, { content: 'grün' }]);
+});
+
+test('a dry run says all that the import says', async () => {
+  const { from, to } = await oddRoot(() => {});
+  const notes = (said: string) =>
+    said
+      .split('\n\n')
+      .slice(1)
+      .filter((one) => !one.startsWith('The old router'));
+  const dry = await runImport({ from, to, backends, args: ['--dry-run'] });
+  expect(notes(dry.said.trim())).toEqual(notes((await runImport({ from, to, backends })).said.trim()));
+});
+
 test('a file whose name is no UTF-8 and a home that is a link are left out and reported, and everything else is copied', async () => {
   const { from, to } = await oddRoot((_, users) => {
     Bun.spawnSync(['sh', '-c', 'printf x > "$1/caf$(printf "\\351").txt"', 'sh', join(users, 'anna/helper')]);
