@@ -53,6 +53,7 @@ const SHARED = [
   'package.json',
   'backends.json',
   'backends/shared/calls',
+  'backends/shared/finishes',
   'backends/shared/upstream-errors',
 ];
 

@@ -2,7 +2,7 @@
  * View models: everything a page or part shows, already looked up. Routes build them; parts never look anything up.
  * Times are milliseconds since the epoch; percentages are 0 to 100.
  */
-import type { FactsView, StepView } from './chat/models';
+import type { CutBy, FactsView, FoldView, StepView } from './chat/models';
 import type { MissingView } from './credentials/models';
 import type { Growing, Html } from './markup';
 
@@ -145,15 +145,22 @@ export interface MessageView {
   agentName: string;
   /** The steps before the text. Absent in an update for a page that shows them. */
   steps?: readonly StepView[];
+  /** The line above them where they are many. */
+  fold?: FoldView | undefined;
   /** Files of a user's message. */
   files?: readonly AttachmentView[];
   /** Its calls of the client's tools. */
   calls?: readonly StepView[];
+  callsFold?: FoldView | undefined;
   /** Facts of an answer that is done. */
   facts?: FactsView;
   /** While the runner starts: a progress bar in the answer's place. No percent means unknown. */
   progress?: { percent?: number; message: string };
   error?: ErrorView;
+  /** Why the model ended it before it was whole. */
+  incomplete?: CutBy;
+  /** Where the agent is asked to go on with it: the form's address. */
+  goOnAction?: string;
   /** Missing credentials that the message offers a form for. */
   missing?: MissingView;
   interrupted: boolean;

@@ -28,9 +28,12 @@ Attach pictures and texts, and I say what came. A message that **starts** with o
 | \`code [n]\`, \`list [n]\`, \`table [n]\` | n lines (60) of one block, one every 40 ms |
 | \`image\` | a picture in the answer |
 | \`think [text]\` | reasoning, then an answer |
-| \`tools\` | reasoning, two tools at work, then an answer |
+| \`tools [n]\` | reasoning, n tools (2) at work of which every tenth fails, then an answer |
 | \`remind [seconds] [text]\` | a notice, and a message without being asked when the time (10) is over |
 | \`silent [seconds]\` | nothing for so long (20), then a short answer |
+| \`length [text]\` | an answer that the limit of tokens cuts; \`length call\` a call of a tool |
+| \`filter\` | an answer that a content filter cuts |
+| \`continue\` | the rest of a cut answer |
 | \`fail\` | HTTP 500 before the answer begins |
 | \`error\` | an error event in the middle, then \`[DONE]\` |
 | \`break\` | the connection is cut in the middle |

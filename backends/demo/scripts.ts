@@ -15,6 +15,7 @@ type Script = (rest: string, signal: AbortSignal, session?: string) => Pieces;
 
 /** The part of the answer that is sent before the script breaks it. */
 const HALF = PASSAGE.slice(0, PASSAGE.length / 2);
+const SECOND_HALF = PASSAGE.slice(HALF.length);
 
 const THOUGHT = `The user wants to see me think. I do not, but I can show what it looks like:
 
@@ -41,6 +42,9 @@ export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
   ['tools', tools],
   ['remind', remind],
   ['silent', silent],
+  ['length', length],
+  ['filter', filter],
+  ['continue', (_rest, signal) => say(SECOND_HALF, 15, signal)],
   ['fail', fail],
   ['error', error],
   ['break', broken],
@@ -94,11 +98,16 @@ async function* think(rest: string, signal: AbortSignal): Pieces {
   yield* say('That was my *reasoning*, sent apart from the answer.', 15, signal);
 }
 
-/** Thinks, uses two tools that only pretend, and answers. */
-async function* tools(_rest: string, signal: AbortSignal): Pieces {
+/** Thinks, uses two tools that only pretend, or as many as the message says, and answers. */
+async function* tools(rest: string, signal: AbortSignal): Pieces {
   for await (const { text = '' } of say('I need to know what is in my home, and how long it is.', 40, signal)) {
     yield { reasoning: text };
   }
+  const count = numberOr(rest, 0, 200);
+  yield* count > 0 ? manyTools(count, signal) : twoTools(signal);
+}
+
+async function* twoTools(signal: AbortSignal): Pieces {
   const files = { toolCallId: 'call_1', tool: 'list_files' };
   yield { toolReport: { ...files, status: 'running', arguments: { path: '~', hidden: false } } };
   await sleep(900, undefined, { signal });
@@ -112,6 +121,36 @@ async function* tools(_rest: string, signal: AbortSignal): Pieces {
     15,
     signal,
   );
+}
+
+/** One call every 400 ms, of which each tenth fails. */
+async function* manyTools(count: number, signal: AbortSignal): Pieces {
+  for (let n = 1; n <= count; n += 1) {
+    const call = { toolCallId: `call_${n}`, tool: n % 2 === 1 ? 'read_file' : 'count_lines' };
+    const file = `notes/${n}.md`;
+    yield { toolReport: { ...call, status: 'running', arguments: { file } } };
+    await sleep(400, undefined, { signal });
+    if (n % 10 === 0) yield { toolReport: { ...call, status: 'failed', result: `There is no ${file}.` } };
+    else yield { toolReport: { ...call, status: 'completed', result: `${n * 12} lines` } };
+  }
+  yield* say(`I used ${count} tools. *They only pretend: I am the demo.*`, 15, signal);
+}
+
+/** What a model's limit of tokens cuts: the answer, or with `call` a call of a client's tool. */
+async function* length(rest: string, signal: AbortSignal): Pieces {
+  if (/^call\b/i.test(rest)) {
+    yield* say('I write that down.', 15, signal);
+    const cut = { name: 'write_file', arguments: '{"path":"runners.md","content":"A runner is the live exec' };
+    yield { toolCalls: [{ index: 0, id: 'call_1', type: 'function', function: cut }], finish: 'length' };
+    return;
+  }
+  yield* say(rest || HALF, 15, signal);
+  yield { finish: 'length' };
+}
+
+async function* filter(_rest: string, signal: AbortSignal): Pieces {
+  yield* say(HALF, 15, signal);
+  yield { finish: 'content_filter' };
 }
 
 /** Speaks without being asked: a notice during its answer, and a message long after it. */

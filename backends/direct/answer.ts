@@ -1,16 +1,11 @@
 /** Reads a model's answer piece by piece. Accepts the variants of servers that call themselves OpenAI-compatible. */
 import { type CallPart, CallReader } from '../shared/calls';
+import { finishOf } from '../shared/finishes';
 import { isRecord, readJson } from '../shared/json';
 import type { Members, Piece, ToolCallPart, Usage } from '../shared/openai';
 import { bareErrorIn, errorIn, isPage, readRefusal, type UpstreamError } from '../shared/upstream-errors';
 import type { Said } from './events';
 
-/** Other servers' names (in lower case) for OpenAI's values of `finish_reason`. */
-const FINISHES: Readonly<Record<string, string>> = {
-  ...{ eos: 'stop', eos_token: 'stop', stop_sequence: 'stop', end_turn: 'stop', complete: 'stop', completed: 'stop' },
-  ...{ max_tokens: 'length', max_output_tokens: 'length', tool_use: 'tool_calls', tool_call: 'tool_calls' },
-  ...{ safety: 'content_filter', sensitive: 'content_filter' },
-};
 /** Members that this file reads; all others are passed on unchanged. */
 const CHUNK = new Set(['id', 'object', 'created', 'model', 'choices', 'usage', 'error', 'event', 'type']);
 const CHOICE = new Set(['index', 'delta', 'message', 'finish_reason', 'usage', 'error']);
@@ -87,11 +82,10 @@ export class AnswerReader {
   }
 
   #finish(reason: string): string {
-    const word = reason.toLowerCase();
-    if (BROKEN.has(word))
+    const finish = finishOf(reason);
+    if (BROKEN.has(finish))
       throw new UpstreamFailure({ message: `The model ended its answer with "${reason.slice(0, 50)}".` });
     this.#isWhole = true;
-    const finish = FINISHES[word] ?? word;
     // Clients check for this value before they run a tool.
     return finish === 'stop' && this.#hasCalls ? 'tool_calls' : finish;
   }

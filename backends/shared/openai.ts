@@ -43,11 +43,11 @@ export interface Piece {
   readonly chunkMore?: Members;
 }
 
-/** That a call of an agent's own tool has begun, or with its result that it has ended. */
+/** That a call of an agent's own tool has begun, or with its result that it has ended or failed. */
 interface ToolReport {
   readonly toolCallId: string;
   readonly tool: string;
-  readonly status: 'running' | 'completed';
+  readonly status: 'running' | 'completed' | 'failed';
   readonly arguments?: object;
   readonly result?: string;
 }

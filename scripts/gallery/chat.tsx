@@ -143,6 +143,26 @@ function endings(): MessageView[] {
       ],
       facts: { tookMs: 8_300, models: ['gpt-4.1-mini'], tokens: 1_234, cost: 0.0042 },
     }),
+    fixtures.message({
+      id: 'm12',
+      text: 'This one uses *many things*, and one of them is not there.',
+      steps: [
+        fixtures.thought('m12-step-0', 'What is there?'),
+        ...Array.from({ length: 11 }, (_, n) => ({
+          ...fixtures.tool(`m12-step-${n + 1}`, 'read_file', `{"file": "notes/${n}.md"}`, `${n} lines`),
+          tookMs: 2_400,
+          ...(n === 4 && { wrong: 'failed' as const }),
+        })),
+      ],
+      fold: { tools: 11, failed: 1, tookMs: 34_700 },
+    }),
+    fixtures.message({ id: 'm13', text: 'This one was stopped by', incomplete: 'content_filter' }),
+    fixtures.message({
+      id: 'm14',
+      text: 'This one was longer than its model may',
+      incomplete: 'length',
+      goOnAction: '/conversations/c1/messages',
+    }),
     fixtures.message({ id: 'm4', ...failed, text: 'This one was cut off by a restart and', interrupted: true }),
     fixtures.message({
       id: 'm5',

@@ -80,6 +80,27 @@ describe('a message', () => {
     expect(await says(answer(streaming))).toEqual([]);
   });
 
+  test('that its model cut says by what, and offers to go on only where it is the newest', async () => {
+    const part = answer({ incomplete: 'length', goOnAction: '/conversations/c1/messages', text: '' });
+    expect((await all(part, '.note')).map(({ text }) => text)).toEqual([
+      'The answer was cut: it reached the limit of tokens.',
+    ]);
+    expect((await all(part, '.go-on')).map(({ attributes }) => attributes.action)).toEqual([
+      '/conversations/c1/messages',
+    ]);
+    expect(await all(answer({ incomplete: 'length' }), '.go-on')).toEqual([]);
+  });
+
+  test('that took many steps has them behind one line, which says what goes on now', async () => {
+    const steps = Array.from({ length: 6 }, (_, n) => tool(`m2-step-${n}`, 'read_file', '{}'));
+    const line = async (fold: NonNullable<MessageView['fold']>) =>
+      (await all(answer({ steps, fold }), '.steps > .steps-fold:first-child summary'))[0]?.text;
+    expect(await line({ tools: 6, failed: 0 })).toBe('Used 6 tools');
+    expect(await line({ tools: 6, failed: 2, tookMs: 34_200 })).toBe('Used 6 tools · 34 s · 2 failed');
+    expect(await line({ tools: 1, failed: 0, now: '<b>x</b>' })).toBe('Used 1 tool · Using <b>x</b>');
+    expect(await line({ tools: 0, failed: 0, now: '' })).toBe('Thought · Thinking…');
+  });
+
   test('that is done can be copied as Markdown', async () => {
     const part = answer({ text: '**x** & <y>' });
     expect((await all(part, 'button'))[0]?.attributes['data-copy-from']).toBe('/messages/m2/text');
@@ -261,6 +282,7 @@ describe('a live update', () => {
       ['done', 'Answer finished'],
       ['stopped', 'Answer stopped'],
       ['failed', 'Answer failed'],
+      ['incomplete', 'Answer cut'],
     ] as const) {
       const partials = await all(html(<LiveAnnouncement status={status} />), 'hx-partial');
       expect(partials.at(-1)?.text).toBe(words);

@@ -10,8 +10,8 @@ import { useText } from '../render';
 import { Archived } from './archived';
 import { Composer, ComposerActions } from './composer';
 import { Message } from './message/message';
-import { Step } from './message/steps';
-import type { StepView } from './models';
+import { Fold, FoldLine, Step } from './message/steps';
+import type { FoldView, StepView } from './models';
 import { UndoForm } from './options';
 
 /** The voice that says how an answer ended. */
@@ -77,19 +77,43 @@ export function LiveStepEnd({ step }: { step: StepView }) {
   );
 }
 
+interface FoldProps {
+  messageId: string;
+  fold: FoldView;
+}
+
+/** The line above the steps, when they have become many. */
+export function LiveFold(props: FoldProps) {
+  return (
+    <hx-partial hx-target={`#steps-${props.messageId}`} hx-swap="afterbegin">
+      <Fold {...props} />
+    </hx-partial>
+  );
+}
+
+/** What the line says now. It stays unfolded, and keeps the focus. */
+export function LiveFoldLine({ messageId, fold }: FoldProps) {
+  return (
+    <hx-partial hx-target={`#fold-${messageId}`} hx-swap="innerHTML">
+      <FoldLine fold={fold} />
+    </hx-partial>
+  );
+}
+
 /** The growth of the answer that is being written, for the event `grow`; of its thought, for the event `think`. */
 export function growthData(changes: readonly Change[]): string {
   return JSON.stringify(changes);
 }
 
 /** A word for those who cannot see it: how an answer ended, or that the agent said something unasked. */
-export function LiveAnnouncement({ status }: { status: MessageView['status'] | 'unasked' }) {
+export function LiveAnnouncement({ status }: { status: MessageView['status'] | 'incomplete' | 'unasked' }) {
   const t = useText();
   const words = {
     streaming: '',
     done: t.message.announceDone,
     stopped: t.message.announceStopped,
     failed: t.message.announceFailed,
+    incomplete: t.message.announceIncomplete,
     unasked: t.message.announceUnasked,
   };
   return (

@@ -4,8 +4,22 @@ import type { Growing, Html } from '../markup';
 /** A step of an answer. `id` is its element's; `goesOn` while it is not over; `tookMs` where the time is known. */
 export type StepView = { id: string; goesOn: boolean; tookMs?: number } & (
   | { kind: 'thought'; length: number; isBlank?: boolean; html?: Html; growing?: Growing }
-  | { kind: 'tool'; name: string; arguments: string; result?: string }
+  | { kind: 'tool'; name: string; arguments: string; result?: string; wrong?: 'failed' | 'cut' }
 );
+
+/**
+ * Many steps in one line: how many calls of tools are over, how many of them failed, and how long all took. `now` names the
+ * tool that is called at the moment; empty: the agent thinks.
+ */
+export interface FoldView {
+  tools: number;
+  failed: number;
+  tookMs?: number;
+  now?: string;
+}
+
+/** What ended an answer before it was whole: the model's limit of tokens, or a filter. */
+export type CutBy = 'length' | 'content_filter';
 
 /** How an answer came to be: how long it took, and what the calls to the LLM used, where that is known. */
 export interface FactsView {

@@ -17,6 +17,10 @@ const conversation = named('Conversation', {
 });
 const failure = named('Failure', { code: text, message: text, hint: t.Optional(text) });
 const status = oneOf('done', 'streaming', 'stopped', 'failed');
+const incomplete = {
+  ...oneOf('length', 'content_filter'),
+  description: 'Why the model ended an answer that is `done` before it was whole',
+};
 const attachment = named('Attachment', { id: text, name: text, type: text, bytes: whole, url: text });
 const messageMembers = {
   id: text,
@@ -25,6 +29,7 @@ const messageMembers = {
   created_at: seconds,
   status,
   failure: t.Optional(failure),
+  incomplete: t.Optional(incomplete),
   attachments: t.Optional(t.Array(attachment)),
   extra: t.Optional(anything),
 };
@@ -70,6 +75,7 @@ const step = t.Object({
   arguments: t.Optional(text),
   result: t.Optional(text),
   isEnded: t.Optional(t.Literal(true)),
+  isFailed: t.Optional(t.Literal(true)),
   tookMs: t.Optional(whole),
 });
 const file = named('ConversationFile', {
@@ -86,6 +92,7 @@ const file = named('ConversationFile', {
       created_at: t.Optional(t.Number({ description: 'Seconds since 1970' })),
       status: t.Optional(oneOf('done', 'stopped', 'failed')),
       failure: t.Optional(failure),
+      incomplete: t.Optional(incomplete),
       calls: t.Optional(t.Array(call)),
       results: t.Optional(t.Array(t.Object({ callId: text, output: text }))),
       steps: t.Optional(t.Array(step, { description: 'What the agent did before the text' })),

@@ -26,7 +26,7 @@ export function attachmentJson({ id, name, type, bytes }: Attachment) {
 
 /** An answer that failed before its first word has the role `error`, and the reason as its text. A callback may have data. */
 export function messageJson(
-  { id, role, content, status, failure, createdAtMs, extra }: TellingMessage,
+  { id, role, content, status, failure, incomplete, createdAtMs, extra }: TellingMessage,
   files: readonly Attachment[] = [],
 ) {
   const isError = status === 'failed' && content === '';
@@ -37,6 +37,7 @@ export function messageJson(
     created_at: unixSeconds(createdAtMs),
     status,
     ...(failure && { failure }),
+    ...(incomplete && { incomplete }),
     ...(files.length > 0 && { attachments: files.map(attachmentJson) }),
     ...(extra && { extra }),
   };

@@ -33,6 +33,7 @@ interface PostedMessage {
 
 /** A message that comes with its conversation. */
 export type WholeMessageToInsert = Pick<Message, 'id' | 'role' | 'content' | 'status' | 'createdAtMs'> &
+  Partial<Pick<Message, 'incomplete'>> &
   Partial<{ [Name in 'failure' | 'calls' | 'results' | 'steps']: object }> & {
     readonly files?: readonly KeptFile[];
     /** Position of the message that it follows, where that is not the one before it. */
@@ -50,7 +51,8 @@ export function conversationsApiStore(db: Db) {
   // Not by Drizzle, which takes ten times as long to fill one in.
   const insertMessage = db.$client.query(
     `INSERT INTO messages (id, conversation_id, position, role, content, status, failure, calls, results, created_at_ms,
-      ended_at_ms, callback_id, steps, parent, is_hidden) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ended_at_ms, callback_id, steps, parent, is_hidden, incomplete)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
   function insertOne(
@@ -62,7 +64,7 @@ export function conversationsApiStore(db: Db) {
     const details = [json(one.failure), json(one.calls), json(one.results), createdAtMs, createdAtMs];
     // All notices are callbacks.
     const callbackId = role === 'notice' ? id : null;
-    const place = [json(one.steps), one.parent ?? null, Number(one.isHidden ?? false)];
+    const place = [json(one.steps), one.parent ?? null, Number(one.isHidden ?? false), one.incomplete ?? null];
     insertMessage.run(id, conversationId, position, role, content, status, ...details, callbackId, ...place);
     attach({ userId, conversationId, messageId: id }, files, createdAtMs);
   }

@@ -29,8 +29,8 @@ export function wholeStore(db: Db) {
   );
   const read = db.$client.query<Row, [...Range, upTo: number]>(
     `SELECT id, conversation_id AS conversationId, position, role, content, status, failure, calls, results,
-      created_at_ms AS createdAtMs, ended_at_ms AS endedAtMs, parent, is_hidden AS isHidden, callback_id AS callbackId, steps, extra
-      FROM messages WHERE ${THERE} AND position <= ? ORDER BY position`,
+      created_at_ms AS createdAtMs, ended_at_ms AS endedAtMs, parent, is_hidden AS isHidden, callback_id AS callbackId, steps, extra,
+      incomplete FROM messages WHERE ${THERE} AND position <= ? ORDER BY position`,
   );
 
   return {

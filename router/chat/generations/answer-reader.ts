@@ -1,5 +1,6 @@
 /** Reads an answer from the bytes of its body: its text, its tool calls, and why it failed. */
 import { createParser } from 'eventsource-parser';
+import type { Incomplete } from '../../../backends/shared/finishes';
 import { errorIn, readRefusal } from '../../../backends/shared/upstream-errors';
 import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
@@ -8,9 +9,10 @@ import { safely } from '../../lib/safely';
 import { kept } from '../../net/body';
 import type { MessageFailure } from '../store/conversations';
 import { type AnswerPicture, AnswerPictures } from './answer-pictures';
+import { finishIn, incompleteIn } from './finish';
 import { GrowingText } from './growing-text';
 import { type Divided, LeadingThought } from './leading-thought';
-import { AnswerSteps } from './steps';
+import { AnswerSteps, isToolReport } from './steps';
 import { AnswerCalls, contentText, outputText, refusalText, saidIn } from './tool-calls';
 
 /** Bytes are parsed in slices of this size. The time limit of `parse` is checked between slices. */
@@ -40,6 +42,8 @@ export class AnswerReader {
   /** Of pictures until they are stored: memory, but no part of the text. */
   #savingBytes = 0;
   failure: MessageFailure | undefined;
+  /** Why the model ended the answer before it was whole. */
+  incomplete: Incomplete | undefined;
   /** Why no more is read. */
   tooLarge: AppError | undefined;
   /** Whether the body is server-sent events, or one JSON text. To be set before the first bytes. */
@@ -190,17 +194,18 @@ export class AnswerReader {
     this.calls.read(body, this.text.length);
     if (this.calls.size > CALLS_BYTES_MAX) this.#dropCalls();
     if (this.isStream) this.#hold();
-    const error = name === 'error' ? (readRefusal(data) ?? NO_WORDS) : failureIn(body);
+    this.incomplete = incompleteIn(body) ?? this.incomplete;
+    const error = name === 'error' ? (readRefusal(data) ?? NO_WORDS) : failureIn(body, name);
     if (error) this.failure ??= { code: 'runner_error', message: error.message };
   }
 }
 
 /** Why the text is not the whole answer, as several runtimes and gateways say it where a stream has begun. */
-function failureIn(body: JsonObject): { readonly message: string } | undefined {
-  const [choice] = Array.isArray(body.choices) ? body.choices : [];
+function failureIn(body: JsonObject, name?: string): { readonly message: string } | undefined {
+  if (isToolReport(body, name)) return undefined;
   const ofResponse = body.type === 'response.failed' && isJsonObject(body.response) ? body.response : {};
   const error = errorIn(body) ?? errorIn(ofResponse);
-  return error ?? (isJsonObject(choice) && choice.finish_reason === 'error' ? NO_WORDS : undefined);
+  return error ?? (finishIn(body) === 'error' ? NO_WORDS : undefined);
 }
 
 /** The text of a response of `/v1/responses`, or of one event of its stream. */

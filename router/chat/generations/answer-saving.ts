@@ -126,6 +126,18 @@ export class AnswerSaving {
   }
 }
 
+/** How an answer ends, with what was read of it. */
+export function endOf(
+  { calls, steps, incomplete }: Pick<AnswerReader, 'calls' | 'steps' | 'incomplete'>,
+  { status, failure, nowMs }: Pick<End, 'status' | 'nowMs'> & { readonly failure: MessageFailure | undefined },
+): End {
+  return {
+    ...{ status, calls: calls.all, steps: steps.all, nowMs },
+    ...(status === 'failed' && failure && { failure }),
+    ...(status === 'done' && incomplete && { incomplete }),
+  };
+}
+
 /** An error as it is kept with the answer it ended. */
 export function failureOf(error: AppError): MessageFailure {
   return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };

@@ -10,7 +10,7 @@ import type { Ending, Recorder } from '../../relay/relay';
 import type { AttachmentsService } from '../attachments/attachments';
 import type { ConversationsStore, Step } from '../store/conversations';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
-import { AnswerSaving, type End, failureOf, type WaitingTurn } from './answer-saving';
+import { AnswerSaving, type End, endOf, failureOf, type WaitingTurn } from './answer-saving';
 import { PIECE_LENGTH_MAX } from './growing-text';
 import { Growth } from './growth';
 import { PictureSaving } from './picture-saving';
@@ -197,8 +197,8 @@ export class Answer implements Recorder {
     const failure = reader.failure && !reader.tooLarge ? reader.failure : why && failureOf(why);
     // An error event inside a stream that closes properly is a failure all the same.
     const status = failure && ending === 'done' ? 'failed' : ending;
-    const end: End = { status, calls: reader.calls.all, steps: reader.steps.all, nowMs: this.#deps.now() };
-    void this.#saveEnd(status === 'failed' && failure ? { ...end, failure } : end).then(() => {
+    const end = endOf(reader, { status, failure, nowMs: this.#deps.now() });
+    void this.#saveEnd(end).then(() => {
       const { messageId, conversationId, userId } = this.#ids;
       const code = status === 'failed' ? failure?.code : undefined;
       logAnswer({ message: messageId, status, code, event: 'generation.ended' });

@@ -19,6 +19,7 @@ const STEP_BYTES = 100;
 /** Names of events that report an agent's own tools, such as `hermes.tool.progress`. */
 const TOOL_EVENT = /(?:^|\.)tool[._](?:progress|started|completed|failed|result)$/;
 const ENDED = /complete|done|finish|success|fail|error|result/;
+const FAILED = /fail|error/;
 
 type Tool = Extract<Step, { kind: 'tool' }>;
 
@@ -57,10 +58,10 @@ export class AnswerSteps {
   read(body: JsonObject, name?: string): void {
     const said = saidIn(body);
     const type = stringOf(body.type) || (name ?? '');
-    if (said) this.think(thoughtText(said));
+    if (isToolReport(body, name)) this.#tool(body, name ?? type);
+    else if (said) this.think(thoughtText(said));
     else if (/^response\.reasoning(_summary)?(_text)?\.delta$/.test(type)) this.think(stringOf(body.delta));
     else if (type === 'response.output_item.done') this.#itemEnd(body.item);
-    else if (TOOL_EVENT.test(name ?? '') || TOOL_EVENT.test(type)) this.#tool(body, name ?? type);
     else if (Array.isArray(body.output)) this.#items(body.output);
   }
 
@@ -125,15 +126,19 @@ export class AnswerSteps {
       body.arguments ?? body.args ?? body.params ?? body.label ?? body.preview,
       before.arguments,
     );
-    const result = this.#detail(body.result ?? body.output, before.result ?? '');
-    const isEnd = ENDED.test(stringOf(body.status)) || (body.status === undefined && ENDED.test(event));
+    const { error } = body;
+    const said = body.result ?? body.output ?? (typeof error === 'boolean' ? undefined : error);
+    const result = this.#detail(said, before.result ?? '');
+    const state = stringOf(body.status) || event;
+    const isEnd = ENDED.test(state);
+    const isFailed = isEnd && (FAILED.test(state) || [error, body.is_error, body.isError].some(Boolean));
     if (running === undefined) this.#beganMs[place] = this.now();
     const reported = typeof body.duration === 'number' ? Math.round(body.duration * 1_000) : undefined;
     const tookMs = reported ?? (running === undefined ? undefined : this.#tookMs(place));
     this.#set(place, {
       ...{ ...before, name: name || before.name, arguments: args },
       ...(result !== '' && { result }),
-      ...(isEnd && { isEnded: true, ...(tookMs !== undefined && { tookMs }) }),
+      ...(isEnd && { isEnded: true, ...(isFailed && { isFailed }), ...(tookMs !== undefined && { tookMs }) }),
     });
     if (isEnd) this.#running.delete(id);
     else this.#running.set(id, place);
@@ -162,6 +167,11 @@ export class AnswerSteps {
   #tookMs(place: number): number {
     return Math.max(0, this.now() - (this.#beganMs[place] ?? 0));
   }
+}
+
+/** Whether an event reports a call of an agent's own tool. An error in it is the call's, and not that of the answer. */
+export function isToolReport(body: JsonObject, name = ''): boolean {
+  return saidIn(body) === undefined && (TOOL_EVENT.test(name) || TOOL_EVENT.test(stringOf(body.type)));
 }
 
 function begunThought(isTagged: boolean, { textLength, callCount }: Before): Extract<Step, { kind: 'thought' }> {

@@ -121,7 +121,8 @@ export class LiveConversation implements Disposable {
     if (messageId === undefined || text === undefined) return;
     const beganMs = performance.now();
     const steps = this.deps.generations.stepsOf(messageId) ?? [];
-    const parts = (await this.#steps?.tell(this.#rendering(), { steps, isEnd: false }, this.#think)) ?? [];
+    const so = { steps, isEnd: false, hasText: text !== '' };
+    const parts = (await this.#steps?.tell(this.#rendering(), so, this.#think)) ?? [];
     await this.page.sendParts(parts);
     const { text: shown, isCut } = shownText(text, true, this.#growing.lengthOf(messageId));
     const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false, beganMs });
@@ -214,7 +215,8 @@ export class LiveConversation implements Disposable {
     const steps = stepsOf(this.deps, message);
     if (isNew) this.#steps = undefined;
     else this.#steps ??= StepsOnPage.atConnect(message.id, this.options.seen?.steps, steps.length);
-    const stepParts = await this.#steps?.tell(rendering, { steps, isEnd: !isStreaming }, this.#think);
+    const so = { steps, isEnd: !isStreaming, hasText: text !== '' };
+    const stepParts = await this.#steps?.tell(rendering, so, this.#think);
     if (stepParts) await this.#growing.catchUp(rendering, message.id, text);
     const isTextThere =
       stepParts !== undefined && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));
@@ -229,6 +231,8 @@ export class LiveConversation implements Disposable {
     const all = isTextThere
       ? [...stepParts, <LiveMessageAround message={view} />]
       : [<LiveMessageReplace message={view} />];
-    return isStreaming ? all : [...all, actions, <LiveAnnouncement status={message.status} />];
+    return isStreaming
+      ? all
+      : [...all, actions, <LiveAnnouncement status={message.incomplete ? 'incomplete' : message.status} />];
   }
 }

@@ -1,10 +1,10 @@
 /** Keeps which steps of a growing answer one page shows, and sends the rest. */
 import type { JSX } from 'preact';
-import { LiveStep, LiveStepAppend, LiveStepEnd } from '../../../views/chat/live';
+import { LiveFold, LiveFoldLine, LiveStep, LiveStepAppend, LiveStepEnd } from '../../../views/chat/live';
 import type { StepView } from '../../../views/chat/models';
 import type { Change } from '../../../views/growth';
 import type { HadText, PageRendering } from '../../web/rendering/rendering';
-import { stepId, stepView } from '../pages/present-steps';
+import { foldView, isOver, type SaidAndDone, stepId, stepView, UNFOLDED_MAX } from '../pages/present-steps';
 import type { Step } from '../store/conversations';
 import { beginningOf } from './growing';
 
@@ -24,6 +24,8 @@ export type StepsSeen = number | 'open';
 
 export class StepsOnPage {
   readonly #steps: OnPage[];
+  /** What the line above many steps says; absent where that is not known. */
+  #line: string | undefined;
 
   /** @param seen the number of steps that the page has, or the steps themselves. */
   constructor(
@@ -60,18 +62,21 @@ export class StepsOnPage {
 
   /**
    * Brings the page up to date.
-   * @param isEnd the answer has ended, and its steps with it.
+   * @param so if the answer has ended, its steps have with it.
    * @param grow sends the growth of the thought that goes on.
    * @returns parts to be sent after that.
    */
   async tell(
     rendering: PageRendering,
-    { steps, isEnd }: { steps: readonly Step[]; isEnd: boolean },
+    { steps: growing, ...so }: SaidAndDone & { readonly steps: readonly Step[] },
     grow: (changes: readonly Change[]) => Promise<void>,
   ): Promise<JSX.Element[]> {
+    const { isEnd } = so;
     const parts: JSX.Element[] = [];
-    // A thought may grow while the page is being sent it.
-    for (const [place, step] of [...steps].entries()) {
+    const hasFold = this.#steps.length > UNFOLDED_MAX;
+    // More may come while the page is being sent these, and a thought may grow.
+    const steps = [...growing];
+    for (const [place, step] of steps.entries()) {
       const there = this.#steps[place];
       const over = isEnd || isOver(step);
       if (there?.isOver || (there?.step === step && !over)) continue;
@@ -86,7 +91,12 @@ export class StepsOnPage {
       const Part = !there ? LiveStepAppend : isThere ? LiveStepEnd : LiveStep;
       parts.push(<Part step={view} />);
     }
-    return parts;
+    const fold = foldView(steps, so);
+    const line = JSON.stringify(fold);
+    if (!fold || line === this.#line) return parts;
+    this.#line = line;
+    const Line = hasFold ? LiveFoldLine : LiveFold;
+    return [...parts, <Line messageId={this.messageId} fold={fold} />];
   }
 
   /** Returns whether the page has the text, or as much of it as there was time for. */
@@ -106,10 +116,6 @@ export class StepsOnPage {
     if (growth.changes.length > 0) await grow(growth.changes);
     return true;
   }
-}
-
-function isOver(step: Step): boolean {
-  return step.kind === 'thought' ? step.tookMs !== undefined : step.isEnded === true;
 }
 
 function hadOf(view: StepView): HadText | undefined {

@@ -10,13 +10,13 @@ import { type Reader, textOf } from '../../web/reader';
 import type { HadText, PageRendering } from '../../web/rendering/rendering';
 import type { Attachment } from '../attachments/store';
 import { INTERRUPTED } from '../generations/generations';
-import type { MessageFailure, Step } from '../store/conversations';
+import type { MessageFailure, Step, ToolCall } from '../store/conversations';
 import type { ShownMessage } from '../store/shown';
 import { SHOWN_LENGTH_MAX } from '../store/texts';
 import type { Variants } from '../store/tree';
 import type { ChatViewDeps } from './present';
 import { progressOf } from './present-runner';
-import { callViews, type Results, resultsIn, stepViews } from './present-steps';
+import { callsFoldView, callViews, foldView, type Results, resultsIn, stepViews } from './present-steps';
 
 /** Longest error message, and longest hint, that is shown. */
 const ERROR_LENGTH_MAX = 4_000;
@@ -87,7 +87,7 @@ export async function messageView(
   },
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
-  const { id, position, role, status, failure, createdAtMs } = message;
+  const { id, position, role, status, failure, incomplete, createdAtMs } = message;
   const isCallback = message.callbackId !== null;
   const { text: first, isCut } = shownText(deps.generations.textOf(id) ?? message.content, status === 'streaming');
   const interrupted = failure?.code === INTERRUPTED;
@@ -103,7 +103,8 @@ export async function messageView(
         ? { growing: await rendering.growing(id, first) }
         : { html: await rendering.whole(first) })),
     ...(role === 'assistant' &&
-      !about.isTextThere && { steps: await stepViews(rendering, stepsOf(deps, message), message) }),
+      !about.isTextThere &&
+      (await stepsIn(deps, rendering, { message, hasText: first !== '' }))),
     ...(about.variants && { variants: about.variants }),
     // The pictures of an answer are in its text.
     ...(role === 'user' && about.files && { files: about.files.map(attachmentView) }),
@@ -111,11 +112,37 @@ export async function messageView(
     agentName: agent.name,
     ...(status === 'streaming' && progressOf(deps, about.reader, agent.id)),
     // The client of a failed or stopped answer does not run its calls.
-    ...(status === 'done' && message.calls && { calls: callViews(id, message.calls, about.results ?? new Map()) }),
+    ...(status === 'done' && message.calls && callsIn(message, message.calls, about.results)),
+    ...(incomplete && { incomplete }),
+    ...(incomplete === 'length' && position === lastPosition && { goOnAction: goOnAction(message) }),
     ...(role === 'assistant' && status === 'done' && !isCallback && (await factsOf(deps, about))),
     ...(failure && !interrupted && { error: errorView(about.reader, failure) }),
     ...(asks && { missing }),
   };
+}
+
+/** The known steps of an answer, and their line. */
+async function stepsIn(
+  deps: ChatViewDeps,
+  rendering: PageRendering,
+  { message, hasText }: { message: ShownMessage; hasText: boolean },
+): Promise<Pick<MessageView, 'steps' | 'fold'>> {
+  const steps = stepsOf(deps, message);
+  const so = { isEnd: message.status !== 'streaming', hasText };
+  return { steps: await stepViews(rendering, steps, message), fold: foldView(steps, so) };
+}
+
+function callsIn(
+  message: ShownMessage,
+  calls: readonly ToolCall[],
+  results: Results = new Map(),
+): Pick<MessageView, 'calls' | 'callsFold'> {
+  return { calls: callViews(message, calls, results), callsFold: callsFoldView(calls) };
+}
+
+/** A message like any other asks the agent to go on. */
+function goOnAction({ conversationId }: ShownMessage): string {
+  return `/conversations/${conversationId}/messages`;
 }
 
 export function attachmentView(file: Attachment): AttachmentView {

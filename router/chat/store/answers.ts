@@ -35,11 +35,12 @@ export function answersStore(write: Write, run: Statements) {
     },
     /** Ends an answer, with the last part of its text. The first ending wins: returns whether this was it (law 19). */
     async endAnswer(id: string, end: AnswerEnd): Promise<boolean> {
-      const { status, text, failure, calls, steps = [], nowMs } = end;
+      const { status, text, failure, calls, steps = [], nowMs, incomplete = null } = end;
       const ended = await write(() => {
         if (text?.ordinal !== undefined) saveText(id, text);
         const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
-        const row = run.end.get(content, status, json(failure), jsonList(calls), jsonList(steps), nowMs, id);
+        const how = [status, json(failure), jsonList(calls), jsonList(steps), nowMs, incomplete];
+        const row = run.end.get(content, ...how, id);
         if (row && end.isSeen?.() === false) run.unread.run(row.conversationId);
         return row;
       });

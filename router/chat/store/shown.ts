@@ -48,6 +48,7 @@ export function shownStore(db: Db) {
   const shown = {
     ...{ id, conversationId, position, role, content: firstPart, status, createdAtMs, endedAtMs },
     ...{ parent: messages.parent, isHidden: messages.isHidden, callbackId: messages.callbackId },
+    incomplete: messages.incomplete,
     failure: ifSmall<NonNullable<Message['failure']>>(failure),
     calls: ifSmall<readonly ToolCall[]>(calls),
     results: ifSmall<readonly ToolResult[]>(results),

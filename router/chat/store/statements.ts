@@ -74,8 +74,8 @@ export function statements(db: Db) {
     ),
     // Without a content it stays.
     end: $client.query<{ readonly conversationId: string }, Values>(
-      `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, steps = ?, ended_at_ms = ?
-        WHERE id = ? AND status = 'streaming' RETURNING conversation_id AS conversationId`,
+      `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, steps = ?, ended_at_ms = ?,
+        incomplete = ? WHERE id = ? AND status = 'streaming' RETURNING conversation_id AS conversationId`,
     ),
     // A conversation that expires is in no list, so it is not marked as unread.
     unread: $client.query<never, [id: string]>(
@@ -85,8 +85,8 @@ export function statements(db: Db) {
 }
 
 const INSERT_MESSAGE = `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms, parent,
-  failure, calls, steps, ended_at_ms)`;
-const MESSAGE = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
+  failure, calls, steps, ended_at_ms, incomplete)`;
+const MESSAGE = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
 const COPIED = Object.values(getTableColumns(messages))
   .map(({ name }) => name)
   // A copied path is the only one.

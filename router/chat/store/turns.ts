@@ -1,5 +1,6 @@
 /** Writes and deletes the turns of a conversation. */
 import { and, eq, inArray } from 'drizzle-orm';
+import type { Incomplete } from '../../../backends/shared/finishes';
 import type { Db } from '../../database/database';
 import {
   conversations,
@@ -52,6 +53,8 @@ export interface AnswerEnd {
   /** The last part of its text. */
   readonly text?: TextPart;
   readonly failure?: MessageFailure;
+  /** Why the model ended it before it was whole. */
+  readonly incomplete?: Incomplete;
   readonly calls: readonly ToolCall[];
   readonly steps?: readonly Step[];
   readonly nowMs: number;
@@ -109,6 +112,7 @@ export function insertTurn(
       ...{ id, conversationId: conversation.id, position, role, content, status, createdAtMs: nowMs },
       ...{ failure: end.failure ?? null, calls: end.calls ?? null, endedAtMs: end.nowMs ?? null },
       ...{ results: results.length > 0 ? results : null, parent, isHidden: false, callbackId: null },
+      incomplete: end.incomplete ?? null,
     };
     results = [];
     parent = null;
@@ -141,9 +145,9 @@ export function insertTurn(
 /** The values of a message for the statements that insert it. */
 function rowOf(message: Message, steps: readonly Step[] = []): (string | number | null)[] {
   const { id, conversationId, position, role, content, status, results, createdAtMs, parent } = message;
-  const { failure, calls, endedAtMs } = message;
+  const { failure, calls, endedAtMs, incomplete } = message;
   const turn = [id, conversationId, position, role, content, status, jsonList(results ?? []), createdAtMs, parent];
-  return [...turn, json(failure ?? undefined), jsonList(calls ?? []), jsonList(steps), endedAtMs];
+  return [...turn, json(failure ?? undefined), jsonList(calls ?? []), jsonList(steps), endedAtMs, incomplete];
 }
 
 export function insertConversation(write: Statements, conversation: Conversation): void {

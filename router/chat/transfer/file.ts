@@ -43,6 +43,7 @@ const step = Type.Union([
     {
       ...{ kind: Type.Literal('tool'), name: Type.String(), arguments: Type.String(), tookMs: Type.Optional(ms) },
       ...{ result: Type.Optional(Type.String()), isEnded: Type.Optional(Type.Literal(true)) },
+      isFailed: Type.Optional(Type.Literal(true)),
     },
     member,
   ),
@@ -64,6 +65,9 @@ const message = Type.Object(
         { code: Type.String(), message: Type.String({ maxLength: 10_000 }), hint: Type.Optional(Type.String()) },
         member,
       ),
+    ),
+    incomplete: Type.Optional(
+      Type.Union([Type.Literal('length'), Type.Literal('content_filter')], { rule: '"length" or "content_filter"' }),
     ),
     calls: Type.Optional(Type.Array(call, { maxItems: 1_000 })),
     results: Type.Optional(Type.Array(Type.Object({ callId: Type.String(), output: Type.String() }, member))),
@@ -95,13 +99,14 @@ export type FileMessage = ReturnType<typeof messageJson> & {
 
 /** An answer that is still being written is exported as far as it is saved. */
 export function messageJson(message: TellingMessage, follows?: number) {
-  const { role, content, status, failure, calls, results, createdAtMs, steps, isHidden } = message;
+  const { role, content, status, failure, incomplete, calls, results, createdAtMs, steps, isHidden } = message;
   return {
     role,
     content,
     created_at: createdAtMs / 1000,
     status: status === 'streaming' ? ('stopped' as const) : status,
     ...(failure && { failure }),
+    ...(incomplete && { incomplete }),
     ...(calls && { calls }),
     ...(results && { results }),
     ...(steps && { steps }),

@@ -12,14 +12,17 @@ export interface TransferWords {
   readonly agentName: string;
   readonly thought: string;
   readonly used: string;
+  readonly failed: string;
+  readonly incomplete: Readonly<Record<NonNullable<TellingMessage['incomplete']>, string>>;
 }
 
 /** A message with its heading. */
 export function messageMarkdown(message: TellingMessage, files: readonly Attachment[], words: TransferWords): string {
-  const { role, content, failure, createdAtMs } = message;
+  const { role, content, failure, incomplete, createdAtMs } = message;
   const names = role === 'user' ? files.map((file) => `*${file.name}*`) : [];
   const did = (message.steps ?? []).map((step) => stepText(step, words));
-  const said = [...names, ...did, picturesAsWords(content), failure ? `*${failure.message}*` : '']
+  const end = failure?.message ?? (incomplete && words.incomplete[incomplete]);
+  const said = [...names, ...did, picturesAsWords(content), end ? `*${end}*` : '']
     .filter((text) => text !== '')
     .join('\n\n');
   const name = role === 'user' ? words.you : words.agentName;
@@ -28,10 +31,14 @@ export function messageMarkdown(message: TellingMessage, files: readonly Attachm
 
 /** A step in Markdown, folded where a reader knows `<details>`. */
 function stepText(step: Step, words: TransferWords): string {
-  const title = step.kind === 'thought' ? words.thought : `${words.used} ${plainName(step.name)}`;
+  const title = step.kind === 'thought' ? words.thought : `${words.used} ${plainName(step.name)}${failed(step, words)}`;
   const details =
     step.kind === 'thought' ? [step.text] : [step.arguments, step.result ?? ''].filter(Boolean).map(fenced);
   return ['<details>', `<summary>${title}</summary>`, '', details.join('\n\n'), '', '</details>'].join('\n');
+}
+
+function failed(step: Extract<Step, { kind: 'tool' }>, words: TransferWords): string {
+  return step.isFailed ? ` (${words.failed})` : '';
 }
 
 function plainName(name: string): string {

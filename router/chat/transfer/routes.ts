@@ -72,8 +72,10 @@ export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin)
 async function markdown(deps: TransferRoutesDeps, who: Who, one: CountedConversation): Promise<Response> {
   const text = textOf(who);
   const { name: agentName } = await deps.agents.get(who.user.id, one.agentId);
-  const { thought, used } = text.steps;
-  const words = { you: text.transfer.you, untitled: text.conversation.untitled, agentName, thought, used };
+  const { thought, used, failed } = text.steps;
+  const { incomplete } = text.message;
+  const did = { thought, used, failed, incomplete };
+  const words = { you: text.transfer.you, untitled: text.conversation.untitled, agentName, ...did };
   return file(deps.transfer.markdown(one, words), { title: one.title, type: 'text/markdown', ending: 'md' });
 }
 

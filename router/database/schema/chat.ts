@@ -101,6 +101,7 @@ export type Step =
       readonly arguments: string;
       readonly result?: string;
       readonly isEnded?: true;
+      readonly isFailed?: true;
       readonly tookMs?: number;
     };
 
@@ -138,6 +139,8 @@ export const messages = sqliteTable(
     callbackId: text('callback_id'),
     /** Data that an agent sent with a callback, for programs. */
     extra: text({ mode: 'json' }).$type<Readonly<Record<string, unknown>>>(),
+    /** Why the model ended an answer that is done before it was whole: at a limit of tokens, or by a filter. */
+    incomplete: text({ enum: ['length', 'content_filter'] }),
   },
   (table) => [
     uniqueIndex('messages_by_position').on(table.conversationId, table.position),

@@ -6,12 +6,14 @@
 import type { CallPart } from '../../../backends/shared/calls';
 import { readRefusal } from '../../../backends/shared/upstream-errors';
 import { unread } from '../../chat/generations/answer-reader';
+import { finishIn } from '../../chat/generations/finish';
+import { isToolReport } from '../../chat/generations/steps';
 import { refusalText, saidIn } from '../../chat/generations/tool-calls';
 import { AppError, toStreamedError } from '../../lib/errors';
 import { jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import { type Details, detailsIn, isOfElse } from './details';
-import { failureIn, failureOf, finishIn, reasonOf } from './endings';
+import { failureIn, failureOf, reasonOf } from './endings';
 import { ResponseEvents } from './events';
 import { jsonPieces } from './json-list';
 import { type Failure, type Requested, responseOf, type Status, type TextItem } from './objects';
@@ -99,7 +101,9 @@ export class ResponseAnswer {
     if (refusal !== '' || parts.length > 0) yield* this.#say(this.#thoughts.end());
     if (refusal !== '') yield* this.#text(refusal, true);
     for (const part of parts) yield* this.#call(part);
-    const failure = name === 'error' ? failureOf(readRefusal(data)) : failureIn(chunk ?? {}, this.#finish);
+    const isOfTool = isToolReport(chunk ?? {}, name);
+    const failure =
+      name === 'error' ? failureOf(readRefusal(data)) : failureIn(isOfTool ? {} : (chunk ?? {}), this.#finish);
     if (failure) yield* this.#end('failed', failure);
   }
 

@@ -1,23 +1,17 @@
 /** How a chat's answer has ended: why it is incomplete, or failed. */
+import { incompleteOf } from '../../../backends/shared/finishes';
 import { errorIn, type UpstreamError } from '../../../backends/shared/upstream-errors';
-import { isJsonObject, type JsonObject } from '../../lib/json';
+import type { JsonObject } from '../../lib/json';
 import type { Failure } from './objects';
 
-const REASONS = new Map<unknown, string>([
-  ['length', 'max_output_tokens'],
-  ['content_filter', 'content_filter'],
-]);
+/** Words of `/v1/responses` for why an answer is incomplete. */
+export const REASONS = { length: 'max_output_tokens', content_filter: 'content_filter' } as const;
 const NO_ANSWER = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
-
-/** Returns the `finish_reason`, if there is one. */
-export function finishIn({ choices }: JsonObject): unknown {
-  const [choice] = Array.isArray(choices) ? choices : [];
-  return isJsonObject(choice) ? choice.finish_reason : undefined;
-}
 
 /** Why the answer is incomplete; `undefined` if it is not. */
 export function reasonOf(finish: unknown): string | undefined {
-  return REASONS.get(finish);
+  const incomplete = incompleteOf(finish);
+  return incomplete && REASONS[incomplete];
 }
 
 /** Why the answer failed; `undefined` if it did not. */

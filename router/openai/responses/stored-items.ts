@@ -1,5 +1,6 @@
 /** Builds the objects of `/v1/responses` from stored messages. */
 import type { Message, ToolCall, WholeMessage } from '../../chat/store/conversations';
+import { REASONS } from './endings';
 import { JsonList } from './json-list';
 import { type Item, ItemIds, type ItemStatus, responseOf, type Status, shown } from './objects';
 
@@ -8,10 +9,11 @@ type StoredAnswer = Message & Partial<Pick<WholeMessage, 'steps'>>;
 
 /** Builds a stored answer. The options of its request are not stored. */
 export function responseFrom(message: StoredAnswer, model: string): object {
-  const { id, status, failure, createdAtMs, conversationId } = message;
-  const [how, itemStatus] = STATUSES[status];
+  const { id, failure, incomplete, createdAtMs, conversationId } = message;
+  const [status, itemStatus] = statusesOf(message);
   const requested = { id: `resp_${id}`, createdAtMs, body: { model }, conversationId };
-  return responseOf(requested, { status: how, output: outputOf(message, itemStatus), ...(failure && { failure }) });
+  const why = { ...(failure && { failure }), ...(incomplete && { reason: REASONS[incomplete] }) };
+  return responseOf(requested, { status, output: outputOf(message, itemStatus), ...why });
 }
 
 /** The thoughts, the texts and the calls of a stored answer, in the order in which they came. */
@@ -63,9 +65,9 @@ export function inputItems(
  * @param given The content of a user's message with its files.
  */
 export function itemsOf(message: StoredAnswer, given?: readonly object[]): readonly { readonly id: string }[] {
-  const { id, role, content, status } = message;
+  const { id, role, content } = message;
   if (role === 'assistant') {
-    const output = outputOf(message, STATUSES[status][1]);
+    const output = outputOf(message, statusesOf(message)[1]);
     return [...resultsOf(message), ...output.map((item) => ({ ...shown(item), id: item.id }))];
   }
   const parts = given ?? [{ type: 'input_text', text: content }];
@@ -85,3 +87,8 @@ const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]
   stopped: ['incomplete', 'incomplete'],
   failed: ['failed', 'incomplete'],
 };
+
+/** Of the response, and of its items. */
+function statusesOf({ status, incomplete }: Message): readonly [Status, ItemStatus] {
+  return status === 'done' && incomplete ? ['incomplete', 'incomplete'] : STATUSES[status];
+}

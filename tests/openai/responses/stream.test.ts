@@ -221,6 +221,14 @@ test('law 9: a client that leaves ends the runner’s request and gives the leas
   await freed();
 });
 
+test('an error in a report of an agent’s own tool is not one of the answer', async () => {
+  const report = { tool: 'read_file', status: 'failed', error: 'There is no such file.' };
+  out.write(`event: hermes.tool.progress\n${event(report)}${chunk('I go on.')}${delta({}, 'stop')}${DONE}`);
+  out.close();
+  const { events, error } = await read(await client.responses.create(ASKED));
+  expect([events.at(-1)?.type, error]).toEqual(['response.completed', undefined]);
+});
+
 /** Stops the runner; the next start waits until `go` is called. */
 async function heldStart() {
   for (const { agent } of router.context.runners.running()) await router.context.runners.stop(agent.id, 'test');

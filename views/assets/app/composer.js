@@ -58,6 +58,12 @@ document.addEventListener('htmx:after:request', ({ target, detail }) => {
   clearChosen();
   jump();
 });
+// The button that asks an agent to go on is gone with that. What was typed stays.
+document.addEventListener('htmx:after:request', ({ target, detail }) => {
+  if (!target.matches('.go-on') || detail.ctx.response.status !== 204) return;
+  jump();
+  focusComposer();
+});
 document.addEventListener('htmx:error', ({ target }) => {
   if (target.id === 'composer-form') composerFailed();
 });

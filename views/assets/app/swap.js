@@ -62,7 +62,9 @@ document.addEventListener('htmx:before:swap', (event) => {
       one.autofocus = false;
       inClosed.push(one);
     }
-    if (task.swapSpec.style === 'afterbegin' && task.target) placeLink(task);
+    // A link of the sidebar.
+    if (task.swapSpec.style === 'afterbegin' && task.fragment.querySelector('[data-at]') && task.target)
+      placeLink(task);
     if (target !== live) continue;
     // A message or step that is here already is replaced, so that an event that came twice does no harm.
     const id = task.swapSpec.style === 'beforeend' && task.fragment.firstElementChild?.id;

@@ -1,18 +1,15 @@
-import { MissingForm } from '../../credentials/missing';
 import { Icon } from '../../icons';
 import { Confirm } from '../../kit/confirm';
-import { Hint } from '../../kit/hint';
 import { markup } from '../../kit/markdown';
-import { Notice } from '../../kit/notice';
 import { Time } from '../../kit/time';
 import { type Html, noHtml } from '../../markup';
 import type { MessageView } from '../../models';
 import { useNumbers } from '../../numbers';
 import { useText } from '../../render';
-import { Sentence } from '../../sentences';
 import type { FactsView } from '../models';
 import { Attachments } from './attachments';
 import { CopyButton, RetryForm, VariantArrows } from './controls';
+import { Outcome } from './outcome';
 import { Steps } from './steps';
 
 /** One message: the same part in the page, in an update and after a reload. */
@@ -116,7 +113,7 @@ function Answer({ message }: { message: MessageView }) {
 /** While the answer is written there is a place for them. An update without them keeps the page's. */
 function AnswerSteps({ message }: { message: MessageView }) {
   if (message.steps?.length === 0 && message.status !== 'streaming') return null;
-  return <Steps messageId={message.id} steps={message.steps ?? []} />;
+  return <Steps messageId={message.id} steps={message.steps ?? []} fold={message.fold} />;
 }
 
 /** The text grows by changes of its last elements (views/growth.ts), and other updates of the message leave it as it is. */
@@ -166,7 +163,7 @@ function FinishedText({ message }: { message: MessageView }) {
     <>
       {message.text !== '' && <AnswerText message={message} html={message.html} />}
       <WholeText message={message} />
-      {message.calls && <Steps messageId={`${message.id}-calls`} steps={message.calls} />}
+      {message.calls && <Steps messageId={`${message.id}-calls`} steps={message.calls} fold={message.callsFold} />}
       <Outcome message={message} />
       <AnswerActions message={message} />
     </>
@@ -185,30 +182,6 @@ function WholeText({ message }: { message: MessageView }) {
         {role === 'user' ? t.message.wholeMessage : t.message.wholeAnswer}
       </a>
     </p>
-  );
-}
-
-/** How an answer ended, when it did not simply end. */
-function Outcome({ message }: { message: MessageView }) {
-  const t = useText();
-  const { error, status, interrupted } = message;
-  if (status === 'stopped') return <p class="note">{t.message.stopped}</p>;
-  if (status === 'done' && message.text === '' && !message.calls) return <p class="note">{t.message.empty}</p>;
-  if (status !== 'failed') return null;
-  if (message.missing) return <MissingForm messageId={message.id} missing={message.missing} />;
-  return (
-    <Notice kind="bad">
-      <p>{error ? <Sentence of={error.message} /> : interrupted ? t.message.interrupted : t.message.failed}</p>
-      {error?.hint && <Hint of={error.hint} />}
-      <div class="row">
-        {message.retryable && <RetryForm messageId={message.id} labelled />}
-        {error?.action && (
-          <a class="button" href={error.action.href}>
-            {error.action.label}
-          </a>
-        )}
-      </div>
-    </Notice>
   );
 }
 

@@ -1,20 +1,62 @@
 import { markup } from '../../kit/markdown';
 import { noHtml } from '../../markup';
 import { useText } from '../../render';
-import type { StepView } from '../models';
+import type { FoldView, StepView } from '../models';
+
+interface StepsProps {
+  messageId: string;
+  steps: readonly StepView[];
+  /** Absent where they are few. */
+  fold?: FoldView | undefined;
+}
 
 /**
  * What an agent did for an answer, each step folded when it is over. The live stream changes steps one by one, so other
  * updates of the message leave them as they are.
  */
-export function Steps({ messageId, steps }: { messageId: string; steps: readonly StepView[] }) {
+export function Steps({ messageId, steps, fold }: StepsProps) {
   const t = useText();
   return (
     <ol id={`steps-${messageId}`} class="steps" aria-label={t.steps.list} hx-morph-skip-children="">
+      {fold && <Fold messageId={messageId} fold={fold} />}
       {steps.map((step) => (
         <Step key={step.id} step={step} />
       ))}
     </ol>
+  );
+}
+
+/**
+ * The line that stands for many steps. They are its neighbours and not inside of it, so that a step that is added while the
+ * answer is written moves no other: styles/steps.css hides all but the newest until it is unfolded.
+ */
+export function Fold({ messageId, fold }: { messageId: string; fold: FoldView }) {
+  return (
+    <li class="steps-fold">
+      <details>
+        <summary id={`fold-${messageId}`}>
+          <FoldLine fold={fold} />
+        </summary>
+      </details>
+    </li>
+  );
+}
+
+export function FoldLine({ fold: { tools, failed, tookMs, now } }: { fold: FoldView }) {
+  const t = useText().steps;
+  return (
+    <>
+      {tools === 0 ? t.thought : t.usedTools(tools)}
+      {tookMs !== undefined && <span class="quiet"> · {t.duration(tookMs)}</span>}
+      {failed > 0 && <span class="step-failed"> · {t.failedCount(failed)}</span>}
+      {now !== undefined && ' · '}
+      {now === '' && t.thinks}
+      {now && (
+        <>
+          {t.uses} <code dir="ltr">{now}</code>
+        </>
+      )}
+    </>
   );
 }
 
@@ -48,11 +90,12 @@ function Thought({ step }: { step: Extract<StepView, { kind: 'thought' }> }) {
 
 function Tool({ step }: { step: Extract<StepView, { kind: 'tool' }> }) {
   const t = useText();
-  const { name, goesOn, result, tookMs } = step;
+  const { name, goesOn, result, tookMs, wrong } = step;
   const line = (
     <>
       {goesOn ? t.steps.uses : t.steps.used} <code dir="ltr">{name}</code>
       {tookMs !== undefined && <span class="quiet"> {t.steps.duration(tookMs)}</span>}
+      {wrong && <span class="step-failed"> · {t.steps[wrong]}</span>}
     </>
   );
   if (step.arguments === '' && result === undefined) return <p class="step-line">{line}</p>;

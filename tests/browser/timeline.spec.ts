@@ -1,0 +1,125 @@
+/** How an answer comes about and how it ends: many steps are one line, and an answer that was cut says so. */
+import type { Page } from '@playwright/test';
+import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+
+const fold = (page: Page) => answer(page).locator('.steps-fold summary');
+const rows = (page: Page) => answer(page).locator('.steps > .step:visible');
+const note = (page: Page) => answer(page).locator('.note');
+const goOn = (page: Page) => page.getByRole('button', { name: 'Continue' });
+
+/** Notes how many rows the steps took at each change, one after the other, until something is said. */
+async function watchRows(page: Page): Promise<() => Promise<number[]>> {
+  await page.evaluate(() => {
+    const counts: number[] = [];
+    Object.assign(window, { counts });
+    const look = () => {
+      const growing = document.querySelector('article.answer[aria-busy]');
+      if (!growing?.querySelector('.prose:empty')) return;
+      const seen = [...growing.querySelectorAll('.steps > li')].filter((row) => row.checkVisibility());
+      if (seen.length > 0 && seen.length !== counts.at(-1)) counts.push(seen.length);
+    };
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
+  });
+  return () => page.evaluate(() => (window as unknown as { counts: number[] }).counts);
+}
+
+test('many tools take no more rows than a few, and are one line with the first words', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'echo first');
+  await ended(page, 'done');
+  const counts = await watchRows(page);
+  await send(page, 'tools 12');
+  await expect(fold(page)).toContainText('Used 6 tools');
+  await expect(rows(page)).toHaveCount(3);
+  await expect(answer(page).locator('.prose').last()).toContainText('I used');
+  await expect(rows(page)).toHaveCount(0);
+  await ended(page, 'done');
+  expect(await counts()).toEqual([1, 2, 3, 4]);
+  await expect(fold(page)).toHaveText(/^Used 12 tools · \d+ s · 1 failed$/);
+  await expectAccessible(page, 'folded');
+
+  const live = await fold(page).textContent();
+  await page.reload();
+  await expect(fold(page)).toHaveText(live ?? '');
+  await expect(rows(page)).toHaveCount(0);
+  await fold(page).focus();
+  await page.keyboard.press('Enter');
+  await expect(rows(page)).toHaveCount(13);
+  const failed = rows(page).filter({ hasText: 'failed' });
+  await expect(failed).toHaveText(/^Used count_lines [\d.]+ s · failed/);
+  await failed.locator('summary').click();
+  await expect(failed.getByText('There is no notes/10.md.')).toBeVisible();
+  await expectAccessible(page, 'unfolded');
+  await page.setViewportSize({ width: 320, height: 700 });
+  await expectNoOverflow(page, 'unfolded');
+  await fold(page).press('Enter');
+  await expect(rows(page)).toHaveCount(0);
+});
+
+test('the line of many tools stays unfolded and keeps the focus while more of them come, and names what goes on', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'tools 10');
+  await fold(page).click();
+  await expect(fold(page)).toBeFocused();
+  await expect(rows(page).first()).toContainText('Thought for');
+  const line = await fold(page).textContent();
+  await expect(fold(page)).not.toHaveText(line ?? '');
+  await expect(fold(page)).toBeFocused();
+  await ended(page, 'done');
+  await expect(fold(page)).toBeFocused();
+  await expect(rows(page)).toHaveCount(11);
+});
+
+test('an answer that was cut says why, and a button has the agent go on', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'length');
+  await ended(page, 'done');
+  await expect(note(page)).toHaveText('The answer was cut: it reached the limit of tokens.');
+  await expect(page.getByRole('status').last()).toHaveText('Answer cut');
+  await expectAccessible(page, 'cut');
+  await page.reload();
+  await expect(note(page)).toHaveText('The answer was cut: it reached the limit of tokens.');
+
+  const composer = page.getByRole('textbox', { name: 'Message Demo' });
+  await composer.fill('what I wanted to say next');
+  await goOn(page).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.locator('article.user').last()).toContainText('Continue where you stopped.');
+  await ended(page, 'done');
+  await expect(answer(page)).toContainText('an answer comes out');
+  // Only the newest answer goes on, and what was typed is still there.
+  await expect(goOn(page)).toBeHidden();
+  await expect(composer).toHaveValue('what I wanted to say next');
+  await expect(composer).toBeFocused();
+
+  await composer.fill('');
+  await send(page, 'filter');
+  await ended(page, 'done');
+  await expect(note(page)).toContainText('Ask in other words.');
+  await send(page, 'length call');
+  await ended(page, 'done');
+  await expect(rows(page)).toHaveText(/^Used write_file · cut/);
+  await expect(note(page)).toContainText('The answer was cut');
+});
+
+test.describe('without JavaScript', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('many tools are one line, and an answer that was cut goes on', async ({ page, router }) => {
+    await signIn(page, router);
+    await send(page, 'tools 6');
+    await ended(page, 'done');
+    await expect(rows(page)).toHaveCount(0);
+    await fold(page).click();
+    await expect(rows(page)).toHaveCount(7);
+    await send(page, 'length');
+    await ended(page, 'done');
+    await goOn(page).click();
+    await expect(page.locator('article.user').last()).toContainText('Continue where you stopped.');
+    await ended(page, 'done');
+    await expect(answer(page)).toContainText('an answer comes out');
+  });
+});

@@ -1,0 +1,162 @@
+/** An agent that does much for an answer: its steps are one line, which says how many they are and how many failed. */
+import { afterAll, expect, test } from 'bun:test';
+import { frame } from '../../router/web/streams/sse';
+import { beginConversation } from '../support/chat';
+import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
+import { type ScriptedAnswer, scripted } from '../support/scripted';
+import { event } from '../support/sse';
+import { type Watch, watchStream } from '../support/watch';
+import { all, textsOf } from '../views/dom';
+
+const runner = scripted('many-steps');
+const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
+const alice = await router.person(PEOPLE.alice);
+afterAll(() => router[Symbol.asyncDispose]());
+
+const report = (data: object) => `event: hermes.tool.progress\n${event(data)}`;
+const call = (n: number) => ({ tool: `tool_${n}`, toolCallId: `c${n}` });
+const begun = (n: number) => report({ ...call(n), status: 'running', arguments: { n } });
+const over = (n: number, more: object = {}) => report({ ...call(n), status: 'completed', result: `${n}`, ...more });
+const thinks = (text: string) => event({ choices: [{ index: 0, delta: { reasoning_content: text } }] });
+
+async function converse(text: string): Promise<{ id: string; messageId: string; answer: ScriptedAnswer }> {
+  const id = await beginConversation(router, alice, 'scribe', text);
+  const answer = await runner.next();
+  const newest = await until(() => router.context.conversations.newest(id), 'the answer has begun');
+  return { id, messageId: newest.id, answer };
+}
+const pageOf = async (id: string) => (await alice.request(`/conversations/${id}`)).text();
+
+async function watch(id: string): Promise<Watch> {
+  const url = /hx-sse:connect="([^"]+)"/.exec(await pageOf(id))?.[1]?.replaceAll('&amp;', '&') ?? '';
+  return watchStream(router.url + url, { cookie: alice.cookie });
+}
+
+async function finish({ id, answer }: { id: string; answer: ScriptedAnswer }): Promise<string> {
+  answer.say('So.');
+  answer.finish();
+  return until(async () => {
+    const page = await pageOf(id);
+    return page.includes('data-status="done"') ? page : undefined;
+  }, 'the answer has ended');
+}
+
+/** The parts of an event that go to a place on the page. */
+const partsTo = (target: string, data: string) => data.split(/(?=<hx-partial)/).filter((part) => part.includes(target));
+
+test('four steps are shown one by one, and five are one line with the steps behind it', async () => {
+  const few = await converse('four');
+  for (let n = 1; n <= 4; n += 1) few.answer.raw(begun(n) + over(n));
+  const fewPage = await finish(few);
+  expect([(await all(fewPage, '.steps-fold')).length, (await all(fewPage, '.step')).length]).toEqual([0, 4]);
+
+  const many = await converse('five');
+  many.answer.raw(thinks('First of all.'));
+  for (let n = 1; n <= 4; n += 1) many.answer.raw(begun(n) + over(n, { duration: 2.5 }));
+  const page = await finish(many);
+  expect((await all(page, '.steps-fold details[open]')).length).toBe(0);
+  expect(await textsOf(page, '.steps-fold summary')).toEqual([expect.stringMatching(/^Used 4 tools · 10 s$/)]);
+  expect((await textsOf(page, '.step summary')).map((text) => text.slice(0, 11))).toEqual([
+    ...['Thought for', 'Used tool_1', 'Used tool_2', 'Used tool_3', 'Used tool_4'],
+  ]);
+});
+
+test('a call that failed is marked, however its runtime says so, and the line counts it', async () => {
+  const { id, answer } = await converse('failing');
+  const ends = [
+    {},
+    { status: 'failed' },
+    { is_error: true },
+    { isError: true },
+    { error: 'No such file.', result: undefined },
+    { error: false },
+    { error: null },
+  ];
+  for (const [n, more] of ends.entries()) answer.raw(begun(n) + over(n, more));
+  const page = await finish({ id, answer });
+  expect(await textsOf(page, '.steps-fold .step-failed')).toEqual(['· 4 failed']);
+  const marked = (await textsOf(page, '.step summary')).map((text) => text.endsWith('failed'));
+  expect(marked).toEqual([false, true, true, true, true, false, false]);
+  expect(await textsOf(page, '.step pre')).toContain('No such file.');
+  // The call failed, and not the answer.
+  expect(await all(page, '[data-status="done"]')).toHaveLength(1);
+});
+
+test('calls of a client’s tools are one line as well', async () => {
+  const { id, answer } = await converse('calls');
+  const tool_calls = Array.from({ length: 25 }, (_, index) => ({
+    ...{ index, id: `call_${index}`, type: 'function', function: { name: 'add', arguments: '{}' } },
+  }));
+  answer.raw(event({ choices: [{ index: 0, delta: { tool_calls } }] }));
+  const page = await finish({ id, answer });
+  expect(await textsOf(page, '.steps-fold summary')).toEqual(['Used 25 tools']);
+});
+
+test('an open page gets the line with the fifth step, and from then on what it says', async () => {
+  const { id, messageId, answer } = await converse('live');
+  await using page = await watch(id);
+  await page.saw(`message-${messageId}`);
+  for (let n = 1; n <= 4; n += 1) {
+    answer.raw(begun(n) + over(n));
+    await page.saw(`Used <code dir="ltr">tool_${n}`);
+  }
+  expect(page.events.some(({ data }) => data.includes(`fold-${messageId}`))).toBe(false);
+  answer.raw(begun(5));
+  const folded = partsTo(`fold-${messageId}`, await page.saw(`fold-${messageId}`));
+  expect(folded).toEqual([expect.stringContaining(`hx-target="#steps-${messageId}" hx-swap="afterbegin"`)]);
+  // The newest steps are below the line, which counts those that are over.
+  expect(folded[0]).toContain('Used 4 tools');
+  expect(folded[0]).not.toContain('tool_5');
+  answer.raw(over(5, { status: 'failed' }));
+  const [line = ''] = partsTo(`fold-${messageId}`, await page.saw('1 failed'));
+  expect(line).toStartWith(`<hx-partial hx-target="#fold-${messageId}" hx-swap="innerHTML">Used 5 tools`);
+  await finish({ id, answer });
+});
+
+test('while the steps are hidden below words, their line names what goes on', async () => {
+  const { id, messageId, answer } = await converse('hidden');
+  await using page = await watch(id);
+  await page.saw(`message-${messageId}`);
+  answer.say('I look at it.');
+  for (let n = 1; n <= 5; n += 1) answer.raw(begun(n) + over(n));
+  answer.raw(begun(6));
+  const [calls] = partsTo(`fold-${messageId}`, await page.saw('tool_6'));
+  expect(calls).toContain(' · Using <code dir="ltr">tool_6</code>');
+  expect(await textsOf(await pageOf(id), '.steps-fold summary')).toEqual([expect.stringMatching(/ · Using tool_6$/)]);
+  answer.raw(over(6) + thinks('What now?'));
+  const [line] = partsTo(`fold-${messageId}`, await page.saw('Used 6 tools'));
+  expect(line).toContain(' · Thinking…');
+  const whole = await finish({ id, answer });
+  const [last] = partsTo(`fold-${messageId}`, await page.saw('data-status="done"'));
+  expect(last).not.toContain('Thinking');
+  expect(await textsOf(whole, '.steps-fold summary')).toEqual([expect.not.stringContaining('Thinking')]);
+});
+
+test('a page that connects later has the line, and is sent no second one', async () => {
+  const { id, messageId, answer } = await converse('late');
+  for (let n = 1; n <= 6; n += 1) answer.raw(begun(n) + over(n));
+  await until(async () => (await pageOf(id)).includes('Used 6 tools'), 'the page has them');
+  await using page = await watch(id);
+  answer.raw(begun(7) + over(7));
+  const parts = partsTo(`fold-${messageId}`, await page.saw('Used 7 tools'));
+  expect(parts).toEqual([expect.stringContaining(`hx-target="#fold-${messageId}" hx-swap="innerHTML"`)]);
+  await finish({ id, answer });
+});
+
+test('a page is sent less than three times what it shows of many calls', async () => {
+  const { id, messageId, answer } = await converse('bytes');
+  await using page = await watch(id);
+  await page.saw(`message-${messageId}`);
+  for (let n = 1; n <= 15; n += 1) {
+    answer.raw(begun(n));
+    await page.saw(`Using <code dir="ltr">tool_${n}`);
+    answer.raw(over(n));
+    await page.saw(`Used <code dir="ltr">tool_${n}`);
+  }
+  const whole = await finish({ id, answer });
+  const [list = ''] = /<ol id="steps-.*?<\/ol>/s.exec(whole) ?? [];
+  expect((await all(list, '.step')).length).toBe(15);
+  const about = page.events.filter(({ data }) => data.includes(`step-${messageId}`));
+  const bytes = about.reduce((sum, { id: seen = '', data }) => sum + Buffer.byteLength(frame({ id: seen, data })), 0);
+  expect(bytes / Buffer.byteLength(list)).toBeLessThan(3);
+});
