@@ -34,7 +34,9 @@ test('many tools take no more rows than a few, and are one line with the first w
   await expect(answer(page).locator('.prose').last()).toContainText('I used');
   await expect(rows(page)).toHaveCount(0);
   await ended(page, 'done');
-  expect(await counts()).toEqual([1, 2, 3, 4]);
+  const rowsSeen = await counts();
+  expect(rowsSeen).toEqual(rowsSeen.toSorted((one, other) => one - other));
+  expect(rowsSeen.at(-1)).toBe(4);
   await expect(fold(page)).toHaveText(/^Used 12 tools · \d+ s · 1 failed$/);
   await expectAccessible(page, 'folded');
 
