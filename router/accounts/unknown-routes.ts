@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
 import { isPartRequest, seeOther, wantsHtml } from '../web/answers/respond';
+import { BASE_URL_ADVICE, lacksV1 } from '../web/base-url';
 import type { SessionPlugin } from './identify';
 
 type MethodsAt = (path: string) => readonly string[];
@@ -13,13 +14,18 @@ export function unknownRoutes(session: SessionPlugin, methodsAt: MethodsAt) {
     '/*',
     ({ path, request }) => {
       const allow = methodsAt(path);
-      if (allow.length === 0) throw new AppError('not_found');
+      if (allow.length === 0) throw nothingAt(path, request);
       const page = isVisit(request) ? pageAbove(path, methodsAt) : undefined;
       if (page === undefined) throw new AppError('method_not_allowed', { allow });
       return seeOther(request, page);
     },
     { visitor: true, parse: 'none' },
   );
+}
+
+function nothingAt(path: string, request: Request): AppError {
+  const isOfClient = lacksV1(path) && !wantsHtml(request);
+  return new AppError('not_found', isOfClient ? { message: `There is no ${path}. ${BASE_URL_ADVICE}` } : {});
 }
 
 /** Whether somebody opens an address in a browser. */

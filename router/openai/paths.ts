@@ -2,6 +2,7 @@
 import type { Backend } from '../backends/backends';
 import { serves } from '../backends/traits';
 import { AppError } from '../lib/errors';
+import { BASE_URL_ADVICE, isBehindTooMuch } from '../web/base-url';
 
 /** Paths whose requests are JSON. Other paths of a backend may have any type. */
 const JSON_PATHS = new Set([
@@ -30,12 +31,26 @@ export function checkType(path: string, type: string): void {
   throw new AppError('unsupported_media_type', { message });
 }
 
+/** What to do in place of a path of OpenAI's that no agent serves. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  conversations:
+    'A stored answer begins a conversation: go on with "previous_response_id", or "conversation" and its id.',
+};
+
+/** The error for a path that this backend, or without one no backend, serves. */
+export function notServed(path: string, backend?: Backend): AppError {
+  const by = backend ? `${backend.displayName} does not serve` : 'No agent serves';
+  const [noun = ''] = path.split('/');
+  const advice = isBehindTooMuch(path) ? BASE_URL_ADVICE : INSTEAD[noun];
+  return new AppError('not_found', { message: [`${by} /v1/${path.slice(0, 100)}.`, advice].filter(Boolean).join(' ') });
+}
+
 /** Returns the path on the runner. Throws `not_found`. */
 export function runnerPathOf(backend: Backend, path: string): string {
   if (serves(backend, path)) return path;
   // Every backend answers /v1/responses: if it has no such path, the router uses its chat.
   if (path !== 'responses' || !serves(backend, 'chat/completions')) {
-    throw new AppError('not_found', { message: `${backend.displayName} does not serve /v1/${path}.` });
+    throw notServed(path, backend);
   }
   return 'chat/completions';
 }

@@ -10,6 +10,7 @@ import type { Conversation } from '../chat/store/conversations';
 import type { Newest } from '../chat/store/messages';
 import { AppError } from '../lib/errors';
 import type { OpenaiDeps } from './deps';
+import { notServed } from './paths';
 
 /** The form in which clients of the predecessor name a conversation. */
 const USER_CONVERSATION = /^agstack-([0-9a-f]{24})$/;
@@ -50,9 +51,7 @@ export async function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest)
   }
   const model = asked.body?.model ?? asked.url.searchParams.get('model');
   if (typeof model !== 'string' || model === '') {
-    if (!isServed(deps, asked.path)) {
-      throw new AppError('not_found', { message: `No agent serves /v1/${asked.path.slice(0, 100)}.` });
-    }
+    if (!isServed(deps, asked.path)) throw notServed(asked.path);
     throw new AppError('invalid_request', {
       message: 'Name an agent in "model". GET /v1/models lists them.',
       param: 'model',
@@ -60,6 +59,7 @@ export async function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest)
   }
   const own = model.startsWith('@') ? await deps.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
   const backend = own ? deps.backends.find(own.backend) : deps.backends.forModel(model);
+  if (!backend && !isServed(deps, asked.path)) throw notServed(asked.path);
   if (!backend) throw await modelNotFound(deps, who, model);
   // Checked before a missing agent is created.
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });

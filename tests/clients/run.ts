@@ -104,7 +104,8 @@ const TESTS: Readonly<Record<string, (bench: Bench, program: Program) => Promise
     return says(ended, 'PROBED harmless');
   },
   'cold start of 14 s': async (bench, program) => {
-    await bench.admin.request('/api/runners/slow/stop', { method: 'POST' });
+    const stopped = await bench.admin.request('/api/runners/slow', { method: 'DELETE' });
+    if (!stopped.ok) throw new Error(await stopped.text());
     return says(await run(bench, program, { model: 'slow' }), 'ANSWER-TO 1');
   },
   'wrong key': async (bench, program) =>

@@ -160,6 +160,27 @@ test('a path that no agent serves is not found, whatever the request lacks', asy
   }
 });
 
+test('a path that no agent serves is not blamed on the model', async () => {
+  for (const path of ['audio/speech', 'images/generations', 'moderations']) {
+    const response = await router.request(`/v1/${path}`, { ...post({ model: 'tts-1' }), method: 'POST' });
+    await expectError(response, 404, 'not_found', new RegExp(`No agent serves /v1/${path}`));
+  }
+});
+
+test.each(['/chat/completions', '/responses', '/embeddings', '/v1/v1/chat/completions', '/v1/chat/completions/models'])(
+  'a client whose base URL is wrong is told so, at %s',
+  async (path) => {
+    const response = await router.request(path, post({ model: 'scripted', messages: [] }));
+    await expectError(response, 404, 'not_found', /Set the base URL .* with \/v1 behind it/);
+  },
+);
+
+test('a client whose base URL lacks /v1 is told so where it lists the models', async () => {
+  const headers = { ...bearer(key), accept: 'application/json' };
+  const response = await router.request('/models', { headers });
+  await expectError(response, 404, 'not_found', /^There is no \/models\. Set the base URL/);
+});
+
 test('a form is refused with the type that is taken', async () => {
   const form = { method: 'POST', body: new URLSearchParams({ a: 'b' }), headers: bearer(key) };
   // Members without a meaning for chat.

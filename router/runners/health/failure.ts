@@ -131,13 +131,13 @@ export function startFailure(failed: AppError, previous: Failure | undefined, no
 
 /**
  * The remembered failure for a request that comes before the back-off has ended, or `undefined` when a start may be
- * tried again.
+ * tried again. A failure that lasts names no time: clients would wait for it before they show the reason.
  * @param nowMs by the steady clock.
  */
 export function refusal(failure: Failure | undefined, nowMs: number): AppError | undefined {
   if (!failure || nowMs >= failure.retryAtMs) return undefined;
   const { code, message, hint, reason, isLasting } = failure.error;
-  const retryAfterSeconds = Math.ceil((failure.retryAtMs - nowMs) / 1000);
+  const retryAfterSeconds = isLasting ? undefined : Math.ceil((failure.retryAtMs - nowMs) / 1000);
   return new AppError(code, { message, hint, reason, isLasting, retryAfterSeconds });
 }
 

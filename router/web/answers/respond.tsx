@@ -12,6 +12,7 @@ import { AppError, toAppError, toOpenAiError } from '../../lib/errors';
 import { newId } from '../../lib/ids';
 import { httpLog } from '../../lib/log';
 import { CLIENT_GONE } from '../../relay/relay';
+import { lacksV1 } from '../base-url';
 import { tooLarge } from '../bodies/read';
 import type { Guard } from '../guard';
 import type { Draining } from '../health/draining';
@@ -162,12 +163,12 @@ async function errorResponse(
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
   if (error.allow) headers.allow = error.allow.join(', ');
   const init = { status: error.status, headers };
-  if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {
+  if (/^(\/upstream)?\/v1(\/|$)/.test(pathname) || (lacksV1(pathname) && !wantsHtml(request))) {
     // OpenAI's clients obey this header over the status.
     if (error.isLasting) headers['x-should-retry'] = 'false';
     const body = toOpenAiError(error);
     // The predecessor's clients read `detail`. OpenAI's ignore it.
-    const detail = pathname.startsWith('/v1') && { detail: body.error.message };
+    const detail = !pathname.startsWith('/upstream') && { detail: body.error.message };
     return Response.json({ ...body, ...detail }, init);
   }
   if (!wantsHtml(request)) return problem(error, requestId, headers);
