@@ -56,6 +56,7 @@ export async function makeBigDatabase(dataRoot: string, sizes: Sizes, say: (text
   sqlite.run('PRAGMA wal_checkpoint(TRUNCATE)');
   sqlite.close();
   database.close();
+  for (const suffix of ['-shm', '-wal']) rmSync(halfPath + suffix, { force: true });
   renameSync(halfPath, path);
   return path;
 }

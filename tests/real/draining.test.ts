@@ -31,6 +31,9 @@ test('SIGTERM: an answer under way ends whole, new work is refused, the runner s
   expect(texts.at(-1)).toEndWith('ten');
 
   expect(await ended).toBe(0);
+  // The refusal is in the log, and is no fault.
+  expect(router.output()).toContain('"request.failed"');
+  expect(router.output()).not.toContain('"level":"error"');
   expect((await router.runners()).map(({ leader }) => leader)).toEqual([before?.leader]);
   await router.start();
   expect(await newestAnswer(alice, path)).toMatchObject({

@@ -128,9 +128,11 @@ export function responding(
         httpLog.debug({ requestId }, 'request.left');
         return new Response(null, { status: CLIENT_GONE });
       }
-      if (shown.status >= 500)
-        httpLog.error({ requestId, code: shown.code, err: shown.cause ?? error }, 'request.failed');
-      else httpLog.debug({ requestId, code: shown.code }, 'request.refused');
+      if (shown.status >= 500) {
+        // A stop that somebody has asked for is no fault.
+        const level = shown.code === 'shutting_down' ? 'info' : 'error';
+        httpLog[level]({ requestId, code: shown.code, err: shown.cause ?? error }, 'request.failed');
+      } else httpLog.debug({ requestId, code: shown.code }, 'request.refused');
       const response = await errorResponse(shown, request, { requestId, shellFor });
       for (const [name, value] of Object.entries(set.headers)) {
         if (typeof value === 'string' && !response.headers.has(name)) response.headers.set(name, value);
