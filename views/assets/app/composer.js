@@ -60,7 +60,8 @@ document.addEventListener('htmx:after:request', ({ target, detail }) => {
 });
 // The button that asks an agent to go on is gone with that. What was typed stays.
 document.addEventListener('htmx:after:request', ({ target, detail }) => {
-  if (!target.matches('.go-on') || detail.ctx.response.status !== 204) return;
+  // An element that is gone meanwhile is told of by the document.
+  if (!target.matches?.('.go-on') || detail.ctx.response.status !== 204) return;
   jump();
   focusComposer();
 });
