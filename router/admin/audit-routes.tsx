@@ -8,6 +8,7 @@ import type { AuditEvent, AuditFilter } from '../audit/store';
 import { AppError } from '../lib/errors';
 import { csvStream, type Line, wantsCsv } from '../usage/reports/csv';
 import { page } from '../web/answers/respond';
+import type { Incoming } from '../web/patience';
 import type { OpenStreams } from '../web/streams/open-streams';
 
 /** Events on one page, in one answer of the API, and in one piece of a CSV. */
@@ -38,8 +39,8 @@ export function auditRoutes(deps: AuditRoutesDeps, session: SessionPlugin) {
     .get('/admin/audit', ({ who, query }) => auditPage(deps, who, query), { admin: true, query })
     .get(
       '/api/admin/audit',
-      async ({ who, query, request }) => {
-        if (wantsCsv(request)) return csv(deps, who, filterOf(query));
+      async ({ who, query, request, server }) => {
+        if (wantsCsv(request)) return csv(deps, who, { request, server }, filterOf(query));
         const { after, limit = LISTED_MAX } = query;
         const { events, hasMore } = await deps.audit.page(filterOf(query), { after, limit });
         return { events: events.map(eventJson), has_more: hasMore };
@@ -69,11 +70,11 @@ function eventJson({ id, atMs, action, actor, actorId, target, detail, address }
   return { id, at: Math.floor(atMs / 1000), action, actor, actor_id: actorId, target, detail, address };
 }
 
-function csv(deps: AuditRoutesDeps, who: Who, filter: AuditFilter): Response {
+function csv(deps: AuditRoutesDeps, who: Who, incoming: Incoming, filter: AuditFilter): Response {
   let close = (_why: Error) => {};
   const forget = deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) => close(why));
   const pages = linesOf(deps.audit.all(filter, LISTED_MAX));
-  const { response, abort } = csvStream({ name: 'audit.csv', header: CSV_HEADER, pages, onEnd: forget });
+  const { response, abort } = csvStream({ name: 'audit.csv', header: CSV_HEADER, pages, incoming, onEnd: forget });
   close = abort;
   return response;
 }

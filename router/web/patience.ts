@@ -3,6 +3,12 @@
 /** The listener; null for a request that is made inside this process. */
 export type Listener = { timeout(request: Request, seconds: number): void } | null;
 
+/** A request, and the listener that it came to, as Elysia calls them. */
+export interface Incoming {
+  readonly request: Request;
+  readonly server: Listener;
+}
+
 /**
  * Seconds until a connection is ended that sends no request, or too slowly: of a body the server wants 16 KiB for each of these
  * seconds before it waits as long again. So a long body is read without that, and by a rule of ours (bodies/read.ts).
@@ -15,7 +21,7 @@ export const IDLE_SECONDS = 30;
  */
 const KEPT_SECONDS = 150;
 
-/** From now on nothing need be sent. Call it when the body has been read. */
+/** From now on nothing need be sent. Call it when the body has been read, and `waitNoLonger` after it: one without the other is for ever. */
 export function waitPatiently(listener: Listener, request: Request): void {
   listener?.timeout(request, 0);
 }
@@ -23,4 +29,14 @@ export function waitPatiently(listener: Listener, request: Request): void {
 /** The answer is there, or its end. */
 export function waitNoLonger(listener: Listener, request: Request): void {
   listener?.timeout(request, KEPT_SECONDS);
+}
+
+/** Does what takes its time before an answer. */
+export async function patiently<T>({ request, server }: Incoming, work: () => Promise<T>): Promise<T> {
+  waitPatiently(server, request);
+  try {
+    return await work();
+  } finally {
+    waitNoLonger(server, request);
+  }
 }

@@ -40,7 +40,7 @@ async function textOf(reader: Awaited<ReturnType<typeof open>>): Promise<string>
 function bare() {
   let writer: EventWriter | undefined;
   let ends = 0;
-  const response = eventStream(new Request('http://localhost/live'), (opened) => {
+  const response = eventStream({ request: new Request('http://localhost/live'), server: null }, (opened) => {
     writer = opened;
     return () => ends++;
   });
@@ -219,7 +219,7 @@ test('a stream that has ended makes room by itself', () => {
 
 test('a bounded number of streams is compressed, and one that has ended makes room', async () => {
   const request = new Request('http://localhost/live', { headers: { 'accept-encoding': 'gzip' } });
-  const stream = () => eventStream(request, () => () => undefined);
+  const stream = () => eventStream({ request, server: null }, () => () => undefined);
   const isCompressed = (response: Response) => response.headers.has('content-encoding');
   const streams: Response[] = [];
   while (streams.length < 1_000 && streams.every(isCompressed)) streams.push(stream());
@@ -236,8 +236,8 @@ test('a stream that is refused takes no room of the compressed ones', async () =
   const refuse = () => {
     throw new Error('Too many');
   };
-  for (let n = 0; n < 1_000; n++) expect(() => eventStream(request, refuse)).toThrow('Too many');
-  const next = eventStream(request, () => () => undefined);
+  for (let n = 0; n < 1_000; n++) expect(() => eventStream({ request, server: null }, refuse)).toThrow('Too many');
+  const next = eventStream({ request, server: null }, () => () => undefined);
   expect(next.headers.get('content-encoding')).toBe('gzip');
   await next.body?.cancel();
 });

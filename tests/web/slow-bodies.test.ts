@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, spyOn, test } from 'bun:test';
 import { connect, type Socket } from 'node:net';
 import { type BrokerBench, startBroker } from '../support/broker';
-import { type TestRouter, until } from '../support/router';
+import { ADMIN, PEOPLE, type Person, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, type Pipe, pipe } from '../support/scripted-runner';
 import { holdTime, passTime, restoreTime } from '../support/time';
 
@@ -27,6 +27,8 @@ beforeEach(() => {
 afterEach(restoreTime);
 
 interface Kind {
+  /** By default POST. */
+  readonly method?: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -44,7 +46,7 @@ class Line {
 
   /** Sends the head of a request. */
   constructor(readonly kind: Kind) {
-    const { host, hostname, port, pathname } = new URL(kind.url);
+    const { host, hostname, port, pathname, search } = new URL(kind.url);
     this.body = kind.body;
     this.socket = connect(Number(port), hostname);
     this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));
@@ -55,7 +57,7 @@ class Line {
       });
     const headers = { host, 'content-type': 'application/json', 'content-length': this.body.length, ...kind.headers };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.socket.write(`POST ${pathname} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    this.socket.write(`${kind.method ?? 'POST'} ${pathname}${search} HTTP/1.1\r\n${lines.join('')}\r\n`);
   }
 
   /** Sends more of the body, up to this byte. */
@@ -183,11 +185,15 @@ test('an answer that takes longer than a connection may be silent goes on', asyn
   for (const answer of answers) expect(await (await answer).json()).toMatchObject({ choices: [{}] });
 });
 
-test('a connection on which nothing comes after an answer is ended, and not while the answer comes', async () => {
+/** The time after an answer is as short as that before a request. */
+function keepShortly(): Disposable {
   const { timeout } = router.listener;
   const spy = spyOn(router.listener, 'timeout');
-  // The time after an answer as short as that before a request.
-  spy.mockImplementation((request, seconds) => timeout.call(router.listener, request, Math.min(seconds, 1)));
+  return spy.mockImplementation((request, seconds) => timeout.call(router.listener, request, Math.min(seconds, 1)));
+}
+
+test('a connection on which nothing comes after an answer is ended, and not while the answer comes', async () => {
+  using _ = keepShortly();
   let stream: Pipe | undefined;
   bench.runner.reply = ({ text }) => {
     if (!text.includes('"stream":true')) return completion('Hello.');
@@ -210,5 +216,37 @@ test('a connection on which nothing comes after an answer is ended, and not whil
   await slow.closed;
   expect(slow.text).toContain('Still here');
   expect(slow.text).toEndWith('0\r\n\r\n');
-  spy.mockRestore();
+});
+
+test('nor is it kept for ever after a stream, a report or a start, and a stream goes on until it ends', async () => {
+  using _ = keepShortly();
+  const [alice, admin] = [await router.person(PEOPLE.alice), await router.person(ADMIN)];
+  const begun = await alice.request('/api/conversations', { method: 'POST', body: { backend: 'agent' } });
+  const { id } = ((await begun.json()) as { conversation: { id: string } }).conversation;
+  const ask = (who: Person, path: string, method = 'GET') =>
+    new Line({ method, url: `${router.url}${path}`, headers: { cookie: who.cookie }, body: '', status: '200' });
+  const streams = [
+    ask(alice, `/api/conversations/${id}/stream`),
+    ask(alice, `/live?conversation=${id}`),
+    ask(admin, '/admin/live?on=overview'),
+  ];
+  const answers = [
+    ask(alice, '/api/runners/agent/start', 'POST'),
+    ask(alice, '/api/runners/agent/progress'),
+    ask(alice, '/api/me/usage'),
+    ask(alice, '/api/me/usage?format=csv'),
+    ask(admin, '/api/admin/usage'),
+    ask(admin, '/api/admin/audit?format=csv'),
+  ];
+  for (const { kind, answer } of [...streams, ...answers].map((line) => ({ kind: line.kind, answer: line.answer() }))) {
+    expect([kind.url, await answer]).toEqual([kind.url, kind.status]);
+  }
+  await Promise.all(answers.map(({ closed }) => closed));
+  await idleTimePassed();
+  expect(streams.map(({ text }) => text.endsWith('\r\n0\r\n\r\n'))).toEqual([false, false, false]);
+  expect(streams.map(({ socket }) => socket.closed)).toEqual([false, false, false]);
+  await alice.request(`/api/conversations/${id}`, { method: 'DELETE' });
+  for (const who of [alice, admin]) await who.request('/auth/logout', { method: 'POST' });
+  await Promise.all(streams.map(({ closed }) => closed));
+  expect(streams.map(({ text }) => text.endsWith('\r\n0\r\n\r\n'))).toEqual([true, true, true]);
 });

@@ -62,9 +62,8 @@ export function liveRoutes(deps: LiveRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'admin-live' }).use(session).get(
     '/admin/live',
     async ({ who, query: { on, after, search, agent, links }, headers, request, server }) => {
-      server?.timeout(request, 0);
       // A page that comes back has got links by its stream.
-      const reader = { request, who, linksMark: headers['last-event-id'] === undefined ? links : undefined };
+      const reader = { request, server, who, linksMark: headers['last-event-id'] === undefined ? links : undefined };
       if (on === 'overview') return adminLive(deps, reader, overviewLive(deps));
       if (on === 'runners') return adminLive(deps, reader, runnersLive(deps, who, after ?? ''));
       if (on === 'backends') return adminLive(deps, reader, backendsLive(deps));

@@ -49,11 +49,11 @@ export type AdminLiveDeps = LiveDeps;
 /** @param reader who reads the page, and which links its sidebar has. */
 export function adminLive(
   deps: AdminLiveDeps,
-  reader: Pick<LiveOptions, 'request' | 'who' | 'linksMark'>,
+  reader: Pick<LiveOptions, 'request' | 'server' | 'who' | 'linksMark'>,
   page: LivePage,
 ): Response {
-  const { request, who } = reader;
-  return eventStream(request, (writer) => {
+  const { who } = reader;
+  return eventStream(reader, (writer) => {
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, endOf(writer));
     const endAround = tellLive(deps, reader, writer);

@@ -4,7 +4,7 @@ import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
 import type { BackendRegistry } from '../../backends/backends';
 import { runnerAddress } from '../../runners/api/present';
-import { waitNoLonger, waitPatiently } from '../../web/patience';
+import { patiently } from '../../web/patience';
 import { type RemovalDeps, removeAgent } from '../removal';
 
 interface AgentsRoutesDeps extends RemovalDeps {
@@ -59,9 +59,8 @@ export function agentsRoutes(deps: AgentsRoutesDeps, session: SessionPlugin) {
       '/api/agents/:id/start',
       async ({ who, params, request, server }) => {
         const agent = await own(who, params);
-        waitPatiently(server, request);
-        const leasing = runners.lease(agent, { signal: request.signal, explicit: true });
-        const lease = await leasing.finally(() => waitNoLonger(server, request));
+        const start = () => runners.lease(agent, { signal: request.signal, explicit: true });
+        const lease = await patiently({ request, server }, start);
         lease.release();
         return { runner: { agent_id: agent.id, backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };
       },

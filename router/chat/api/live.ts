@@ -10,6 +10,7 @@ import type { Events, RouterEvent } from '../../lib/events';
 import { httpLog } from '../../lib/log';
 import { runnerAddress } from '../../runners/api/present';
 import type { RunnersService } from '../../runners/runners';
+import type { Incoming } from '../../web/patience';
 import type { OpenStreams } from '../../web/streams/open-streams';
 import { type EventWriter, eventStream } from '../../web/streams/sse';
 import type { AttachmentsService } from '../attachments/attachments';
@@ -46,8 +47,8 @@ interface Streamed {
   readonly after: number;
 }
 
-export function conversationStream(deps: ConversationStreamDeps, request: Request, streamed: Streamed): Response {
-  return eventStream(request, (writer) => {
+export function conversationStream(deps: ConversationStreamDeps, incoming: Incoming, streamed: Streamed): Response {
+  return eventStream(incoming, (writer) => {
     const { user, credentialId } = streamed.who;
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: user.id, credentialId }, writer.close);

@@ -124,11 +124,10 @@ export function conversationsRoutes(deps: ConversationsRoutesDeps, session: Sess
     .get(
       '/api/conversations/:id/stream',
       async ({ who, params, headers, request, server }) => {
-        server?.timeout(request, 0);
         const conversation = await own(who, params);
         const agent = await deps.agents.get(who.user.id, conversation.agentId);
         const after = seenIn(headers['last-event-id'], conversation) ?? (await settledUpTo(deps, conversation));
-        return conversationStream(deps, request, { who, conversation, agent, after });
+        return conversationStream(deps, { request, server }, { who, conversation, agent, after });
       },
       { session: true },
     );

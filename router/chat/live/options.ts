@@ -4,6 +4,7 @@ import type { Agent } from '../../agents/store';
 import type { CredentialsService } from '../../credentials/credentials';
 import type { Events } from '../../lib/events';
 import type { BudgetsService } from '../../usage/budgets/budgets';
+import type { Incoming } from '../../web/patience';
 import type { OpenStreams } from '../../web/streams/open-streams';
 import type { ChatViewDeps } from '../pages/present';
 import type { Conversation } from '../store/conversations';
@@ -18,8 +19,7 @@ export interface LiveDeps extends ChatViewDeps {
   readonly unread: UnreadService;
 }
 
-export interface LiveOptions {
-  readonly request: Request;
+export interface LiveOptions extends Incoming {
   readonly who: Who;
   /** Absent on pages without a conversation, which get only the sidebar's changes. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };

@@ -17,7 +17,7 @@ import { formatSeen } from './seen';
 import { LiveSidebar } from './sidebar';
 
 export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
-  return eventStream(options.request, (writer) => {
+  return eventStream(options, (writer) => {
     const { user, credentialId } = options.who;
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: user.id, credentialId }, endOf(writer));

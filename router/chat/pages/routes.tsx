@@ -76,11 +76,10 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       .get(
         '/live',
         async ({ who, query, headers, request, server }) => {
-          server?.timeout(request, 0);
           if (query.user !== undefined && query.user !== who.user.id) throw ofAnotherUser();
           // A page that comes back has got links by its stream.
           const linksMark = headers['last-event-id'] === undefined ? query.links : undefined;
-          if (query.conversation === undefined) return liveStream(deps, { who, request, linksMark });
+          if (query.conversation === undefined) return liveStream(deps, { who, request, server, linksMark });
           const row = await conversations.get(who.user.id, query.conversation);
           const agent = await deps.agents.get(who.user.id, row.agentId);
           const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
@@ -89,6 +88,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
           return liveStream(deps, {
             who,
             request,
+            server,
             linksMark,
             conversation: { row, agent },
             isPast,

@@ -11,7 +11,7 @@ import type { Backend, BackendRegistry } from '../../backends/backends';
 import type { Config } from '../../config/config';
 import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
-import { waitNoLonger, waitPatiently } from '../../web/patience';
+import { type Incoming, patiently } from '../../web/patience';
 import type { OpenStreams } from '../../web/streams/open-streams';
 import { eventStream } from '../../web/streams/sse';
 import type { RunnersService } from '../runners';
@@ -47,9 +47,8 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
       '/api/runners/:backend/start',
       async ({ who, params, request, server }) => {
         const agent = await agentFor(deps, who, params.backend);
-        waitPatiently(server, request);
-        const leasing = runners.lease(agent, { signal: request.signal, explicit: true });
-        const lease = await leasing.finally(() => waitNoLonger(server, request));
+        const start = () => runners.lease(agent, { signal: request.signal, explicit: true });
+        const lease = await patiently({ request, server }, start);
         lease.release();
         return { runner: { backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };
       },
@@ -72,10 +71,8 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
     )
     .get(
       '/api/runners/:backend/progress',
-      async ({ who, params, request, server }) => {
-        server?.timeout(request, 0);
-        return progressStream(deps, { who, request }, await agentFor(deps, who, params.backend));
-      },
+      async ({ who, params, request, server }) =>
+        progressStream(deps, { who, request, server }, await agentFor(deps, who, params.backend)),
       { session: true },
     );
 }
@@ -136,10 +133,10 @@ async function listRunners(deps: RunnersRoutesDeps, who: Who) {
  */
 function progressStream(
   deps: RunnersRoutesDeps,
-  { who, request }: { readonly who: Who; readonly request: Request },
+  { who, ...incoming }: { readonly who: Who } & Incoming,
   agent: Agent,
 ): Response {
-  return eventStream(request, (writer) => {
+  return eventStream(incoming, (writer) => {
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     let last = '';

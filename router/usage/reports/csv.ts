@@ -1,6 +1,7 @@
 /** Tables as CSV (RFC 4180), written while they are read. `csv-stringify` protects less against formulas (decision 0030). */
 import { AppError } from '../../lib/errors';
 import { dataHeaders } from '../../web/answers/headers';
+import { type Incoming, waitNoLonger, waitPatiently } from '../../web/patience';
 
 export type Cell = string | number | boolean | null;
 export type Line = readonly Cell[];
@@ -16,9 +17,11 @@ export function csvStream(options: {
   readonly name: string;
   readonly header: Line;
   readonly pages: AsyncIterable<readonly Line[]>;
+  readonly incoming: Incoming;
   readonly onEnd: () => void;
 }): { response: Response; abort: (why: Error) => void } {
   const { name, header, pages, onEnd } = options;
+  const { request, server } = options.incoming;
   const reader = pages[Symbol.asyncIterator]();
   let stream: ReadableStreamDefaultController<Uint8Array> | undefined;
   let ended = false;
@@ -26,12 +29,14 @@ export function csvStream(options: {
     if (ended) return;
     ended = true;
     void reader.return?.();
+    waitNoLonger(server, request);
     onEnd();
   };
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
         stream = controller;
+        waitPatiently(server, request);
         controller.enqueue(utf8.encode(csvLine(header)));
       },
       async pull(controller) {

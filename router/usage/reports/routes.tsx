@@ -8,6 +8,7 @@ import type { KeysService } from '../../accounts/keys/keys';
 import type { ShellOf } from '../../accounts/present-pages';
 import { AppError } from '../../lib/errors';
 import { page } from '../../web/answers/respond';
+import { type Incoming, patiently } from '../../web/patience';
 import type { OpenStreams } from '../../web/streams/open-streams';
 import type { BudgetsService } from '../budgets/budgets';
 import { budgetForm, budgetSubjects, budgetViews, ownOwners, saidOf } from '../budgets/present';
@@ -72,18 +73,16 @@ export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
     .get(
       '/api/me/usage',
       ({ who, query, request, server }) => {
-        server?.timeout(request, 0);
         const scope = { days: deps.usage.daysOf(query), userId: who.user.id };
-        return report(deps, who, request, { scope, ...query, groups: OWN_GROUPS });
+        return report(deps, who, { request, server }, { scope, ...query, groups: OWN_GROUPS });
       },
       { session: true, query: reportQuery },
     )
     .get(
       '/api/admin/usage',
       ({ who, query, request, server }) => {
-        server?.timeout(request, 0);
         const scope = { days: deps.usage.daysOf(query) };
-        return report(deps, who, request, { scope, ...query, groups: ADMIN_GROUPS });
+        return report(deps, who, { request, server }, { scope, ...query, groups: ADMIN_GROUPS });
       },
       { admin: true, query: reportQuery },
     );
@@ -143,13 +142,12 @@ interface ReportOf {
   readonly groups: readonly UsageDimension[];
 }
 
-async function report(
-  deps: UsageRoutesDeps,
-  who: Who,
-  request: Request,
-  { scope, group = 'day', page: number = 1, groups }: ReportOf,
-) {
-  if (wantsCsv(request)) return callsAsCsv(deps, who, scope);
+async function report(deps: UsageRoutesDeps, who: Who, incoming: Incoming, asked: ReportOf) {
+  if (wantsCsv(incoming.request)) return callsAsCsv(deps, who, incoming, asked.scope);
+  return patiently(incoming, () => groupsAsJson(deps, asked));
+}
+
+async function groupsAsJson(deps: UsageRoutesDeps, { scope, group = 'day', page: number = 1, groups }: ReportOf) {
   const by = groups.find((one) => one === group);
   if (!by) throw new AppError('invalid_request', { message: `"group": expected one of ${groups.join(', ')}.` });
   const found = await deps.usage.groups(scope, by, GROUPS_PER_PAGE + 1, (number - 1) * GROUPS_PER_PAGE);
@@ -167,7 +165,7 @@ async function report(
   };
 }
 
-function callsAsCsv(deps: UsageRoutesDeps, who: Who, scope: Scope): Response {
+function callsAsCsv(deps: UsageRoutesDeps, who: Who, incoming: Incoming, scope: Scope): Response {
   const { from, to } = scope.days;
   let close = (_why: Error) => {};
   const forget = deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) => close(why));
@@ -175,6 +173,7 @@ function callsAsCsv(deps: UsageRoutesDeps, who: Who, scope: Scope): Response {
     name: `usage-${from}-to-${to}.csv`,
     header: CSV_HEADER,
     pages: linesOf(deps.usage.calls(scope)),
+    incoming,
     onEnd: forget,
   });
   close = abort;

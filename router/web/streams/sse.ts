@@ -4,6 +4,7 @@ import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { safely } from '../../lib/safely';
 import { steadyMs } from '../../lib/time';
 import { dataHeaders, keptPageHeaders } from '../answers/headers';
+import { type Incoming, waitNoLonger, waitPatiently } from '../patience';
 import { EventGzip } from './gzip';
 
 /** Milliseconds; shorter than the shortest known idle timeout of proxies. */
@@ -40,7 +41,8 @@ export interface EventWriter {
  * @param onOpen called at once to begin the writing; the function that it returns is called exactly once, when nothing
  * can be sent any more. What it throws is thrown on.
  */
-export function eventStream(request: Request, onOpen: (writer: EventWriter) => () => void): Response {
+export function eventStream(incoming: Incoming, onOpen: (writer: EventWriter) => () => void): Response {
+  const { request, server } = incoming;
   // Elysia would read the body of an answer to HEAD to its end, which never comes.
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS });
   const queue = new EventQueue();
@@ -55,6 +57,7 @@ export function eventStream(request: Request, onOpen: (writer: EventWriter) => (
   };
   const end = () => {
     stopBeat(heartbeat);
+    waitNoLonger(server, request);
     safely('onEnd', {}, () => onEnd?.());
     onEnd = undefined;
   };
@@ -71,6 +74,7 @@ export function eventStream(request: Request, onOpen: (writer: EventWriter) => (
     {
       start() {
         onEnd = onOpen({ send, close });
+        waitPatiently(server, request);
         // The stream was closed while `onOpen` ran.
         if (queue.isClosed) end();
         else startBeat(heartbeat);
