@@ -190,6 +190,8 @@ export interface ConversationView {
   messages: MessageView[];
   /** Whether there are newer messages than these. */
   isPast?: boolean;
+  /** The database refuses its newest turn, which is in memory only or not stored as a whole. */
+  isUnsaved?: boolean;
   /** The message that is being edited, in its place. */
   edit?: EditView;
   earlierHref?: string;

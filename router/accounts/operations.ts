@@ -88,6 +88,7 @@ export const signInOperations: OperationGroup = {
       summary: 'Sign out',
       more: 'Ends the session, also as a Bearer credential, with all its streams.',
       answer: ok,
+      refusals: { 503: 'It has ended, but the database refuses to store that: after a restart it is valid again' },
     },
     'GET /auth/me': { summary: 'Who is signed in', access: 'session', answer: signedIn },
   },

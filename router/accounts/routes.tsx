@@ -93,9 +93,9 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/sign-out',
       async ({ who, request, server, signInCookie }) => {
-        if (who?.session) await endSession(deps, who, clients.address(request, server));
         signInCookie.clear();
-        return seeOther(request, '/sign-in');
+        const unstored = who?.session && (await endSession(deps, who, clients.address(request, server)));
+        return unstored ? signInPage(deps, request, { error: unstored }) : seeOther(request, '/sign-in');
       },
       { visitor: true },
     )
@@ -121,8 +121,9 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/logout',
       async ({ who, request, server, signInCookie }) => {
-        if (who?.session) await endSession(deps, who, clients.address(request, server));
         signInCookie.clear();
+        const unstored = who?.session && (await endSession(deps, who, clients.address(request, server)));
+        if (unstored) throw unstored;
         return { ok: true };
       },
       { visitor: true },
@@ -169,12 +170,24 @@ async function signIn(
   }
 }
 
-async function endSession({ audit, sessions }: AuthRoutesDeps, who: Who, address: string): Promise<void> {
-  await sessions.revoke(who.user.id, who.credentialId);
-  await audit.record({ action: 'sign-out.done', actor: who.user, address });
+/** @returns what is to be said where the database refuses it. */
+async function endSession(
+  { audit, sessions }: AuthRoutesDeps,
+  { user, credentialId }: Who,
+  address: string,
+): Promise<AppError | undefined> {
+  const unstored = await sessions.revoke(user.id, credentialId).then(() => undefined, unstoredOf);
+  await audit.record({ action: 'sign-out.done', actor: user, address });
+  return unstored;
+}
+
+function unstoredOf(error: unknown): AppError {
+  if (error instanceof AppError && error.code === 'storage_failed') return error;
+  throw error;
 }
 
 function formState(values: Record<string, string>, error: AppError | undefined): FormState {
+  if (error?.code === 'storage_failed') return { values, errors: {}, message: error.message };
   return error ? refusedForm(values, error).form : { values, errors: {} };
 }
 
@@ -215,13 +228,10 @@ function signUpPage(
   return formPage(request, view, error);
 }
 
-/** A form with its errors: status 422, except for too many attempts. */
+/** A form with its errors: status 422, except for too many attempts and what could not be stored. */
 function formPage(request: Request, view: VNode, error: AppError | undefined): Response {
-  const response = page(
-    readerOf(request),
-    view,
-    error ? (error.code === 'too_many_requests' ? error.status : 422) : 200,
-  );
+  const isOwn = error?.code === 'too_many_requests' || error?.code === 'storage_failed';
+  const response = page(readerOf(request), view, error ? (isOwn ? error.status : 422) : 200);
   if (error?.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
   return response;
 }

@@ -28,23 +28,25 @@ export type ConversationsService = ReturnType<typeof conversationsService>;
  * @param deps.isAnswering whether an answer is begun or written in a conversation.
  * @param deps.written resolves when the turn of that answer is stored.
  * @param deps.writtenOf the same for all answers of a user, undefined where there is nothing to wait for.
+ * @param deps.isUnsaved whether the database refuses that turn.
  */
 export function conversationsService(deps: {
   conversations: ConversationsStore;
   isAnswering: (conversationId: string) => boolean;
   written: (conversationId: string) => Promise<void>;
   writtenOf: (owner: { readonly userId: string }) => Promise<unknown> | undefined;
+  isUnsaved: (userId: string, conversationId: string) => boolean;
   events: Events;
   now: () => number;
 }) {
-  const { conversations, isAnswering, written, writtenOf, events, now } = deps;
+  const { conversations, isAnswering, isUnsaved, written, writtenOf, events, now } = deps;
 
   /** With the turn that is under way there: its client may know of it. */
   async function get(userId: string, id: string): Promise<Conversation> {
     if (isAnswering(id)) await written(id);
     const conversation = await conversations.find(id);
-    if (conversation?.userId !== userId) throw noConversation();
-    return conversation;
+    if (conversation?.userId === userId) return conversation;
+    throw isUnsaved(userId, id) ? unsavedConversation() : noConversation();
   }
 
   /**
@@ -152,6 +154,13 @@ export function titleFrom(text: string): string {
 
 export function noConversation(): AppError {
   return new AppError('not_found', { message: 'There is no such conversation.' });
+}
+
+/** A new conversation whose client was told of it before the database refused it. */
+export function unsavedConversation(): AppError {
+  const message =
+    'This conversation is in memory only: the database refuses it. It is stored as soon as that is possible.';
+  return new AppError('storage_failed', { message });
 }
 
 function tooLongToFork(): AppError {

@@ -79,6 +79,7 @@ export function wireChat(uses: {
   const conversations = conversationsService({
     ...{ conversations: stores.conversations, events, now },
     ...{ isAnswering: generations.isAnswering, written: generations.written, writtenOf: generations.writtenOf },
+    isUnsaved: generations.isUnsaved,
   });
   const posted = postedService({
     attachments,

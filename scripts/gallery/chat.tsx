@@ -9,6 +9,7 @@ const agent = fixtures.agent({ current: true, description: fixtures.shell().agen
 
 export const chatPages: Record<string, () => VNode> = {
   conversation: () => chat({ earlierHref: '/conversations/c1?before=1' }),
+  unsaved: () => chat({ isUnsaved: true }),
   starting: () =>
     chat({
       streamingId: 'm4',

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { createHmac } from 'node:crypto';
+import { refuse } from '../support/refusing';
 import { PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 
 const secret = 'the-secret-of-this-file-0123456789abcdef';
@@ -111,6 +112,47 @@ test('law 20: signing out makes the token worthless and ends its streams, and no
   expect(other.hasEnded()).toBe(false);
   await other.cancel();
   await until(() => router.context.streams.size === 0, 'all streams are closed');
+});
+
+test('who signs out while the database refuses it is signed out at once, told that it is not stored, and it is as soon as it can be', async () => {
+  const doors = [
+    { path: '/sign-out', words: 'that is not stored yet', locale: 'en' },
+    { path: '/sign-out', words: '这一点尚未保存', locale: 'zh' },
+    { path: '/auth/logout', words: 'storage_failed', locale: 'en' },
+  ];
+  for (const { path, words, locale } of doors) {
+    const [first, second] = [await router.person(PEOPLE.alice), await router.person(PEOPLE.alice)];
+    const stream = await openStream('/live', { cookie: first.cookie });
+    const { context } = router;
+    const id = String(claimsOf(first).jti);
+    const isStored = async () => (await context.sessions.list(alice.id)).some((one) => one.id === id);
+    {
+      using _refusing = refuse(router);
+      const headers = { 'accept-language': locale, ...(path === '/sign-out' && { accept: 'text/html' }) };
+      const answer = await first.request(path, { method: 'POST', headers });
+      expect([path, answer.status, await answer.text()]).toEqual([path, 503, expect.stringContaining(words)]);
+      expect(answer.headers.get('set-cookie')).toContain('Max-Age=0');
+      await stream.drained;
+      expect(await tryToken(tokenOf(first))).toEqual([401, 401]);
+      expect(await tryToken(tokenOf(second))).toEqual([200, 200]);
+      // It does not look as if it were revoked for good.
+      expect(await isStored()).toBe(true);
+      await expect(context.sessions.flush()).rejects.toThrow();
+    }
+    await context.sessions.flush();
+    expect(await isStored()).toBe(false);
+  }
+});
+
+test('nobody ends the session of another one while the database refuses it', async () => {
+  const bob = await router.person(PEOPLE.bob);
+  const id = String(claimsOf(alice).jti);
+  {
+    using _refusing = refuse(router);
+    expect((await bob.request(`/settings/sessions/${id}/revoke`, { method: 'POST' })).status).toBe(404);
+  }
+  await router.context.sessions.flush();
+  expect(await tryToken(tokenOf(alice))).toEqual([200, 200]);
 });
 
 test('law 20: revoking a key ends the streams that were opened with it', async () => {

@@ -76,7 +76,7 @@ test("a conversation has the predecessor's members, and null members are as if t
     ...{ id: expect.stringMatching(/^[0-9a-f]{24}$/), backend: 'echo', model: 'echo', title: '' },
     agent_id: agents.find(({ backend }) => backend === 'echo')?.id,
     ...{ created_at: expect.any(Number), updated_at: expect.any(Number), message_count: 0, seq: 1 },
-    ...{ pinned: false, archived: false },
+    ...{ pinned: false, archived: false, unsaved: false },
   } as object as Conversation);
   expect(await read(bob, made.id)).toEqual({ conversation: made, messages: [] });
   expect(await listed(bob)).toEqual({ conversations: [made], has_more: false });

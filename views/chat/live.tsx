@@ -13,6 +13,7 @@ import { Message } from './message/message';
 import { Fold, FoldLine, Step } from './message/steps';
 import type { FoldView, StepView } from './models';
 import { UndoForm } from './options';
+import { Unsaved } from './unsaved';
 
 /** The voice that says how an answer ended. */
 export function LiveVoice() {
@@ -172,6 +173,15 @@ export function LiveArchived(props: { conversationId: string; isArchived: boolea
   return (
     <hx-partial hx-target="#archived-notice" hx-swap="outerHTML">
       <Archived {...props} />
+    </hx-partial>
+  );
+}
+
+/** The database refuses the newest turn of the page's own conversation, or has taken it. */
+export function LiveUnsaved(props: { isUnsaved: boolean }) {
+  return (
+    <hx-partial hx-target="#unsaved-notice" hx-swap="outerHTML">
+      <Unsaved {...props} />
     </hx-partial>
   );
 }

@@ -12,6 +12,7 @@ import { MessageLog, TitleBar } from './conversation';
 import { Greeting } from './greeting';
 import { LiveVoice } from './live';
 import { UndoForm } from './options';
+import { Unsaved } from './unsaved';
 
 /** Seconds between reloads while an answer grows, for readers without JavaScript. */
 const refreshSeconds = 2;
@@ -138,6 +139,7 @@ export function ChatPage({
           {conversation?.isPast ? <Past conversationId={conversation.id} /> : <Jump />}
           {deleted && <Deleted {...deleted} />}
           {conversation && <Archived conversationId={conversation.id} isArchived={conversation.isArchived} />}
+          {conversation && !conversation.isPast && <Unsaved isUnsaved={conversation.isUnsaved} />}
           {!agent.disabled && <Availability runner={agent.runner} />}
           {missing && missing.length > 0 && <MissingCredentials agentName={agent.name} missing={missing} />}
           {usedUpUntilMs !== undefined && <UsedUp untilMs={usedUpUntilMs} />}

@@ -433,6 +433,8 @@ export const en = {
     jump: 'Jump to latest',
     past: 'Older messages',
     gone: 'This conversation was deleted. You can still read what is on this page.',
+    unsaved:
+      'The newest turn is not stored yet, because the router cannot write to its database. It is kept in memory and stored as soon as that is possible. If the router stops before, it is lost.',
     away: 'The server does not answer. This page comes back as you left it, as soon as it does.',
   },
   message: {

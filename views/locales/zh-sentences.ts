@@ -42,6 +42,10 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'This agent is switched off by the administrator.': '此智能体已被管理员关闭。',
   'The platform that runs this agent does not answer. Try again soon.': '运行此智能体的平台没有响应，请稍后再试。',
   'The router could not read or save this. Try again later.': '路由器无法读取或保存，请稍后再试。',
+  'The browser is signed out, but that is not stored yet, because the database refuses it. If the router is restarted before it is, this sign-in is valid again.':
+    '该浏览器已退出登录，但由于数据库拒绝写入，这一点尚未保存。如果路由器在保存之前重启，这次登录会重新有效。',
+  'This conversation is in memory only: the database refuses it. It is stored as soon as that is possible.':
+    '这个对话目前只在内存中：数据库拒绝写入。一旦可以写入就会保存。',
   'The router has too many open requests. Try again in a moment.': '路由器的进行中请求过多，请稍后再试。',
   'The router is restarting. Try again in a moment.': '路由器正在重启，请稍后再试。',
   'The agent took too long to start.': '智能体启动超时。',

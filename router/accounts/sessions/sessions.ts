@@ -1,5 +1,5 @@
 /** Browser sessions: opened by a sign-in, listed for their user, and revoked, which ends their streams (law 20). */
-import { AppError } from '../../lib/errors';
+import { AppError, toAppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
 import { newId } from '../../lib/ids';
 import type { User } from '../users/store';
@@ -26,6 +26,11 @@ export function sessionsService(deps: {
   const { store, events, ttlSeconds, now } = deps;
   // Written in batches by `flush`, because every request of a page has a session.
   const seenAtMs = new Map<string, number>();
+  /**
+   * Sessions that have ended while the database refused to delete them, with their users. They open nothing, and are deleted
+   * when that is possible again. After a restart before that they are valid, so whoever ends one is told.
+   */
+  const undeleted = new Map<string, string>();
 
   /** Ends the streams of sessions that are deleted. */
   function revoked(userId: string, ids: readonly string[]): void {
@@ -56,7 +61,7 @@ export function sessionsService(deps: {
 
     /** The session that has not expired, and its user, who is not disabled. */
     async find(id: string): Promise<{ user: User; session: Session } | undefined> {
-      const found = await store.find(id, now());
+      const found = undeleted.has(id) ? undefined : await store.find(id, now());
       if (found) seenAtMs.set(id, now());
       return found;
     },
@@ -69,12 +74,18 @@ export function sessionsService(deps: {
       return sessions.sort((a, b) => b.seenAtMs - a.seenAtMs);
     },
 
-    /** Signs out: the session's token is no longer valid, and its streams end. Throws `not_found`. */
+    /**
+     * Signs out: the session's token is no longer valid, and its streams end. Throws `not_found`; and `storage_failed` where
+     * the database refuses it, so that it holds only until a restart of the router.
+     */
     async revoke(userId: string, id: string): Promise<void> {
-      if (!(await store.delete(userId, id))) {
-        throw new AppError('not_found', { message: 'You have no such session.' });
-      }
+      const unstored = await store.delete(userId, id).then(hadSession, async (cause: unknown) => {
+        hadSession((await store.find(id, now()))?.user.id === userId);
+        undeleted.set(id, userId);
+        return notDeleted(cause);
+      });
       revoked(userId, [id]);
+      if (unstored) throw unstored;
     },
 
     /** Revokes all sessions of a user but `keptId`. */
@@ -82,12 +93,29 @@ export function sessionsService(deps: {
       revoked(userId, await store.deleteOf(userId, keptId));
     },
 
-    /** Writes the time of each session's last use to the database. */
+    /** Writes the time of each session's last use to the database, and deletes what it has refused to delete. */
     async flush(): Promise<void> {
+      for (const [id, userId] of undeleted) {
+        await store.delete(userId, id);
+        undeleted.delete(id);
+      }
       if (seenAtMs.size === 0) return;
       const batch = new Map(seenAtMs);
       seenAtMs.clear();
       await store.markSeen(batch);
     },
   };
+}
+
+function hadSession(isThere: boolean): undefined {
+  if (!isThere) throw new AppError('not_found', { message: 'You have no such session.' });
+}
+
+/** A session has ended, and that is not stored. Throws what is no refusal of the database. */
+function notDeleted(cause: unknown): AppError {
+  const refused = toAppError(cause);
+  if (refused.code !== 'storage_failed') throw cause;
+  const message =
+    'The browser is signed out, but that is not stored yet, because the database refuses it. If the router is restarted before it is, this sign-in is valid again.';
+  return new AppError('storage_failed', { message, hint: `${refused.message} ${refused.hint ?? ''}`.trim(), cause });
 }

@@ -14,6 +14,7 @@ const conversation = named('Conversation', {
   seq: t.Integer({ description: "Its place among the user's conversations with the backend, by their creation" }),
   pinned: flag,
   archived: flag,
+  unsaved: t.Boolean({ description: 'Its newest turn is not stored as a whole yet, because the database refuses it' }),
 });
 const failure = named('Failure', { code: text, message: text, hint: t.Optional(text) });
 const status = oneOf('done', 'streaming', 'stopped', 'failed');

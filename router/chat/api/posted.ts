@@ -5,7 +5,7 @@ import type { Events } from '../../lib/events';
 import { newTimeId } from '../../lib/ids';
 import { within } from '../../lib/time';
 import type { AttachmentsService } from '../attachments/attachments';
-import { newConversation, noConversation, TITLE_LENGTH_MAX, titleFrom } from '../conversations';
+import { newConversation, noConversation, TITLE_LENGTH_MAX, titleFrom, unsavedConversation } from '../conversations';
 import type { GenerationsService } from '../generations/generations';
 import { spoken } from '../generations/spoken';
 import type { Conversation, ConversationsStore, Message } from '../store/conversations';
@@ -22,6 +22,9 @@ const ERROR_LENGTH_MAX = 10_000;
 const SETTLE_MS = 3_000;
 /** The code of a failure that a client stores. */
 const CLIENT_ERROR = 'client_error';
+
+/** A conversation, and whether its newest turn is not stored as a whole, because the database refuses it. */
+export type ToldConversation = CountedConversation & { readonly isUnsaved: boolean };
 
 /** Roles of the API. An error is an answer that failed and has no text. */
 export type PostedRole = 'user' | 'assistant' | 'error';
@@ -41,11 +44,14 @@ export function postedService(deps: {
   const changed = ({ userId, id }: Pick<Conversation, 'userId' | 'id'>) =>
     events.publish(userId, { kind: 'conversation', conversationId: id });
 
+  const told = (userId: string, found: readonly CountedConversation[]): readonly ToldConversation[] =>
+    found.map((one) => ({ ...one, isUnsaved: generations.isUnsaved(userId, one.id) }));
+
   async function getCounted(userId: string, wanted: { id: string } | { backend: string; seq: number }) {
     const find = async (of: typeof wanted) => {
-      const [conversation] = await api.counted(userId, of);
-      if (!conversation) throw noConversation();
-      return conversation;
+      const [conversation] = told(userId, await api.counted(userId, of));
+      if (conversation) return conversation;
+      throw 'id' in of && generations.isUnsaved(userId, of.id) ? unsavedConversation() : noConversation();
     };
     const conversation = await find(wanted);
     if (!generations.isAnswering(conversation.id)) return conversation;
@@ -62,16 +68,16 @@ export function postedService(deps: {
     async list(
       userId: string,
       options: { readonly limit: number; readonly before?: Conversation | undefined },
-    ): Promise<{ readonly conversations: readonly CountedConversation[]; readonly hasMore: boolean }> {
+    ): Promise<{ readonly conversations: readonly ToldConversation[]; readonly hasMore: boolean }> {
       const { before } = options;
       await generations.writtenOf({ userId });
       const limit = Math.min(options.limit, LISTED_MAX);
       const found = await api.counted(userId, { limit: limit + 1, before });
-      return { conversations: found.slice(0, limit), hasMore: found.length > limit };
+      return { conversations: told(userId, found.slice(0, limit)), hasMore: found.length > limit };
     },
 
     /** Makes a conversation without messages. Longer texts are cut to 200 characters. */
-    async create(agent: Agent, { title, model }: { title: string; model: string }): Promise<CountedConversation> {
+    async create(agent: Agent, { title, model }: { title: string; model: string }): Promise<ToldConversation> {
       const nowMs = now();
       const conversation = {
         ...newConversation(agent, nowMs),

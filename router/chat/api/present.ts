@@ -1,10 +1,10 @@
 /** Conversations and messages as the predecessor's API has them. Times are Unix seconds. */
 import { unixSeconds } from '../../lib/time';
 import type { Attachment } from '../attachments/store';
-import type { CountedConversation } from './counted-store';
+import type { ToldConversation } from './posted';
 import type { TellingMessage } from './whole-store';
 
-export function conversationJson(one: CountedConversation) {
+export function conversationJson(one: ToldConversation) {
   return {
     id: one.id,
     backend: one.backend,
@@ -17,6 +17,7 @@ export function conversationJson(one: CountedConversation) {
     seq: one.seq,
     pinned: one.shelf === 'pinned',
     archived: one.shelf === 'archived',
+    unsaved: one.isUnsaved,
   };
 }
 

@@ -9,9 +9,8 @@ import { jsonInPieces } from '../../web/answers/respond';
 import type { GenerationsService } from '../generations/generations';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
-import type { CountedConversation } from './counted-store';
 import { type ConversationStreamDeps, conversationStream } from './live';
-import { LISTED_MAX, type PostedRole } from './posted';
+import { LISTED_MAX, type PostedRole, type ToldConversation } from './posted';
 import { conversationJson, messageJson } from './present';
 
 export interface ConversationsRoutesDeps extends ConversationStreamDeps {
@@ -168,7 +167,7 @@ function roleOf(role: string): PostedRole {
 }
 
 /** A conversation with all its messages, however many: they are read while the client reads. */
-function withMessages({ attachments, posted }: ConversationsRoutesDeps, conversation: CountedConversation): Response {
+function withMessages({ attachments, posted }: ConversationsRoutesDeps, conversation: ToldConversation): Response {
   async function* pieces() {
     yield `{"conversation":${JSON.stringify(conversationJson(conversation))},"messages":[`;
     let position = 0;

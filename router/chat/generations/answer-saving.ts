@@ -1,16 +1,29 @@
 /** Writes one answer to the database while it grows and when it ends: its turn, its text in parts, its steps, and its ending. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AppError } from '../../lib/errors';
 import { generationsLog } from '../../lib/log';
-import type { ConversationsStore, MessageFailure } from '../store/conversations';
+import type { ConversationsStore } from '../store/conversations';
 import type { AnswerEnd, NewTurn, WrittenTurn } from '../store/turns';
 import type { AnswerReader } from './answer-reader';
+import type { End } from './ending';
 
 /** How long the database is left alone after it has refused. */
 export const RETRY_MS = 500;
 
-/** How an answer ended, without its text. */
-export type End = Omit<AnswerEnd, 'text'>;
+/** The database has refused lately, and may again. */
+const REFUSING_MS = 2 * RETRY_MS;
+
+/** Whether the database has refused lately. */
+export class Refusing {
+  #atMs = Number.NEGATIVE_INFINITY;
+
+  readonly noted = (): void => {
+    this.#atMs = performance.now();
+  };
+
+  get isLikely(): boolean {
+    return performance.now() - this.#atMs <= REFUSING_MS;
+  }
+}
 
 /** A turn that is not stored yet, and what is to be done when it is. */
 export interface WaitingTurn {
@@ -18,22 +31,28 @@ export interface WaitingTurn {
   written(turn: WrittenTurn): void;
 }
 
+interface Saved {
+  readonly conversations: Pick<ConversationsStore, 'insertTurn' | 'saveText' | 'endAnswer'>;
+  readonly messageId: string;
+  readonly reader: Pick<AnswerReader, 'text' | 'steps'>;
+  /** The turn of the answer, where it is not stored yet. */
+  readonly waiting: WaitingTurn | undefined;
+  /** Called each time that the database has refused. */
+  onRefused(): void;
+  /** Called when the database refuses for the first time, and when it has taken what it had refused. */
+  onTurned(): void;
+}
+
 export class AnswerSaving {
   #savedSteps = 0;
+  #waiting: WaitingTurn | undefined;
   #isStored: boolean;
+  /** How often the database has refused what is being saved. */
+  #refusals = 0;
 
-  /**
-   * @param waiting the turn of the answer, where it is not stored yet.
-   * @param onRefused Called each time that the database has refused.
-   */
-  constructor(
-    readonly conversations: Pick<ConversationsStore, 'insertTurn' | 'saveText' | 'endAnswer'>,
-    readonly messageId: string,
-    readonly reader: Pick<AnswerReader, 'text' | 'steps'>,
-    private waiting: WaitingTurn | undefined,
-    readonly onRefused: () => void,
-  ) {
-    this.#isStored = waiting === undefined;
+  constructor(readonly of: Saved) {
+    this.#waiting = of.waiting;
+    this.#isStored = of.waiting === undefined;
   }
 
   /** Whether the answer is in the database. */
@@ -43,18 +62,24 @@ export class AnswerSaving {
 
   /** Whether the turn has to be written. */
   get isTurnDue(): boolean {
-    return this.waiting !== undefined;
+    return this.#waiting !== undefined;
+  }
+
+  /** Whether the database refuses it now: something of it is only in memory, and stays there until the database takes it. */
+  get isRefused(): boolean {
+    return this.#refusals > 0;
   }
 
   /** Whether there is something that is not saved: the turn, or what has been parsed. */
   get isDue(): boolean {
-    const { text, steps } = this.reader;
+    const { text, steps } = this.of.reader;
     return this.isTurnDue || text.unsaved > 0 || steps.revision !== this.#savedSteps;
   }
 
   /** Saves what there is of the text, one part after the other, and with the first of them the turn and the steps. */
   async save(): Promise<void> {
-    const { text, steps } = this.reader;
+    const { conversations, messageId, reader } = this.of;
+    const { text, steps } = reader;
     if (this.isTurnDue) {
       const part = text.next();
       const { revision } = steps;
@@ -68,7 +93,7 @@ export class AnswerSaving {
       const isSame = revision === this.#savedSteps;
       if (!part && isSame) return;
       const newSteps = isSame ? undefined : [...steps.all];
-      await this.#untilSaved(() => this.conversations.saveText(this.messageId, part, newSteps));
+      await this.#untilSaved(() => conversations.saveText(messageId, part, newSteps));
       if (part) text.saved(part);
       this.#savedSteps = revision;
     }
@@ -79,7 +104,8 @@ export class AnswerSaving {
    * together with its turn, where that is not stored yet.
    */
   async saveEnd(end: End): Promise<void> {
-    const { text } = this.reader;
+    const { conversations, messageId, reader } = this.of;
+    const { text } = reader;
     for (;;) {
       const part = text.next(true);
       const isLast = !part || text.isLast(part);
@@ -88,25 +114,25 @@ export class AnswerSaving {
         await this.#saveTurn(isLast ? whole : undefined);
         if (isLast) return;
       } else if (isLast) {
-        await this.#untilSaved(() => this.conversations.endAnswer(this.messageId, whole));
+        await this.#untilSaved(() => conversations.endAnswer(messageId, whole));
         return;
       } else {
-        await this.#untilSaved(() => this.conversations.saveText(this.messageId, part));
+        await this.#untilSaved(() => conversations.saveText(messageId, part));
         text.saved(part);
       }
     }
   }
 
   async #saveTurn(answer?: Partial<AnswerEnd>): Promise<void> {
-    const { waiting } = this;
-    this.waiting = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
     if (!waiting) return;
-    const stored = await this.#untilSaved(() => this.conversations.insertTurn(waiting.turn, answer));
+    const stored = await this.#untilSaved(() => this.of.conversations.insertTurn(waiting.turn, answer));
     if (stored) waiting.written(stored);
     else {
       // The conversation was deleted meanwhile.
       const { conversationId: conversation } = waiting.turn;
-      generationsLog.warn({ message: this.messageId, conversation }, 'turn.not_stored');
+      generationsLog.warn({ message: this.of.messageId, conversation }, 'turn.not_stored');
     }
     this.#isStored = stored !== undefined;
   }
@@ -115,30 +141,30 @@ export class AnswerSaving {
   async #untilSaved<T>(save: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        return await save();
+        const saved = await save();
+        if (this.isRefused) this.#taken();
+        return saved;
       } catch (error) {
         // Somebody else's lock on the database is no reason to lose an answer.
-        generationsLog.error({ message: this.messageId, err: error }, 'answer.save_failed');
-        this.onRefused();
+        this.#refused(error);
         await delay(RETRY_MS);
       }
     }
   }
-}
 
-/** How an answer ends, with what was read of it. */
-export function endOf(
-  { calls, steps, incomplete }: Pick<AnswerReader, 'calls' | 'steps' | 'incomplete'>,
-  { status, failure, nowMs }: Pick<End, 'status' | 'nowMs'> & { readonly failure: MessageFailure | undefined },
-): End {
-  return {
-    ...{ status, calls: calls.all, steps: steps.all, nowMs },
-    ...(status === 'failed' && failure && { failure }),
-    ...(status === 'done' && incomplete && { incomplete }),
-  };
-}
+  /** Logged at the first refusal and after twice as many each time: a full disk refuses for hours. */
+  #refused(err: unknown): void {
+    this.#refusals += 1;
+    const refusals = this.#refusals;
+    const { messageId: message } = this.of;
+    if (Number.isInteger(Math.log2(refusals))) generationsLog.error({ message, refusals, err }, 'answer.save_failed');
+    this.of.onRefused();
+    if (refusals === 1) this.of.onTurned();
+  }
 
-/** An error as it is kept with the answer it ended. */
-export function failureOf(error: AppError): MessageFailure {
-  return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
+  #taken(): void {
+    generationsLog.info({ message: this.of.messageId, refusals: this.#refusals }, 'answer.save_done');
+    this.#refusals = 0;
+    this.of.onTurned();
+  }
 }

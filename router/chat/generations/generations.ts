@@ -12,7 +12,7 @@ import { Recent } from '../../lib/lru';
 import { within } from '../../lib/time';
 import type { Conversation, Message, Step, ToolResult } from '../store/conversations';
 import type { NewTurn, WrittenTurn } from '../store/turns';
-import { RETRY_MS, type WaitingTurn } from './answer-saving';
+import { Refusing, type WaitingTurn } from './answer-saving';
 import { OpenAnswers, type Owner, stopAll } from './open-answers';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
 import { Answer } from './recorder';
@@ -23,9 +23,6 @@ export const TEXT_LENGTH_MAX = 200_000;
 
 /** Clients try again within seconds; what is longer ago than so many conversations is begun anew. */
 const BEGUN_MAX = 1_000;
-
-/** The database has refused lately, and may again. */
-const REFUSING_MS = 2 * RETRY_MS;
 
 /** How long the end of the router waits for a database that refuses. What else ends then takes less than as long again. */
 const INTERRUPT_MS = 5_000;
@@ -49,11 +46,8 @@ interface GenerationsDeps extends ProduceDeps {
 export function generationsService(deps: GenerationsDeps) {
   const { attachments, conversations, agents, events, firstEnded, isShown, now, held, requests, maxAnswerBytes } = deps;
   const open = new OpenAnswers();
-  let refusedAtMs = Number.NEGATIVE_INFINITY;
-  const onRefused = () => {
-    refusedAtMs = performance.now();
-  };
-  const answerDeps = { attachments, conversations, events, isShown, onRefused, now };
+  const refusing = new Refusing();
+  const answerDeps = { attachments, conversations, events, isShown, onRefused: refusing.noted, now };
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
 
@@ -164,7 +158,7 @@ export function generationsService(deps: GenerationsDeps) {
       const { conversation, text, sent = [] } = turn;
       const files = sent.length > 0 ? await attachments.keepSent(conversation.userId, sent) : [];
       const stored = newTurn(conversation, { ...turn, files }, now());
-      const waits = addsOnly(turn) && performance.now() - refusedAtMs > REFUSING_MS;
+      const waits = addsOnly(turn) && !refusing.isLikely;
       const ending = open.ending(conversation.id);
       if (ending) await ending;
       if (waits) open.take(conversation.id);
@@ -207,6 +201,9 @@ export function generationsService(deps: GenerationsDeps) {
 
     /** Whether an answer is begun or written in a conversation, also one whose turn is not stored yet. */
     isAnswering: (conversationId: string): boolean => open.has(conversationId),
+
+    /** Whether the newest turn of this user's conversation is not stored as a whole, because the database refuses it. */
+    isUnsaved: (userId: string, conversationId: string): boolean => open.isUnsaved(userId, conversationId),
 
     /** How many answers are being written. */
     get size(): number {

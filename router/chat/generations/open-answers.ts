@@ -24,6 +24,12 @@ export class OpenAnswers {
     return this.#taken.has(conversationId);
   }
 
+  /** Whether the database refuses the newest turn of this user's conversation: it is not stored yet, or not as a whole. */
+  isUnsaved(userId: string, conversationId: string): boolean {
+    if (!this.has(conversationId)) return false;
+    return this.in(conversationId).some((one) => one.userId === userId && one.answer.storing.isRefused);
+  }
+
   /** From here on no other answer can be begun there. Throws `answer_running`. */
   take(conversationId: string): void {
     if (this.#taken.has(conversationId)) throw new AppError('answer_running');
@@ -59,7 +65,7 @@ export class OpenAnswers {
 
   /** The same for all answers of an owner. Undefined where there is nothing to wait for. */
   writtenOf(owner: Owner): Promise<unknown> | undefined {
-    const waiting = this.of(owner).filter(({ answer }) => !answer.isStored);
+    const waiting = this.of(owner).filter(({ answer }) => !answer.storing.isStored);
     return waiting.length === 0 ? undefined : Promise.all(waiting.map(({ answer }) => answer.begin()));
   }
 

@@ -2,7 +2,7 @@
  * The recorder of an answer: keeps the bytes that pass, has them parsed in batches, saves the text on a clock and at the
  * end (law 17), and with the end the calls of tools.
  */
-import { AppError } from '../../lib/errors';
+import type { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
 import { logAnswer } from '../../lib/log';
 import { safely } from '../../lib/safely';
@@ -10,7 +10,8 @@ import type { Ending, Recorder } from '../../relay/relay';
 import type { AttachmentsService } from '../attachments/attachments';
 import type { ConversationsStore, Step } from '../store/conversations';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
-import { AnswerSaving, type End, endOf, failureOf, type WaitingTurn } from './answer-saving';
+import { AnswerSaving, type WaitingTurn } from './answer-saving';
+import { type End, type Ended, endOf } from './ending';
 import { PIECE_LENGTH_MAX } from './growing-text';
 import { Growth } from './growth';
 import { PictureSaving } from './picture-saving';
@@ -68,7 +69,7 @@ export class Answer implements Recorder {
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   /** The saving that is under way. */
   #saving: Promise<void> | undefined;
-  #ended: { readonly ending: Ending; readonly error: AppError | undefined } | undefined;
+  #ended: Ended | undefined;
 
   constructor(deps: AnswerDeps, ids: AnswerIds, options: AnswerOptions) {
     this.#deps = deps;
@@ -77,10 +78,15 @@ export class Answer implements Recorder {
     this.#pictures = new PictureSaving(deps.attachments, ids, () => this.#turn());
     const reading = { ...options, pictures: this.#pictures };
     this.#reader = new AnswerReader(ids.messageId, options.isStream, reading, deps.now);
-    this.#store = new AnswerSaving(deps.conversations, ids.messageId, this.#reader, options.waiting, () => {
-      deps.onRefused();
-      this.#begun?.resolve();
-      if (this.#ended) this.#tried.resolve();
+    const { conversationId, messageId, userId } = ids;
+    this.#store = new AnswerSaving({
+      ...{ conversations: deps.conversations, messageId, reader: this.#reader, waiting: options.waiting },
+      onRefused: () => {
+        deps.onRefused();
+        this.#begun?.resolve();
+        if (this.#ended) this.#tried.resolve();
+      },
+      onTurned: () => deps.events.publish(userId, { kind: 'conversation', conversationId }),
     });
     this.#growth = new Growth(deps.events, ids, this.#reader, this.#store);
     if (options.waiting) this.#dueSoon();
@@ -100,9 +106,9 @@ export class Answer implements Recorder {
     return this.#ended !== undefined;
   }
 
-  /** Whether its turn is in the database. */
-  get isStored(): boolean {
-    return this.#store.isStored;
+  /** What the database has of it. */
+  get storing(): Pick<AnswerSaving, 'isStored' | 'isRefused'> {
+    return this.#store;
   }
 
   /** Sets the kind of body that the runner really sends. Call it before the first chunk. */
@@ -190,18 +196,12 @@ export class Answer implements Recorder {
     this.#saveSoon();
   }
 
-  #finish({ ending, error }: { readonly ending: Ending; readonly error: AppError | undefined }): void {
-    const reader = this.#reader;
-    safely('recorder', this.#ids, () => reader.end());
-    const why = reader.tooLarge ?? (ending === 'failed' ? (error ?? new AppError('runner_lost')) : undefined);
-    const failure = reader.failure && !reader.tooLarge ? reader.failure : why && failureOf(why);
-    // An error event inside a stream that closes properly is a failure all the same.
-    const status = failure && ending === 'done' ? 'failed' : ending;
-    const end = endOf(reader, { status, failure, nowMs: this.#deps.now() });
+  #finish(ended: Ended): void {
+    safely('recorder', this.#ids, () => this.#reader.end());
+    const end = endOf(this.#reader, ended, this.#deps.now());
     void this.#saveEnd(end).then(() => {
       const { messageId, conversationId, userId } = this.#ids;
-      const code = status === 'failed' ? failure?.code : undefined;
-      logAnswer({ message: messageId, status, code, event: 'generation.ended' });
+      logAnswer({ message: messageId, status: end.status, code: end.failure?.code, event: 'generation.ended' });
       this.#options.share.end();
       // First, so that who is told of the end can ask for the next answer.
       this.#saved.resolve();

@@ -8,6 +8,7 @@ import {
   LiveMessageAround,
   LiveMessageRemove,
   LiveMessageReplace,
+  LiveUnsaved,
 } from '../../../views/chat/live';
 import type { Change } from '../../../views/growth';
 import { missingView } from '../../credentials/present';
@@ -55,6 +56,8 @@ export class LiveConversation implements Disposable {
   /** The part of the newest message that the connecting page shows, until the first comparison. */
   #hadAtConnect: HadText | undefined;
   #isChanged = true;
+  /** Whether the page says that the newest turn is not stored; undefined where that is not known. */
+  #saysUnsaved: boolean | undefined;
 
   constructor(
     readonly deps: LiveDeps,
@@ -69,6 +72,7 @@ export class LiveConversation implements Disposable {
     this.#shelf = new LiveShelf(deps, options);
     this.#position = options.seen?.position ?? 0;
     this.#hadAtConnect = options.seen?.growing;
+    this.#saysUnsaved = options.saysUnsaved;
   }
 
   [Symbol.dispose](): void {
@@ -154,6 +158,9 @@ export class LiveConversation implements Disposable {
     }
     this.#removed.clear();
     if (this.options.isPast) return parts;
+    const isUnsaved = this.deps.generations.isUnsaved(row.userId, row.id);
+    if (isUnsaved !== this.#saysUnsaved) parts.push(<LiveUnsaved isUnsaved={isUnsaved} />);
+    this.#saysUnsaved = isUnsaved;
     this.#position = Math.min(this.#position, this.#pathAfter);
     this.#pathAfter = Number.POSITIVE_INFINITY;
     // The one that was growing on the page is looked at again.

@@ -26,6 +26,8 @@ export interface LiveOptions extends Incoming {
   readonly seen?: Seen;
   /** The page shows older messages: it is not told of newer ones, which would be far from what it shows. */
   readonly isPast?: boolean;
+  /** Whether the page says that the newest turn is not stored; absent for a page that was away. */
+  readonly saysUnsaved?: boolean;
   /** Mark of the links that the page has (sidebar.tsx). */
   readonly linksMark?: string | undefined;
 }

@@ -118,6 +118,7 @@ async function conversationView(
     messages,
   };
   const views = await messageViews(deps, who, about);
+  const isUnsaved = before === undefined && deps.generations.isUnsaved(who.user.id, conversation.id);
   const streaming = views.find(({ status }) => status === 'streaming');
   // Callbacks may follow the message that is being written.
   const seen = {
@@ -135,10 +136,11 @@ async function conversationView(
     agentName: agent.name,
     messages: views,
     ...(before !== undefined && { isPast: true }),
+    ...(isUnsaved && { isUnsaved }),
     ...(edit && { edit }),
     ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
     ...(streaming && { streamingId: streaming.id }),
-    liveUrl: `${liveUrl}&conversation=${conversation.id}&${before === undefined ? `after=${formatSeen(seen)}` : 'past='}`,
+    liveUrl: `${liveUrl}&conversation=${conversation.id}&${before === undefined ? `after=${formatSeen(seen)}` : 'past='}${isUnsaved ? '&unsaved=' : ''}`,
   };
 }
 

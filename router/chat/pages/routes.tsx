@@ -78,7 +78,8 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         async ({ who, query, headers, request, server }) => {
           if (query.user !== undefined && query.user !== who.user.id) throw ofAnotherUser();
           // A page that comes back has got links by its stream.
-          const linksMark = headers['last-event-id'] === undefined ? query.links : undefined;
+          const isBack = headers['last-event-id'] !== undefined;
+          const linksMark = isBack ? undefined : query.links;
           if (query.conversation === undefined) return liveStream(deps, { who, request, server, linksMark });
           const row = await conversations.get(who.user.id, query.conversation);
           const agent = await deps.agents.get(who.user.id, row.agentId);
@@ -92,6 +93,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
             linksMark,
             conversation: { row, agent },
             isPast,
+            ...(!isBack && { saysUnsaved: query.unsaved !== undefined }),
             ...(seen && { seen }),
           });
         },
@@ -101,6 +103,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
             conversation: t.Optional(t.String()),
             after: t.Optional(t.String()),
             past: t.Optional(t.String()),
+            unsaved: t.Optional(t.String()),
             links: t.Optional(t.String()),
             user: t.Optional(t.String()),
           }),
