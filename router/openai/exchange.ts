@@ -7,19 +7,20 @@ import type { Caller } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
 import type { Answer } from '../chat/generations/recorder';
 import { Share } from '../lib/allowance';
-import { AppError, isLastingRefusal } from '../lib/errors';
+import { type AppError, isLastingRefusal } from '../lib/errors';
 import { logRequest } from '../lib/log';
 import { safely } from '../lib/safely';
 import { within } from '../lib/time';
 import { answerFacts } from '../lib/tracing';
 import { isShort } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
-import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
+import { CLIENT_GONE, type Ending } from '../relay/relay';
 import { callRunner, type RunnerAnswer, recordRefusal, refusalIn } from '../runners/call';
 import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
 import type { ExchangeDeps } from './deps';
 import { type Known, knownHeaders, takeRequest } from './headers';
 import type { Plan } from './plan';
+import { recorded } from './recording';
 import { attachOutcome, type Outcome, START_PATIENCE_MS, WARM_PATIENCE_MS, Waiting } from './waiting';
 
 /** Bodies that close with `[DONE]`. */
@@ -119,25 +120,15 @@ class Exchange extends Lifecycle {
     throw outcome.error;
   }
 
-  /**
-   * Begins the recording. Where another request has gone on from the same answer just now, this one is planned again, as a
-   * branch of its own. @returns the plan that is recorded.
-   */
-  async #recorded(plan: Plan, again?: () => Promise<Plan>): Promise<Plan> {
-    const { turn, wantsStream: isStream, goesOn } = plan;
-    if (!turn) return plan;
-    const options = { isStream, stop: () => this.stop(), onTooLarge: (error: AppError) => this.unrecord(error) };
-    try {
-      this.recorder = this.#stored = await this.deps.generations.record(turn, options);
-      return plan;
-    } catch (error) {
-      if (!(again && goesOn && error instanceof AppError && error.code === 'answer_running')) throw error;
-      // The other one's turn is told apart from the newest one only when it is stored.
-      await this.deps.generations.written(turn.conversation.id);
-      const planned = await again();
-      this.signal.throwIfAborted();
-      return this.#recorded(planned);
-    }
+  /** @returns the plan that is recorded. */
+  async #recorded(planned: Plan, again: () => Promise<Plan>): Promise<Plan> {
+    const { plan, answer } = await recorded(this.deps.generations, planned, {
+      options: { stop: () => this.stop(), onTooLarge: (error) => this.unrecord(error) },
+      again,
+      signal: this.signal,
+    });
+    this.recorder = this.#stored = answer;
+    return plan;
   }
 
   /** There is no answer. Throws what the client is told, if there still is one. */
@@ -172,9 +163,7 @@ class Exchange extends Lifecycle {
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
     if (isEvents || !(isShort(headers) || translation)) {
-      await this.#tellable(plan);
-      const relay = this.#relay(plan, isEvents, new Waiting(this.deps, this.who, plan));
-      const stream = this.streamOf(relay);
+      const { relay, stream } = await this.#stream(plan, isEvents);
       relay.attach(body);
       return this.#answer(stream, status, own);
     }
@@ -186,10 +175,7 @@ class Exchange extends Lifecycle {
 
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
   async #waitInStream(plan: Plan, settled: Promise<Outcome>): Promise<Response> {
-    await this.#tellable(plan);
-    const waiting = new Waiting(this.deps, this.who, plan);
-    const relay = this.#relay(plan, true, waiting);
-    const stream = this.streamOf(relay);
+    const { relay, stream, waiting } = await this.#stream(plan, true);
     const unsubscribe = waiting.tell(relay);
     const attached = settled.then((outcome) => attachOutcome(relay, outcome, plan, this.share));
     void attached.catch((thrown: unknown) => relay.fail(this.toError(thrown))).finally(unsubscribe);
@@ -197,15 +183,14 @@ class Exchange extends Lifecycle {
   }
 
   /**
-   * Resolves when the client of a stream can be told of its turn: a new conversation and the id of a response are stored
+   * Opens the stream for the client when that can be told of its turn: a new conversation and the id of a response are stored
    * before. A turn in a stored conversation is waited for by whoever reads that (`generations.written`).
    */
-  async #tellable({ turn, translation }: Plan): Promise<void> {
+  async #stream(plan: Plan, events: boolean) {
+    const { path, translation, turn } = plan;
     if (turn?.beginning || translation) await this.#stored?.begin();
-  }
-
-  #relay({ path, translation }: Plan, events: boolean, waiting: Waiting): Relay {
-    return this.open({
+    const waiting = new Waiting(this.deps, this.who, plan);
+    const relay = this.open({
       events,
       expectDone: ENDS_WITH_DONE.has(path),
       ending: translation?.ending,
@@ -213,6 +198,7 @@ class Exchange extends Lifecycle {
       signOfLife: () => (this.answeredMs === undefined ? waiting.progress() : 'keep-alive'),
       aliveEvents: () => waiting.aliveEvents(),
     });
+    return { relay, stream: this.streamOf(relay), waiting };
   }
 
   protected override gone(): void {
