@@ -25,12 +25,16 @@ export interface Body {
   cancel(): void;
 }
 
+declare const KEPT: unique symbol;
+/** Bytes that stay valid. Declare with it what keeps chunks of a body, and the compiler refuses one that was not copied by `kept`. */
+export type KeptBytes = Uint8Array & { readonly [KEPT]: true };
+
 /**
  * The bytes of a chunk for whoever keeps them: a large one is copied, since its memory is given back (`inTurns`). Not for a
  * part of a chunk, which may be short and in the memory of a large one: copy that yourself.
  */
-export function kept(bytes: Uint8Array): Uint8Array {
-  return bytes.length < LARGE_BYTES ? bytes : new Uint8Array(bytes);
+export function kept(bytes: Uint8Array): KeptBytes {
+  return (bytes.length < LARGE_BYTES ? bytes : new Uint8Array(bytes)) as KeptBytes;
 }
 
 /** A body of bytes that are in memory already. */
@@ -137,7 +141,7 @@ export function readBytes(body: Body): Bytes | Promise<Bytes> {
 
 class Whole implements Sink {
   bytes: Bytes | undefined;
-  #chunks: Uint8Array[] = [];
+  #chunks: KeptBytes[] = [];
   #cause: { readonly cause: unknown } | undefined;
   #waiting: PromiseWithResolvers<Bytes> | undefined;
 

@@ -8,7 +8,7 @@ import type { Caller } from '../accounts/identify';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { jsonObject } from '../lib/json';
-import { kept } from '../net/body';
+import { type KeptBytes, kept } from '../net/body';
 import { isEventStream } from '../web/answers/headers';
 import type { OpenStreams } from '../web/streams/open-streams';
 
@@ -215,7 +215,7 @@ async function bodyOf(
   share: Share,
 ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>> {
   const reader = body?.getReader();
-  const chunks: Uint8Array[] = [];
+  const chunks: KeptBytes[] = [];
   let length = 0;
   const measure = share.measure();
   try {

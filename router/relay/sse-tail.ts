@@ -3,7 +3,7 @@
  */
 
 import { parseJson } from '../lib/json';
-import { kept } from '../net/body';
+import { type KeptBytes, kept } from '../net/body';
 
 /** Enough for `data: [DONE]`, its line ends and a comment. */
 const TAIL_BYTES = 64;
@@ -18,7 +18,7 @@ export class EventTail {
   /** The start of a stream counts as following an empty line. */
   readonly #bytes = Buffer.alloc(TAIL_BYTES, LF);
   /** The last chunks, if they contain an unfinished event. Most streams never have any. */
-  #open: Uint8Array[] = [];
+  #open: KeptBytes[] = [];
   #openBytes = 0;
   /** Whether the first of these chunks follows the end of an event. */
   #isOpenWhole = true;

@@ -3,7 +3,7 @@
  */
 import { expect, test } from 'bun:test';
 import { setImmediate } from 'node:timers/promises';
-import { bodyOf, LARGE_BYTES, streamBody } from '../../router/net/body';
+import { bodyOf, type KeptBytes, kept, LARGE_BYTES, streamBody } from '../../router/net/body';
 import { WireBody } from '../../router/net/http1/body';
 import { inTurns, mapBody, type Step } from '../../router/net/mapped-body';
 import { until } from '../support/router';
@@ -234,6 +234,30 @@ test('a body that breaks off behind a long chunk gives all of it first', async (
   source.lose(FAULT);
   await until(() => reader.endings.length > 0, 'it has ended');
   expect([reader.text.length, reader.endings, reader.cause]).toEqual([200_000, ['lost'], FAULT]);
+});
+
+test('who keeps a long chunk has a copy of it, and the compiler refuses one who does not', async () => {
+  const nothing = () => undefined;
+  const source = new WireBody({ pause: nothing, resume: nothing, cancel: nothing });
+  const copies: KeptBytes[] = [];
+  const views: Uint8Array[] = [];
+  const ended = Promise.withResolvers<void>();
+  inTurns(source).read({
+    chunk(piece) {
+      // @ts-expect-error Its memory is given back.
+      const view: KeptBytes = piece;
+      views.push(view);
+      copies.push(kept(piece));
+    },
+    end: ended.resolve,
+    lost: ended.reject,
+  });
+  source.push(Buffer.alloc(2 * LARGE_BYTES + 2, 'x'));
+  source.finish();
+  await ended.promise;
+  const half = LARGE_BYTES + 1;
+  expect(views.map(({ length }) => length)).toEqual([0, 0]);
+  expect(copies.map((copy) => Buffer.from(copy).toString())).toEqual(['x'.repeat(half), 'x'.repeat(half)]);
 });
 
 test.each([1, 2])(

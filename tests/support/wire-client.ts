@@ -1,5 +1,5 @@
 /** The router's own client as tests use it: through its front door, with an answer that is read step by step. */
-import { type Body, kept, type Sink } from '../../router/net/body';
+import { type Body, type KeptBytes, kept, type Sink } from '../../router/net/body';
 import { type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../../router/net/outgoing';
 import type { WireServer } from './wire-server';
 
@@ -13,7 +13,7 @@ export function ask(
 
 /** Whoever reads a body, and remembers everything that it was told. */
 export class Reader implements Sink {
-  readonly pieces: Uint8Array[] = [];
+  readonly pieces: KeptBytes[] = [];
   bytes = 0;
   /** How the body has ended. More than one word is one too many. */
   readonly endings: ('end' | 'lost')[] = [];

@@ -6,7 +6,7 @@ import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { isBeyondLimits, isJsonObject, type JsonObject, jsonObject, stringOf } from '../../lib/json';
 import { safely } from '../../lib/safely';
-import { kept } from '../../net/body';
+import { type KeptBytes, kept } from '../../net/body';
 import type { MessageFailure } from '../store/conversations';
 import { type AnswerPicture, AnswerPictures } from './answer-pictures';
 import { finishIn, incompleteIn } from './finish';
@@ -49,7 +49,7 @@ export class AnswerReader {
   /** Whether the body is server-sent events, or one JSON text. To be set before the first bytes. */
   isStream: boolean;
   #parser: ((bytes: Uint8Array) => void) | undefined;
-  #waiting: Uint8Array[] = [];
+  #waiting: KeptBytes[] = [];
   #waitingBytes = 0;
   #textBytes = 0;
   readonly #measure: (bytes: number) => AppError | undefined;
@@ -125,7 +125,8 @@ export class AnswerReader {
     const [first = EVENT_END] = this.#waiting;
     const all = this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting);
     const taken = all.subarray(0, lengthMax);
-    this.#waiting = [all.subarray(taken.length)];
+    // A part of what is kept.
+    this.#waiting = [all.subarray(taken.length) as KeptBytes];
     this.#waitingBytes -= taken.length;
     return taken;
   }

@@ -3,7 +3,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { tooLarge } from '../../chat/generations/answer-reader';
 import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
-import { type Body, kept } from '../../net/body';
+import { type Body, type KeptBytes, kept } from '../../net/body';
 import { mapBody } from '../../net/mapped-body';
 import { ResponseAnswer } from './answer';
 import type { Requested } from './objects';
@@ -99,7 +99,7 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
 
 function whole(answer: ResponseAnswer, source: Body, limits: TranslationLimits): Body {
   const hold = holder(limits);
-  const chunks: Uint8Array[] = [];
+  const chunks: KeptBytes[] = [];
   let length = 0;
   return mapBody(source, {
     chunk(bytes) {
