@@ -66,7 +66,7 @@ export function checkedDriver(driver: Driver): Driver {
       const problem = CHECKS[method]?.(answer);
       if (problem === undefined) return answer;
       const message = `${method} gave a wrong answer: ${problem}`;
-      throw new DriverError(driver.name, 'start_failed', message, { cause: undefined });
+      throw new DriverError(driver.name, 'wrong_answer', message, { cause: undefined });
     },
   ]);
   return {

@@ -1,4 +1,4 @@
-/** Creates the driver of a plugin, for the router and for the conformance suite. */
+/** Creates the driver of a plugin and lets go of it, for the router and for the conformance suite. */
 import type { Static, TObject } from '@sinclair/typebox';
 import { checkedDriver } from './answers';
 import { driverProblems } from './check';
@@ -6,6 +6,8 @@ import type { Driver, DriverPlugin, DriverServices } from './driver';
 
 /** The router serves nobody meanwhile. */
 const CREATE_MS = 30_000;
+/** The router ends without it then. */
+const DISPOSE_MS = 5_000;
 
 /**
  * Returns a driver whose answers are checked. Throws when `create` fails, takes longer than `limitMs`, or returns something
@@ -18,13 +20,8 @@ export async function createDriver(
   limitMs = CREATE_MS,
 ): Promise<Driver> {
   const creating = Promise.try(() => plugin.create(options, services));
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error(`create returned no driver within ${limitMs / 1000} s`)),
-    limitMs,
-  );
   try {
-    const driver = await Promise.race([creating, late.promise]);
+    const driver = await inTime(creating, limitMs, 'create returned no driver');
     const problems = driverProblems(driver);
     if (problems.length > 0) throw new Error(problems.join('; '));
     return checkedDriver(driver);
@@ -32,6 +29,23 @@ export async function createDriver(
     // Nobody waits for it: a faulty driver may never be done with it.
     creating.then((refused) => refused?.[Symbol.asyncDispose]?.()).catch(() => undefined);
     throw error;
+  }
+}
+
+/** Closes what a driver has opened; its runners go on. Rejects when that fails, or takes longer than `limitMs`. */
+export async function disposeDriver(driver: Driver, limitMs = DISPOSE_MS): Promise<void> {
+  await inTime(
+    Promise.try(() => driver[Symbol.asyncDispose]?.()),
+    limitMs,
+    'asyncDispose did not end',
+  );
+}
+
+async function inTime<T>(work: Promise<T>, limitMs: number, late: string): Promise<T> {
+  const limit = Promise.withResolvers<never>();
+  const timer = setTimeout(() => limit.reject(new Error(`${late} within ${limitMs / 1000} s`)), limitMs);
+  try {
+    return await Promise.race([work, limit.promise]);
   } finally {
     clearTimeout(timer);
   }

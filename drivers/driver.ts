@@ -206,8 +206,18 @@ export interface Driver<H extends Handle = Handle> {
   [Symbol.asyncDispose]?(): Promise<void>;
 }
 
-/** Why a driver failed. The router handles each fault differently. */
-export type DriverFault = 'unavailable' | 'image_missing' | 'name_taken' | 'no_capacity' | 'start_failed' | 'timeout';
+/**
+ * Why a driver failed. The router handles each fault differently. It adds `wrong_answer` itself, for a method that resolves with
+ * something else than it should.
+ */
+export type DriverFault =
+  | 'unavailable'
+  | 'image_missing'
+  | 'name_taken'
+  | 'no_capacity'
+  | 'start_failed'
+  | 'timeout'
+  | 'wrong_answer';
 
 /** The only error with which a driver rejects. Its message never contains a value of `env`. */
 export class DriverError extends Error {

@@ -6,7 +6,7 @@ import type { TObject } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { pluginProblems } from '../check';
 import type { Conformance } from '../conformance';
-import { createDriver } from '../create';
+import { createDriver, disposeDriver } from '../create';
 import {
   type Driver,
   INSTALLATION_LABEL,
@@ -48,8 +48,11 @@ export interface Bench {
   dispose(): Promise<void>;
 }
 
-/** Makes a bench in a new temporary directory. `dispose` removes the directory. */
-export async function createBench(target: Conformance): Promise<Bench> {
+/**
+ * Makes a bench in a new temporary directory. `dispose` removes the directory.
+ * @param disposeMs how long a driver may take to be let go; by default as long as the router waits for it.
+ */
+export async function createBench(target: Conformance, disposeMs?: number): Promise<Bench> {
   refuse(pluginProblems(target.plugin));
   const options = optionsOf('options', target.plugin.options, target.options);
   const backendOptions = optionsOf('backendOptions', target.plugin.backendOptions, target.backendOptions);
@@ -85,7 +88,7 @@ export async function createBench(target: Conformance): Promise<Bench> {
       }
     }
     // Dispose each driver: it may remember facts that the platform no longer shows, for example an exit code.
-    for (const driver of drivers.splice(0)) await driver[Symbol.asyncDispose]?.();
+    await Promise.all(drivers.splice(0).map((driver) => disposeDriver(driver, disposeMs)));
   };
 
   return {
@@ -119,9 +122,12 @@ export async function createBench(target: Conformance): Promise<Bench> {
     dump: () => dump(drivers, events),
     sweep,
     async dispose() {
-      await sweep();
-      // A runner may have written files that belong to another user.
-      await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+      try {
+        await sweep();
+      } finally {
+        // A runner may have written files that belong to another user.
+        await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+      }
     },
   };
 }

@@ -4,19 +4,15 @@ import { basename, dirname, join } from 'node:path';
 import type { Static, TObject } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { isPlugin, pluginProblems } from '../../drivers/check';
-import { createDriver } from '../../drivers/create';
+import { createDriver, disposeDriver } from '../../drivers/create';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
 import { repositoryRoot } from '../config/root';
 import { AppError } from '../lib/errors';
 import { driversLog } from '../lib/log';
 import { schemaProblems, withDefaults } from '../lib/schema-check';
-import { TimedOut, within } from '../lib/time';
 import { importDriver, ownDrivers } from './load';
 import { sharePackages } from './shared-packages';
-
-/** Milliseconds that the router waits for each driver when it ends. */
-const DISPOSE_MS = 5_000;
 
 export interface DriverSources {
   /** A further folder of drivers: `<driversDir>/<name>/index.ts`. */
@@ -189,13 +185,9 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   async #dispose(name: string, driver: Driver): Promise<void> {
-    const disposing = Promise.resolve(driver[Symbol.asyncDispose]?.()).then(
-      () => ({}),
-      (error: unknown) => ({ err: error }),
+    await disposeDriver(driver, this.sources.disposeMs).catch((error: unknown) =>
+      driversLog.warn({ driver: name, err: error }, 'driver.not_disposed'),
     );
-    const limitMs = this.sources.disposeMs ?? DISPOSE_MS;
-    const outcome = (await within(limitMs, disposing)) ?? { err: new TimedOut(limitMs) };
-    if ('err' in outcome) driversLog.warn({ driver: name, ...outcome }, 'driver.not_disposed');
   }
 
   /** One broken driver must not keep the others from being served: an error of `act` becomes the driver's problem. */

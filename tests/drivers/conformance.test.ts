@@ -37,8 +37,8 @@ test('a driver that remembers its runners in a variable is refused: another proc
   expect(output).toContain('(fail) driver forgetful conforms > driver law 6: a runner whose router was killed');
 }, 60_000);
 
-const benchOf = (plugin: DriverPlugin, options = {}) =>
-  createBench({ plugin, file: 'not needed', options, available: () => true });
+const benchOf = (plugin: DriverPlugin, options = {}, disposeMs?: number) =>
+  createBench({ plugin, file: 'not needed', options, available: () => true }, disposeMs);
 
 test('a driver gets its options as the router gives them: checked, and with the defaults of their schema', async () => {
   const bench = await benchOf(paper);
@@ -54,6 +54,19 @@ test('a plugin that the router refuses fails the suite in the same words', async
   await expect(benchOf({ ...plugin, name: 'Paper!' })).rejects.toThrow('default export/name: expected lower-case');
   const bench = await benchOf({ ...plugin, create: async () => ({ name: 'paper' }) as never });
   await expect(bench.create()).rejects.toThrow('the driver that create returned/stop: expected function');
+});
+
+test('a driver that cannot be let go fails the suite in words, and does not keep it waiting', async () => {
+  const plugin: DriverPlugin = {
+    ...paper,
+    create: async (_, services) => ({
+      ...(await paper.create({ url: '' }, services)),
+      [Symbol.asyncDispose]: () => new Promise(() => {}),
+    }),
+  };
+  const bench = await benchOf(plugin, {}, 1);
+  await bench.create();
+  await expect(bench.dispose()).rejects.toThrow('asyncDispose did not end within 0.001 s');
 });
 
 /** Ends the runners that the driver forgot: processes whose command line has the folder in it. */

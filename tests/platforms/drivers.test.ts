@@ -226,7 +226,7 @@ describe('a broken driver', () => {
   });
 
   test.each([
-    ['never ends', '() => new Promise(() => {})', 'There was no end after 0.001 s'],
+    ['never ends', '() => new Promise(() => {})', 'asyncDispose did not end within 0.001 s'],
     ['fails', "() => { throw new Error('no luck'); }", 'no luck'],
   ])('whose disposal %s does not keep the router from ending, and the log says so', async (_, dispose, reason) => {
     using warn = spyOn(driversLog, 'warn').mockReturnValue(undefined);
@@ -255,7 +255,7 @@ describe('a broken driver', () => {
     const call = Reflect.apply(Reflect.get(drivers.get('odd'), method), undefined, []);
     await expect(call).rejects.toMatchObject({
       name: 'DriverError',
-      fault: 'start_failed',
+      fault: 'wrong_answer',
       message: `[x] ${method} gave a wrong answer: ${expected}`,
     });
   });
