@@ -1,11 +1,12 @@
 /** Every page by keyboard alone, and without scripts. How they look is in every-page.spec.ts. */
 import type { Page } from '@playwright/test';
-import { become, VISITORS, visits } from './every-page';
+import { visits, walk } from './every-page';
 import { furnish } from './every-page-place';
 import { beyondEdge, expect, test } from './fixtures';
 
 /** Beyond these, a list is walked as its beginning is. */
 const STOPS_MAX = 120;
+const AS_LOADED = visits.filter(([, { open }]) => !open);
 
 // Each takes a minute, and needs nothing of the other.
 test.describe.configure({ mode: 'parallel' });
@@ -67,15 +68,9 @@ function dead(page: Page): Promise<string[]> {
 
 test('every page can be walked through with Tab, and shows where one is', async ({ page, router }) => {
   test.setTimeout(1_200_000);
-  page.setDefaultTimeout(30_000);
-  const place = await furnish(router);
-  for (const who of VISITORS) {
-    await become(page, place, who, router.url);
-    for (const [name, visit] of visits.filter(([, one]) => one.who === who && !one.open)) {
-      await page.goto(await visit.path(place));
-      expect.soft(await unreached(page), name).toEqual([]);
-    }
-  }
+  await walk(page, { place: await furnish(router), url: router.url, of: AS_LOADED }, async (name) => {
+    expect.soft(await unreached(page), name).toEqual([]);
+  });
 });
 
 test.describe('without scripts', () => {
@@ -83,15 +78,9 @@ test.describe('without scripts', () => {
 
   test('every page is there on a small phone, and no button on it does nothing', async ({ page, router }) => {
     test.setTimeout(1_200_000);
-    page.setDefaultTimeout(30_000);
-    const place = await furnish(router);
-    for (const who of VISITORS) {
-      await become(page, place, who, router.url);
-      for (const [name, visit] of visits.filter(([, one]) => one.who === who && !one.open)) {
-        await page.goto(await visit.path(place));
-        await expect.soft(page.getByRole('heading', { level: 1 }), name).toBeVisible();
-        expect.soft([...(await dead(page)), ...(await beyondEdge(page))], name).toEqual([]);
-      }
-    }
+    await walk(page, { place: await furnish(router), url: router.url, of: AS_LOADED }, async (name) => {
+      await expect.soft(page.getByRole('heading', { level: 1 }), name).toBeVisible();
+      expect.soft([...(await dead(page)), ...(await beyondEdge(page))], name).toEqual([]);
+    });
   });
 });

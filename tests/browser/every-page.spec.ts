@@ -1,7 +1,7 @@
 /** Every page and its main states in both languages and themes, wide, on a phone and enlarged, there also in forced colours. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import { become, VISITORS, visits } from './every-page';
+import { walk } from './every-page';
 import { furnish } from './every-page-place';
 import { expect, overflowing, standsStill, test } from './fixtures';
 
@@ -75,21 +75,15 @@ for (const [ofLanguage, { lang, locale }] of LANGUAGES.entries())
       }) => {
         // A minute on two cores that have nothing else to do.
         test.setTimeout(1_200_000);
-        page.setDefaultTimeout(30_000);
-        const place = await furnish(router);
         const folder = process.env.SCREENSHOTS;
-        for (const who of VISITORS) {
-          await become(page, place, who, router.url);
-          for (const [name, visit] of visits.filter(([, one]) => one.who === who)) {
-            await page.setViewportSize(size);
-            await page.goto(await visit.path(place));
-            await visit.open?.(page);
-            expect.soft(await page.locator('html').getAttribute('lang'), name).toBe(lang);
-            const file = `${name.replaceAll('/', '_')} ${lang} ${size.width}.png`;
-            if (folder) await page.screenshot({ path: `${folder}/${file}` });
-            expect.soft(await faultsOf(page), name).toEqual([]);
-          }
-        }
+        await page.setViewportSize(size);
+        await walk(page, { place: await furnish(router), url: router.url }, async (name) => {
+          expect.soft(await page.locator('html').getAttribute('lang'), name).toBe(lang);
+          const file = `${name.replaceAll('/', '_')} ${lang} ${size.width}.png`;
+          if (folder) await page.screenshot({ path: `${folder}/${file}` });
+          expect.soft(await faultsOf(page), name).toEqual([]);
+          await page.setViewportSize(size);
+        });
       });
     });
   }

@@ -1,12 +1,12 @@
 /**
- * Every page and its main states, for the walk of every-page.spec.ts. A page that is missing here fails the test of the
+ * Every page and its main states, and the walk over them. A page that is missing here fails the test of the
  * routes (tests/web/route-walk.test.ts), and so does a row without a page.
  */
 import type { Page } from '@playwright/test';
 import type { Place } from './every-page-place';
 
 /** Who sees a page. Alice is a user. */
-export const VISITORS = ['out', 'alice', 'admin'] as const;
+const VISITORS = ['out', 'alice', 'admin'] as const;
 export type Visitor = (typeof VISITORS)[number];
 
 interface Visit {
@@ -155,7 +155,7 @@ export const PAGES: Readonly<Record<string, readonly Visit[]>> = {
 };
 
 /** Signs in, or out. */
-export async function become(page: Page, { people }: Place, who: Visitor, url: string): Promise<void> {
+async function become(page: Page, { people }: Place, who: Visitor, url: string): Promise<void> {
   const context = page.context();
   await context.clearCookies();
   if (who === 'out') return;
@@ -164,6 +164,23 @@ export async function become(page: Page, { people }: Place, who: Visitor, url: s
 }
 
 /** Each with its name, in the order of the pages. */
-export const visits = Object.entries(PAGES).flatMap(([route, all]) =>
+export const visits: readonly (readonly [name: string, Visit])[] = Object.entries(PAGES).flatMap(([route, all]) =>
   all.map((visit, index): [string, Visit] => [`${route}${index > 0 ? ` (${index + 1})` : ''}`, visit]),
 );
+
+/** Opens each of the visits in the browser, by default all, as its visitor, and has it looked at. */
+export async function walk(
+  page: Page,
+  { place, url, of = visits }: { readonly place: Place; readonly url: string; readonly of?: typeof visits },
+  look: (name: string) => Promise<void>,
+): Promise<void> {
+  page.setDefaultTimeout(30_000);
+  for (const who of VISITORS) {
+    await become(page, place, who, url);
+    for (const [name, visit] of of.filter(([, one]) => one.who === who)) {
+      await page.goto(await visit.path(place));
+      await visit.open?.(page);
+      await look(name);
+    }
+  }
+}

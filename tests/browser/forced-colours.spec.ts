@@ -1,6 +1,6 @@
 /** Every page in forced colours: what can be used, is chosen, has the focus or says a state can be told from what does not. */
 import type { Page } from '@playwright/test';
-import { become, VISITORS, visits } from './every-page';
+import { walk } from './every-page';
 import { furnish } from './every-page-place';
 import { expect, standsStill, test } from './fixtures';
 
@@ -99,22 +99,15 @@ async function unfocused(page: Page): Promise<string[]> {
 
 test('in forced colours everything that is used or says a state can be seen', async ({ page, router }) => {
   test.setTimeout(1_200_000);
-  page.setDefaultTimeout(30_000);
-  const place = await furnish(router);
   const folder = process.env.SCREENSHOTS;
-  for (const who of VISITORS) {
-    await become(page, place, who, router.url);
-    for (const [name, visit] of visits.filter(([, one]) => one.who === who)) {
-      await page.goto(await visit.path(place));
-      await visit.open?.(page);
-      for (const colorScheme of ['light', 'dark'] as const) {
-        await page.emulateMedia({ colorScheme, forcedColors: 'active' });
-        await standsStill(page);
-        const file = `${name.replaceAll('/', '_')} forced ${colorScheme}.png`;
-        if (folder) await page.screenshot({ path: `${folder}/${file}` });
-        expect.soft(await unseen(page), `${name}, ${colorScheme}`).toEqual([]);
-      }
-      expect.soft(await unfocused(page), name).toEqual([]);
+  await walk(page, { place: await furnish(router), url: router.url }, async (name) => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme, forcedColors: 'active' });
+      await standsStill(page);
+      const file = `${name.replaceAll('/', '_')} forced ${colorScheme}.png`;
+      if (folder) await page.screenshot({ path: `${folder}/${file}` });
+      expect.soft(await unseen(page), `${name}, ${colorScheme}`).toEqual([]);
     }
-  }
+    expect.soft(await unfocused(page), name).toEqual([]);
+  });
 });

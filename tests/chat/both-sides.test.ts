@@ -27,7 +27,6 @@ beforeEach(() => {
   };
 });
 
-const session = () => runner.requests.at(-1)?.headers.get('x-session');
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '').messages as { role: string; content: string }[];
 
 /** The predecessor's page, with what it does for a message: stores it, asks with the whole history, stores the answer. */
@@ -95,10 +94,10 @@ for (const backend of ['plain', 'keeper']) {
   test(`${backend}: two messages make four rows, and one session`, async () => {
     const page = await Page.open(backend);
     const first = await page.say('hello');
-    const begun = session();
+    const begun = runner.session;
     await page.say('help');
     expect(await page.said()).toEqual(['user: hello', 'assistant: answer 1', 'user: help', 'assistant: answer 2']);
-    expect([begun, session()]).toEqual([page.id, page.id]);
+    expect([begun, runner.session]).toEqual([page.id, page.id]);
     // The row that the router had stored.
     expect(first).toMatchObject({ id: (await page.messages())[1]?.id ?? '' });
     expect(told().at(-1)).toEqual({ role: 'user', content: 'help' });
@@ -112,7 +111,7 @@ test('an answer is known by its text although its client stores the thought befo
   await page.say('hello');
   await page.say('help');
   expect(await page.said()).toEqual(['user: hello', 'assistant: Two.', 'user: help', 'assistant: Two.']);
-  expect([session(), told()]).toEqual([page.id, [{ role: 'user', content: 'help' }]]);
+  expect([runner.session, told()]).toEqual([page.id, [{ role: 'user', content: 'help' }]]);
 });
 
 test('a message that is sent again is answered anew, in another session that is told everything', async () => {
@@ -121,11 +120,11 @@ test('a message that is sent again is answered anew, in another session that is 
   await page.say('help');
   await page.resend();
   expect(await page.said()).toEqual(['user: hello', 'assistant: answer 1', 'user: help', 'assistant: answer 3']);
-  expect(session()).not.toBe(page.id);
+  expect(runner.session).not.toBe(page.id);
   expect(told().map(({ content }) => content.includes('hello') && content.includes('answer 1'))).toEqual([true]);
-  const anew = session();
+  const anew = runner.session;
   await page.say('more');
-  expect([session(), told()]).toEqual([anew, [{ role: 'user', content: 'more' }]]);
+  expect([runner.session, told()]).toEqual([anew, [{ role: 'user', content: 'more' }]]);
   expect((await page.said()).slice(4)).toEqual(['user: more', 'assistant: answer 4']);
 });
 
@@ -174,7 +173,7 @@ test('what a client has stored by itself is told to the runtime, which cannot kn
   });
   await until(async () => (await page.said()).at(-1) === 'assistant: answer 1', 'the answer is saved');
   expect(told()[0]?.content).toContain('My name is Ada.');
-  expect(session()).not.toBe(page.id);
+  expect(runner.session).not.toBe(page.id);
 });
 
 test('a message that is stored first is answered through /v1/responses too, and told once', async () => {

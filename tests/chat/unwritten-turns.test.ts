@@ -108,7 +108,7 @@ test('what an agent says unasked goes to the conversation whose stream has begun
 
 test('who has read the end of a stream goes on in its runtime session, although that end is not saved yet', async () => {
   const id = await begin('Q1', 'keeper');
-  const session = runner.requests.at(-1)?.headers.get('x-session');
+  const session = runner.session;
   const answering = pipe();
   runner.reply = () => answering.response();
   answering.write(chunk('A2'));
@@ -125,7 +125,7 @@ test('who has read the end of a stream goes on in its runtime session, although 
     return { response };
   });
   await (await next.response).text();
-  expect(runner.requests.at(-1)?.headers.get('x-session')).toBe(session as string);
+  expect(runner.session).toBe(session as string);
   expect(JSON.parse(runner.requests.at(-1)?.text ?? '')).toMatchObject({ messages: [user('Q3')] });
 });
 

@@ -30,7 +30,6 @@ const settled = (id: string) =>
     return rows.every(({ status }) => status !== 'streaming') && rows;
   }, 'the answer ends');
 const page = async (id: string) => (await alice.request(`/conversations/${id}`)).text();
-const session = () => runner.requests.at(-1)?.headers.get('x-session') ?? '';
 const asked = () => JSON.parse(runner.requests.at(-1)?.text ?? '{}').messages;
 
 /** A conversation of two turns: one, answer 1, two, answer 2. */
@@ -52,7 +51,7 @@ test('an edited message and its answer are shown, and sent, in place of what fol
   await settled(id);
   expect(await texts(id)).toEqual(['one', 'answer 1', 'other', 'answer 3']);
   // The runtime keeps its own history: the new branch is a new session, which is told everything.
-  expect(session()).toStartWith(`${id}-`);
+  expect(runner.session).toStartWith(`${id}-`);
   expect(asked()).toEqual([{ role: 'user', content: 'user:\none\n\nassistant:\nanswer 1\n\nuser:\nother' }]);
 });
 
@@ -60,10 +59,10 @@ test('the next message of a branch goes on with the session of that branch', asy
   const { id, two } = await twoTurns();
   await post(`/messages/${two.id}/edit`, { text: 'other' });
   await settled(id);
-  const branch = session();
+  const branch = runner.session;
   await post(`/conversations/${id}/messages`, { text: 'on' });
   await settled(id);
-  expect([session(), asked()]).toEqual([branch, [{ role: 'user', content: 'on' }]]);
+  expect([runner.session, asked()]).toEqual([branch, [{ role: 'user', content: 'on' }]]);
 });
 
 test('arrows lead to the other variants of a message, with what followed each', async () => {
@@ -82,12 +81,12 @@ test('a conversation goes on from the variant that is shown, in a session that n
   const { id, one } = await twoTurns();
   await post(`/messages/${one.id}/edit`, { text: 'uno' });
   await settled(id);
-  const other = session();
+  const other = runner.session;
   await post(`/messages/${one.id}/show`);
   await post(`/conversations/${id}/messages`, { text: 'three' });
   await settled(id);
   expect(await texts(id)).toEqual(['one', 'answer 1', 'two', 'answer 2', 'three', 'answer 4']);
-  expect([id, other]).not.toContain(session());
+  expect([id, other]).not.toContain(runner.session);
   expect(asked()[0].content).toContain('answer 2');
 });
 

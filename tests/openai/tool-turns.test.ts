@@ -47,7 +47,6 @@ const saved = (id: string) => answersSaved(router, id);
 const stored = (id: string) => router.context.conversations.page(id, { limit: 99 });
 const said = async (id: string) => (await stored(id)).map(({ role, content }) => `${role}: ${content}`);
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '').messages as Message[];
-const session = () => runner.requests.at(-1)?.headers.get('x-session');
 
 test.each([
   ['plain', null],
@@ -66,7 +65,7 @@ test.each([
   const answers = [`assistant: ${words ?? ''}`, `assistant: ${words ?? ''}`, 'assistant: It is 42.'];
   const turns = ['user: One?', 'assistant: It is 42.', 'user: Two?', ...answers];
   expect(await said(id)).toEqual(turns);
-  if (model === 'keeper') expect([session(), told()]).toEqual([id, second]);
+  if (model === 'keeper') expect([runner.session, told()]).toEqual([id, second]);
 });
 
 test('the turn after it goes on in the same session', async () => {
@@ -78,7 +77,7 @@ test('the turn after it goes on in the same session', async () => {
     const turns = [user('One?'), assistant('It is 42.'), user('Two?'), calling(words), found('41')];
     await chat('keeper', turns, id);
     await chat('keeper', [...turns, assistant('It is 42.'), user('Three?')], id);
-    expect([session(), told()]).toEqual([id, [user('Three?')]]);
+    expect([runner.session, told()]).toEqual([id, [user('Three?')]]);
     expect((await said(id)).slice(-2)).toEqual(['user: Three?', 'assistant: It is 42.']);
   }
 });
@@ -98,15 +97,15 @@ test('a runtime that is sent everything each time keeps its session, whatever it
   await chat('plain', [...left, user('Two?')], id);
   const turn = [...left, user('Two?'), calling(null), found('41')];
   await chat('plain', turn, id);
-  expect([session(), told()]).toEqual([id, turn]);
+  expect([runner.session, told()]).toEqual([id, turn]);
   // A runtime that keeps a session gets a new one, in which the turn continues.
   runner.reply = () => completion('It is 42.');
   const kept = await chat('keeper', [user('One?')]);
   runner.reply = calls(null);
   await chat('keeper', [...left, user('Two?')], kept);
-  const other = session();
+  const other = runner.session;
   await chat('keeper', turn, kept);
-  expect([other?.startsWith(`${kept}-`), session()]).toEqual([true, other]);
+  expect([other?.startsWith(`${kept}-`), runner.session]).toEqual([true, other]);
 });
 
 test('the same question asked again is another turn', async () => {

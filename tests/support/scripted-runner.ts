@@ -27,6 +27,8 @@ export interface ScriptedRunner {
   readonly program: string;
   /** Every request, oldest first. */
   readonly requests: readonly Asked[];
+  /** The runtime session that the newest request names, of a backend that tells it (`plainAndKeeper`). */
+  readonly session: string | undefined;
   /** The environments of all starts, oldest first. */
   readonly specs: readonly RunnerSpec[];
   reply: (asked: Asked) => Response | Promise<Response>;
@@ -41,6 +43,9 @@ export function scriptedRunner(program: string): ScriptedRunner {
     program,
     requests,
     specs,
+    get session() {
+      return requests.at(-1)?.headers.get('x-session') ?? undefined;
+    },
     reply: () => completion('Hello.'),
     request: (count) => until(() => requests[count - 1], `the runner was asked ${count} times`),
   };

@@ -1,4 +1,4 @@
-import { Notice } from '../kit/notice';
+import { FlashNotice, Notice } from '../kit/notice';
 import { AppLayout, TitleBar } from '../layout';
 import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
@@ -26,11 +26,7 @@ export function UsagePage({ shell, usage, budgets, keys, form, flash }: UsagePro
     <AppLayout shell={shell} title={t.usage.title}>
       <TitleBar>{t.usage.title}</TitleBar>
       <div class="settings column">
-        {flash && (
-          <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id="flash">
-            {flash.message}
-          </Notice>
-        )}
+        <FlashNotice flash={flash} id="flash" />
         <BudgetWarning budgets={budgets} />
         <UsageRange range={usage.range} action="/usage" />
         <UsageReport usage={usage}>

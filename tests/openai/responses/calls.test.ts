@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import type OpenAI from 'openai';
 import { answersSaved } from '../../support/chat';
+import { responder } from '../../support/responses';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
 import {
   callingCompletion,
@@ -33,8 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
-const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
+const respond = responder(() => client);
 /** The runner's answer calls tools. */
 const calls =
   (content: string | null, ...tool_calls: object[]) =>
@@ -169,7 +169,7 @@ test('the page says what an answer called, in order and as text, and nothing of 
     const [newest] = await router.context.conversations.list(alice.id);
     return newest && newest.id !== id && newest.streaming ? newest.id : undefined;
   }, 'it is being written');
-  await until(() => runner.requests.at(-1)?.headers.get('x-session') === cut, 'the runner is asked');
+  await until(() => runner.session === cut, 'the runner is asked');
   stream.controller.abort();
   await until(async () => (await stored(cut)).at(-1)?.status === 'stopped', 'it is stopped');
   expect(await page(cut)).not.toContain('get_weather');

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, ConflictError, NotFoundError } from 'openai';
 import { answersSaved } from '../../support/chat';
+import { type ResponseBody, responder } from '../../support/responses';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../../support/router';
 import {
   callingCompletion,
@@ -32,9 +33,9 @@ beforeEach(() => {
 });
 
 const clientOf = (apiKey: string) => new OpenAI({ baseURL: `${router.url}/v1`, apiKey, maxRetries: 0 });
-type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
-const respond = async (body: Body) => {
-  const response = await client.responses.create({ model: 'plain', ...body });
+const create = responder(() => client);
+const respond = async (body: ResponseBody) => {
+  const response = await create(body);
   await saved(response.conversation?.id ?? '');
   return response;
 };
@@ -43,7 +44,6 @@ const output = (call_id: string, output: string) => ({ type: 'function_call_outp
 const call = (id: string) => ({ id, type: 'function', function: { name: 'add', arguments: '{}' } });
 const calls = () => callingCompletion(null, call('call_1'), call('call_2'));
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '').messages as object[];
-const session = () => runner.requests.at(-1)?.headers.get('x-session');
 const stored = (id: string | undefined) => router.context.conversations.page(id ?? '', { limit: 99 });
 const textsOf = async (id: string | undefined) => (await stored(id)).map(({ content }) => content);
 const saved = (id: string) => answersSaved(router, id);
@@ -136,13 +136,13 @@ test('a runtime that keeps a session does not know in the next one what was dele
   const first = await respond({ model: 'keeper', input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   const second = await respond({ model: 'keeper', input: 'A secret.', conversation: id });
-  expect([session(), told()]).toEqual([id, [user('A secret.')]]);
+  expect([runner.session, told()]).toEqual([id, [user('A secret.')]]);
   await client.responses.delete(second.id);
   const third = await respond({ model: 'keeper', input: 'Two?', previous_response_id: first.id });
   const retold = 'user:\nOne?\n\nassistant:\nto One?\n\nuser:\nTwo?';
-  expect([session(), told(), third.conversation?.id]).toEqual([`${id}-4`, [user(retold)], id]);
+  expect([runner.session, told(), third.conversation?.id]).toEqual([`${id}-4`, [user(retold)], id]);
   await respond({ model: 'keeper', input: 'Three?', conversation: id });
-  expect([session(), told()]).toEqual([`${id}-4`, [user('Three?')]]);
+  expect([runner.session, told()]).toEqual([`${id}-4`, [user('Three?')]]);
 });
 
 test('an answer that is still being written is not deleted, and one before it may be', async () => {

@@ -3,6 +3,7 @@
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { APIError, NotFoundError } from 'openai';
+import { responder } from '../../support/responses';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../../support/router';
 import { callingCompletion, completion, scriptedRunner, user } from '../../support/scripted-runner';
 
@@ -31,8 +32,7 @@ beforeEach(() => {
   runner.reply = () => completion('Fine.');
 });
 
-type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'>;
-const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
+const respond = responder(() => client);
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '') as { messages: object[] };
 const reference = (id: string) => ({ type: 'item_reference' as const, id });
 const shown = async () => (await router.context.conversations.list(alice.id)).map(({ id }) => id);
@@ -101,11 +101,11 @@ test('a client’s own history is sent unchanged, and a request that continues t
   const input = [user('One?'), { role: 'assistant' as const, content: 'One.' }, user('Two?')];
   const first = await client.responses.create({ model: 'keeper', input });
   expect(told().messages).toEqual(input);
-  expect(runner.requests.at(-1)?.headers.get('x-session')).toBeNull();
+  expect(runner.session).toBeUndefined();
   await client.responses.create({ model: 'keeper', input: 'Three?', previous_response_id: first.id });
   const retold = 'user:\nTwo?\n\nassistant:\nFine.\n\nuser:\nThree?';
   expect(told().messages).toEqual([user(retold)]);
-  expect(runner.requests.at(-1)?.headers.get('x-session')).toBe(`${first.conversation?.id}-2`);
+  expect(runner.session).toBe(`${first.conversation?.id}-2`);
   await client.responses.create({ model: 'keeper', input: 'Four?', conversation: first.conversation?.id ?? '' });
   expect(told().messages).toEqual([user('Four?')]);
 });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { BadRequestError, NotFoundError, type OpenAI } from 'openai';
 import { answersSaved } from '../../support/chat';
+import { responder } from '../../support/responses';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter } from '../../support/router';
 import {
   callingCompletion,
@@ -32,8 +33,7 @@ beforeEach(() => {
   runner.reply = () => completion('It is 42.');
 });
 
-type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
-const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
+const respond = responder(() => client);
 const calling = (content: string | null, ...tool_calls: object[]) => ({ role: 'assistant', content, tool_calls });
 const found = (tool_call_id: string, content: string) => ({ role: 'tool', tool_call_id, content });
 const output = (call_id: string, output: string) => ({ type: 'function_call_output' as const, call_id, output });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, InternalServerError } from 'openai';
 import type { ResponseInputItem } from 'openai/resources/responses/responses';
+import { type ResponseBody, responder } from '../../support/responses';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter } from '../../support/router';
 import { completion, scriptedRunner } from '../../support/scripted-runner';
 
@@ -22,8 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'>;
-const respond = (body: Body) => client.responses.create({ model: 'chatty', ...body });
+const respond = responder(() => client, 'chatty');
 /** The last request that arrived at the runner. */
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '') as Record<string, unknown>;
 const answered = (message: object, finish_reason = 'stop', more: object = {}) =>
@@ -31,7 +31,7 @@ const answered = (message: object, finish_reason = 'stop', more: object = {}) =>
 
 async function refusal(body: object): Promise<InstanceType<typeof BadRequestError>> {
   const count = runner.requests.length;
-  const error = await respond(body as Body).catch((thrown: unknown) => thrown);
+  const error = await respond(body as ResponseBody).catch((thrown: unknown) => thrown);
   expect(runner.requests).toHaveLength(count);
   if (error instanceof BadRequestError) return error;
   throw new Error(`Not refused: ${JSON.stringify(error)}`);

@@ -1,6 +1,7 @@
 /** Stored answers: `store`, `previous_response_id`, and the conversations that they create, at both endpoints. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { ConflictError, NotFoundError, type OpenAI } from 'openai';
+import { responder } from '../../support/responses';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
 import { chunk, completion, DONE, pipe, scriptedRunner, user } from '../../support/scripted-runner';
 
@@ -28,14 +29,12 @@ beforeEach(() => {
   runner.reply = (asked) => completion(`to ${JSON.parse(asked.text).messages.at(-1).content.split('\n').at(-1)}`);
 });
 
-type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
-const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
+const respond = responder(() => client);
 const assistant = (content: string) => ({ role: 'assistant' as const, content });
 /** The earlier messages as a session gets them that does not know them. */
 const retold = (...messages: { role: string; content: string }[]) =>
   user(messages.map(({ role, content }) => `${role}:\n${content}`).join('\n\n'));
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '') as { messages: object[]; [member: string]: unknown };
-const session = () => runner.requests.at(-1)?.headers.get('x-session');
 const conversations = () => router.context.conversations.list(alice.id);
 const textsOf = async (id: string | undefined) => {
   const page = await router.context.conversations.page(id ?? '', { limit: 99 });
@@ -134,17 +133,17 @@ test('continuing an answer that is not the newest makes a new conversation', asy
   const id = first.conversation?.id;
   await saved(id);
   await respond({ input: 'Two?', previous_response_id: first.id, model: 'keeper' });
-  expect([told().messages, session()]).toEqual([[user('Two?')], id]);
+  expect([told().messages, runner.session]).toEqual([[user('Two?')], id]);
   await saved(id);
   const other = await respond({ input: 'Or two?', previous_response_id: first.id, model: 'keeper' });
   const otherId = other.conversation?.id;
   // The runtime's session of the fork knows nothing yet.
   expect(told().messages).toEqual([retold(user('One?'), assistant('to One?'), user('Or two?'))]);
-  expect([otherId === id, session()?.startsWith(`${otherId}-`)]).toEqual([false, true]);
+  expect([otherId === id, runner.session?.startsWith(`${otherId}-`)]).toEqual([false, true]);
   await saved(otherId);
-  const forked = session();
+  const forked = runner.session;
   await respond({ input: 'Three?', previous_response_id: other.id, model: 'keeper' });
-  expect([told().messages, session()]).toEqual([[user('Three?')], forked]);
+  expect([told().messages, runner.session]).toEqual([[user('Three?')], forked]);
   await saved(otherId);
   expect(await textsOf(otherId)).toEqual(['One?', 'to One?', 'Or two?', 'to Or two?', 'Three?', 'to Three?']);
   expect(await textsOf(id)).toEqual(['One?', 'to One?', 'Two?', 'to Two?']);
@@ -256,25 +255,25 @@ test('a conversation that its client rewinds or edits gets a new session, which 
   const two = [...one, user('Two?'), assistant('to Two?')];
   const id = await chat([user('One?')]);
   await chat([...one, user('Two?')], id);
-  expect([session(), told().messages]).toEqual([id, [user('Two?')]]);
+  expect([runner.session, told().messages]).toEqual([id, [user('Two?')]]);
   await chat([...two, { role: 'developer', content: 'Be brief.' }, user('Three?')], id);
-  expect([session(), told().messages]).toEqual([id, [{ role: 'system', content: 'Be brief.' }, user('Three?')]]);
+  expect([runner.session, told().messages]).toEqual([id, [{ role: 'system', content: 'Be brief.' }, user('Three?')]]);
   // Rewound to the second turn.
   const edited = [...one, user('Or two?')];
   await chat(edited, id);
-  const second = session();
+  const second = runner.session;
   expect([second, told().messages]).toEqual([`${id}-6`, [retold(...edited)]]);
   // The session stays the same from there on.
   const on = [...edited, assistant('to Or two?'), user('Four?')];
   await chat(on, id);
-  expect([session(), told().messages]).toEqual([second, [user('Four?')]]);
+  expect([runner.session, told().messages]).toEqual([second, [user('Four?')]]);
   // A client that sends only its new message relies on the session of the runtime.
   await chat([user('Five?')], id);
-  expect([session(), told().messages]).toEqual([second, [user('Five?')]]);
+  expect([runner.session, told().messages]).toEqual([second, [user('Five?')]]);
   // The client edited an answer.
   const wrong = [...on, assistant('Something else'), user('Five?'), assistant('to Five?'), user('Six?')];
   await chat(wrong, id);
-  expect([session(), told().messages]).toEqual([`${id}-12`, [retold(...wrong)]]);
+  expect([runner.session, told().messages]).toEqual([`${id}-12`, [retold(...wrong)]]);
 });
 
 test('in a conversation that begins in the middle, the runtime gets the earlier messages', async () => {
