@@ -1,5 +1,5 @@
 /** An answer that grows before its reader: what is followed, what stays selected, and what other tabs show. */
-import type { Page } from '@playwright/test';
+import type { Page, Route } from '@playwright/test';
 import {
   answer,
   ended,
@@ -209,6 +209,48 @@ test('a page that is opened in the background has no stream of its own until som
   });
   await expect(behind.locator('article.answer')).toHaveText([/first/, /second/]);
   expect(streams).toHaveLength(1);
+});
+
+test('a page that is hidden while it asks for its stream has none until it is looked at again', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'echo first');
+  await ended(page, 'done');
+  const hide = (isHidden: boolean) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+  const asksFirst = () => page.reload();
+  const asksAgain = async () => {
+    await hide(true);
+    await hide(false);
+  };
+  // Hidden pages share another stream.
+  const ofPage = /\/live\?.*conversation=/;
+  for (const asks of [asksFirst, asksAgain]) {
+    const held = Promise.withResolvers<void>();
+    const hold = async (route: Route) => {
+      await held.promise;
+      await route.continue();
+    };
+    await page.route(ofPage, hold, { times: 1 });
+    const asked = page.waitForRequest(ofPage);
+    await asks();
+    const request = await asked;
+    await hide(true);
+    const isOver = page.waitForEvent('requestfailed', (one) => one === request);
+    held.resolve();
+    await isOver;
+    const again = page.waitForRequest(ofPage);
+    await hide(false);
+    await again;
+    await send(page, 'echo next');
+    await ended(page, 'done');
+  }
+  await expect(page.locator('article.answer')).toHaveText([/first/, /next/, /next/]);
 });
 
 test('the page follows its answers also when older ones are out of layout', async ({ page, router }) => {

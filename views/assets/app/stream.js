@@ -23,6 +23,10 @@ function retryLive() {
 document.addEventListener('htmx:error', ({ target }) => {
   if (target === live) retryLive();
 });
+// A hidden page has no stream, and hx-sse ends that which it reads. It is told once more when it reads what was asked for before.
+document.addEventListener('htmx:sse:after:connection', ({ detail: { connection } }) => {
+  setTimeout(() => document.hidden && connection.visibilityHandler?.());
+});
 document.addEventListener('htmx:after:request', ({ detail }) => {
   if (detail.ctx.response.status === 401) signedOut();
 });
