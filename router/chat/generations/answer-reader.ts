@@ -62,7 +62,7 @@ export class AnswerReader {
   ) {
     this.isStream = isStream;
     this.calls = new AnswerCalls(messageId);
-    this.steps = new AnswerSteps(now, this);
+    this.steps = new AnswerSteps(now);
     this.#pictures = new AnswerPictures(options.pictures.bytesMax, (picture) => void this.#savePicture(picture));
     this.#measure = options.share.measure();
   }
@@ -153,7 +153,7 @@ export class AnswerReader {
   }
 
   #divided({ thought, text }: Divided): void {
-    this.steps.think(thought, true);
+    this.steps.think(thought, this, true);
     if (text === '') return;
     this.steps.endThought();
     this.#say(this.#pictures.text(text));
@@ -189,7 +189,7 @@ export class AnswerReader {
     const body = known ?? {};
     const said = saidIn(body);
     const piece = said ? contentText(said.content) + refusalText(said) : responseText(body);
-    this.steps.read(body, name);
+    this.steps.read(body, this, name);
     if (piece !== '') this.#divided(this.#leading.push(piece));
     this.#say(this.#pictures.read(body, said));
     this.calls.read(body, this.text.length);

@@ -39,11 +39,7 @@ export class AnswerSteps {
   readonly #running = new Map<string, number>();
   #length = 0;
 
-  /** @param answer as far as it is read. */
-  constructor(
-    readonly now: () => number,
-    readonly answer: Before,
-  ) {}
+  constructor(readonly now: () => number) {}
 
   get all(): readonly Step[] {
     return this.#steps;
@@ -54,23 +50,27 @@ export class AnswerSteps {
     return this.#length + this.#steps.length * STEP_BYTES;
   }
 
-  /** Reads one event, or the whole body of an answer. @param name of the event, where it has one. */
-  read(body: JsonObject, name?: string): void {
+  /**
+   * Reads one event, or the whole body of an answer.
+   * @param before what was read of the answer before it.
+   * @param name of the event, where it has one.
+   */
+  read(body: JsonObject, before: Before, name?: string): void {
     const said = saidIn(body);
     const type = stringOf(body.type) || (name ?? '');
     if (isToolReport(body, name)) this.#tool(body, name ?? type);
-    else if (said) this.think(thoughtText(said));
-    else if (/^response\.reasoning(_summary)?(_text)?\.delta$/.test(type)) this.think(stringOf(body.delta));
+    else if (said) this.think(thoughtText(said), before);
+    else if (/^response\.reasoning(_summary)?(_text)?\.delta$/.test(type)) this.think(stringOf(body.delta), before);
     else if (type === 'response.output_item.done') this.#itemEnd(body.item);
     else if (Array.isArray(body.output)) this.#items(body.output);
   }
 
   /** @param isTagged it stood in tags in the text. */
-  think(added: string, isTagged = false, before = this.answer): void {
+  think(added: string, before: Before, isTagged = false): void {
     if (added === '') return;
     const last = this.#steps.at(-1);
     const isSame = last?.kind === 'thought' && last.tookMs === undefined;
-    const thought = isSame ? last : begunThought(isTagged, before);
+    const thought = isSame ? last : begunThought(before, isTagged);
     const kept = this.#room(added);
     if (kept !== '')
       this.#set(isSame ? this.#steps.length - 1 : this.#steps.length, { ...thought, text: thought.text + kept });
@@ -102,7 +102,7 @@ export class AnswerSteps {
       if (item.type === 'function_call') callCount += 1;
       else if (item.type === 'reasoning') {
         const texts = [...partsOf(item.summary), ...partsOf(item.content)];
-        this.think(texts.join('\n\n'), false, { textLength, callCount });
+        this.think(texts.join('\n\n'), { textLength, callCount });
         this.endThought();
       } else textLength += outputText(item).length;
     }
@@ -174,7 +174,7 @@ export function isToolReport(body: JsonObject, name = ''): boolean {
   return saidIn(body) === undefined && (TOOL_EVENT.test(name) || TOOL_EVENT.test(stringOf(body.type)));
 }
 
-function begunThought(isTagged: boolean, { textLength, callCount }: Before): Extract<Step, { kind: 'thought' }> {
+function begunThought({ textLength, callCount }: Before, isTagged: boolean): Extract<Step, { kind: 'thought' }> {
   return {
     kind: 'thought',
     text: '',
