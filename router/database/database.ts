@@ -32,6 +32,8 @@ export interface Database {
  * of this. Where it cannot keep up, or where there is none as in a script, the connection makes one by itself at this size.
  */
 const LOG_PAGES_MAX = 16_000;
+/** A backup keeps the log from being begun anew while it copies the database. What it has grown to is given back after that. */
+const LOG_FILE_BYTES_MAX = 67_108_864;
 /** The same where nobody can ask how long the log is, so that the thread never has anything to do. */
 const LOG_PAGES_MAX_UNASKED = 2_000;
 /** Who writes much in parts goes on when the log is shorter than this. */
@@ -106,6 +108,7 @@ function open(path: string, backupRoot: string): Database {
     // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
     sqlite.run('PRAGMA synchronous = NORMAL');
     sqlite.run(`PRAGMA wal_autocheckpoint = ${canAsk(sqlite) ? LOG_PAGES_MAX : LOG_PAGES_MAX_UNASKED}`);
+    sqlite.run(`PRAGMA journal_size_limit = ${LOG_FILE_BYTES_MAX}`);
     sqlite.run('PRAGMA foreign_keys = ON');
     sqlite.run(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}`);
     const db = drizzle(sqlite, { schema });

@@ -1,4 +1,5 @@
 /** Checkpoints: made in a thread, and the log of the database has a bound without them. */
+import { Database as Sqlite } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -71,6 +72,25 @@ test('without a checkpoint the log has a bound', () => {
   using opened = open('unattended.db');
   write(opened.database, 40_000);
   expect(statSync(`${opened.path}-wal`).size).toBeLessThan(16_300 * (PAGE_BYTES + 24));
+});
+
+test('what the log has grown to while somebody reads all of the database, such as a backup, is given back after that', async () => {
+  using opened = open('read.db');
+  const { database, path } = opened;
+  using checkpoints = createCheckpoints(database, path);
+  write(database, 100);
+  const reader = new Sqlite(path, { readonly: true });
+  reader.run('BEGIN');
+  reader.query('SELECT count(*) FROM installation').get();
+  write(database, 20_000);
+  await checkpoints.whenDue();
+  const size = () => statSync(`${path}-wal`).size;
+  expect(size()).toBeGreaterThan(20_000 * PAGE_BYTES);
+  reader.run('COMMIT');
+  reader.close();
+  await checkpoints.whenDue();
+  write(database, 100);
+  expect(size()).toBeLessThanOrEqual(67_108_864);
 });
 
 test('a database in memory has no log', () => {
