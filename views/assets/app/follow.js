@@ -11,6 +11,8 @@ let linked = document.getElementById(location.hash.slice(1));
 // A page of older messages has none, and nothing to follow.
 const jumpButton = $('#jump');
 let following = false;
+// Something is being unfolded, which opens below the line that was clicked.
+let unfolding = false;
 let lastY = 0;
 let lastHeight = 0;
 export const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
@@ -43,14 +45,27 @@ export function hold(distance) {
 function follow() {
   if (heldFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - heldFromEnd);
   else if (linked) linked.scrollIntoView({ behavior: 'instant' });
-  else if (following) jump();
+  else if (following && !unfolding) jump();
 }
 
 const unlink = () => {
   linked = null;
 };
 
+/** A growing answer is followed all the same. */
+function unfold({ target }) {
+  if (!target.closest('summary') || $('#messages [aria-busy]')) return;
+  unfolding = true;
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      unfolding = false;
+      setFollowing(fromEnd() < 2);
+    }),
+  );
+}
+
 if ($('#messages')) {
+  $('#messages').addEventListener('click', unfold);
   addEventListener('scroll', () => {
     if (fromEnd() < 2 && !linked) setFollowing(true);
     // A page that became shorter has moved its reader by itself.
