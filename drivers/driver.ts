@@ -23,15 +23,23 @@ export interface RunnerSpec {
   readonly name: string;
   /** Image to run, for drivers that have images. */
   readonly image?: string;
+  /** Runs in the home. The first word may be a name, such as `bun`. */
   readonly command: readonly string[];
-  /** Contains secrets: never log it, never put it into an error or a process title. */
+  /**
+   * Contains secrets: never log it, never put it into an error or a process title. It has neither `PATH` nor `HOME`: a
+   * driver whose platform sets none adds them.
+   */
   readonly env: Readonly<Record<string, string>>;
-  /** `source` is the path of the agent's home on the router's machine, `target` the path of the home inside the runner. */
+  /**
+   * `source` is the path of the agent's home on the router's machine, where the router writes files before each start and
+   * shows them. `target` is the path of the home inside the runner; a driver that mounts nothing ignores it.
+   */
   readonly home: {
     readonly source: string;
     /** Path of the home on the platform's host. Set when the router itself runs in a container. */
     readonly hostSource?: string;
     readonly target: string;
+    /** Owner of the home, to whom the router has given it. */
     readonly uid?: number;
     readonly gid?: number;
   };
@@ -40,6 +48,7 @@ export interface RunnerSpec {
    * and passes it in the environment as `PORT`.
    */
   readonly port: number;
+  /** A driver that cannot enforce one of them ignores it, and says so in its documentation. */
   readonly limits: {
     readonly memoryBytes?: number;
     readonly cpus?: number;
@@ -111,7 +120,7 @@ export interface Started<H extends Handle = Handle> {
   readonly url: string;
 }
 
-/** A runner that was found by its labels. `url` is set while the runner runs or is paused. */
+/** A runner that was found by its labels, also one that has exited, if the platform still knows it. `url` is set while the runner runs or is paused. */
 export interface Owned<H extends Handle = Handle> {
   readonly runnerId: string;
   readonly handle: H;
@@ -182,11 +191,11 @@ export interface Driver<H extends Handle = Handle> {
   stop(handle: H, options: { readonly graceMs: number }): Promise<void>;
   list(signal: AbortSignal): Promise<readonly Owned<H>[]>;
   /**
-   * Freezes a running runner, which keeps its memory, connections and address, and takes no CPU. Idempotent. Absent where
-   * the platform cannot; a driver that has it has `resume` too.
+   * Freezes a running runner, which keeps its memory, connections and address, and takes no CPU. Idempotent, and succeeds
+   * for a runner that is gone. Absent where the platform cannot; a driver that has it has `resume` too.
    */
   pause?(handle: H, signal: AbortSignal): Promise<void>;
-  /** Lets a paused runner go on. Idempotent. Absent where nobody can pause one. */
+  /** Lets a paused runner go on. Idempotent like `pause`. Absent where nobody can pause one. */
   resume?(handle: H, signal: AbortSignal): Promise<void>;
   /**
    * Fetches the image that `start` needs; the router gives it a time limit of its own. Reports no progress when the image
@@ -219,7 +228,10 @@ export type DriverFault =
   | 'timeout'
   | 'wrong_answer';
 
-/** The only error with which a driver rejects. Its message never contains a value of `env`. */
+/**
+ * The only error with which a driver rejects. The user is shown `message`, the administrator `hint` too, and `cause` is
+ * only in the log. None of them contains a value of `env`.
+ */
 export class DriverError extends Error {
   override readonly name = 'DriverError';
   constructor(
@@ -241,7 +253,10 @@ export interface DriverServices {
   readonly installationId: string;
   /** Name of the label that holds `installationId` in `RunnerSpec.labels`. */
   readonly installationLabel: string;
-  /** An existing directory (mode 0700) that only this driver uses, for example for logs. */
+  /**
+   * An existing directory (mode 0700) that only this driver uses, for example for logs. No backup has it, so nothing
+   * without which `list` would not find a runner belongs there.
+   */
   readonly stateDir: string;
   /** Host ports from which a driver picks the ports of its runners. Absent: the kernel picks. */
   readonly portRange?: { readonly start: number; readonly end: number };

@@ -237,7 +237,9 @@ async function ids(driver: Driver): Promise<readonly string[]> {
  */
 async function rejection(promise: Promise<unknown>): Promise<Error & { fault?: string; driver?: string }> {
   const error = await promise.then(
-    () => undefined,
+    () => {
+      throw new Error('start resolved where it must reject: its command does not exist, or it was aborted');
+    },
     (reason) => reason,
   );
   expect(error).toBeInstanceOf(Error);

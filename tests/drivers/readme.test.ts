@@ -20,7 +20,9 @@ async function extractSample(): Promise<string> {
 const directory = await extractSample();
 const { default: plugin } = await import(join(directory, 'index.ts'));
 const isLinux = process.platform === 'linux' || 'its platform is the process table of Linux';
-await conformDriver({ plugin, file: join(directory, 'index.ts'), available: () => isLinux });
+// `bun` by its name, as in backends.json.
+const command = (home: string) => ['bun', join(home, 'runner.ts')];
+await conformDriver({ plugin, file: join(directory, 'index.ts'), command, available: () => isLinux });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 test('the table of members names every member of the contract, and says which must be there', () => {

@@ -34,6 +34,8 @@ await driver(
    }`,
 );
 
+await driver('faulty', "async start() { throw new TypeError('no secret of the log'); }");
+
 await driver('late', '');
 await writeFile(
   join(driversDir, 'late/index.ts'),
@@ -58,6 +60,15 @@ test('a crash is found by the sweep where the driver cannot report it', async ()
   await router.context.sweep();
   const { state, failure } = await statusOf(router, alice);
   expect([state, failure?.message]).toEqual(['failed', 'The agent stopped: it ended with exit code 5.']);
+});
+
+test('a driver that throws what its contract does not know is named, and the text stays in the log', async () => {
+  await using router = await routerWith('faulty');
+  const alice = await router.person(PEOPLE.alice);
+  const refused = await start(alice);
+  const { detail, code } = await problemOf(refused);
+  expect([refused.status, code]).toEqual([502, 'runner_failed']);
+  expect(detail).toBe('echo could not start: its driver "faulty" failed (TypeError). The log has the reason.');
 });
 
 test('law 3: a runner that exits while starting is found where the driver cannot report it', async () => {

@@ -10,6 +10,7 @@ import { AppError } from '../../lib/errors';
 import { newId, newSecret, sha256 } from '../../lib/ids';
 import { onClock, TimedOut } from '../../lib/time';
 import type { Vault } from '../../lib/vault';
+import { asDriverFailure } from '../../platforms/driver-error';
 import type { PlatformsService } from '../../platforms/health';
 import type { ImagesService } from '../../platforms/images';
 import { cleanUp, clearEarlier, lookAgain, type Settled, stopRunner } from '../cleanup';
@@ -126,7 +127,10 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
     const progress = ({ message }: StartProgress) => report({ stage: 'starting', percent: 50, message });
     // An aborted start may leave a runner after the clean-up has looked for it.
     const left = () => clock.aborted && lookAgain(deps, driver);
-    const runner = await driver.start(spec, { signal: clock, progress }).finally(left);
+    const failed = (thrown: unknown) => {
+      throw clock.aborted ? thrown : asDriverFailure(driver, thrown);
+    };
+    const runner = await driver.start(spec, { signal: clock, progress }).catch(failed).finally(left);
     if (!clock.aborted) return runner;
     // The start was aborted, and the next start may already use the home.
     await stopRunner(driver, runner.handle, 0);
