@@ -13,7 +13,20 @@ const DAY_MS = 86_400_000;
 export const CALLS_PER_DAY = 12;
 const LONG = 'a.name.that.is.longer.than.a.phone.is.wide@engines-of-the-north.example';
 /** Each shows another kind of answer. */
-const SAID = ['tools', 'think', 'markdown', 'math', 'table 3', 'code 3', 'list 3', 'footnotes', 'image', 'unicode'];
+const SAID = [
+  'tools',
+  'tools 6',
+  'length',
+  'think',
+  'markdown',
+  'math',
+  'table 3',
+  'code 3',
+  'list 3',
+  'footnotes',
+  'image',
+  'unicode',
+];
 
 interface Link {
   readonly url: string;
