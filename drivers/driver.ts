@@ -229,8 +229,8 @@ export type DriverFault =
   | 'wrong_answer';
 
 /**
- * The only error with which a driver rejects. The user is shown `message`, the administrator `hint` too, and `cause` is
- * only in the log. None of them contains a value of `env`.
+ * The only error with which a driver rejects. Users read `message`, and their programs `hint` too, which is meant for the
+ * administrator; `cause` is only in the log. None of them contains a value of `env`.
  */
 export class DriverError extends Error {
   override readonly name = 'DriverError';
