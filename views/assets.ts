@@ -52,6 +52,7 @@ export const scripts = [
   'search',
   'keys',
   'menus',
+  'place',
   'follow',
   'selection',
   'composer',

@@ -42,6 +42,24 @@ test.describe('a browser of Germany', () => {
   });
 });
 
+test('the key that ends a composition of an input method sends nothing, in Safari neither', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  const composer = page.getByRole('textbox', { name: 'Message Demo' });
+  await composer.fill('你好');
+  // Safari says that the composition is over before it tells of the key.
+  const isLeftAlone = (keyCode: number) =>
+    composer.evaluate((area, code) => {
+      const init = { key: 'Enter', keyCode: code, bubbles: true, cancelable: true };
+      return area.dispatchEvent(new KeyboardEvent('keydown', init));
+    }, keyCode);
+  expect(await isLeftAlone(229)).toBe(true);
+  expect(await isLeftAlone(13)).toBe(false);
+  await expect(page).toHaveURL(/\/conversations\//);
+});
+
 test('the page installs as an app: its manifest names icons that are there', async ({ page }) => {
   await page.goto('/sign-in');
   const href = (await page.locator('link[rel=manifest]').getAttribute('href')) ?? '';

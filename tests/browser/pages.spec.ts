@@ -140,6 +140,40 @@ test('a page that is entered is painted before its script comes, and what the sc
   await expect(entered.locator('script[src*="app.js"]')).toHaveAttribute('blocking', 'render');
 });
 
+test('a browser that paints without waiting for the script hides until then what the script places', async ({
+  page,
+  router,
+}) => {
+  await page.addInitScript(() => {
+    Reflect.deleteProperty(HTMLScriptElement.prototype, 'blocking');
+    new MutationObserver((_, observer) => {
+      if (!document.querySelector('#messages')) return;
+      observer.disconnect();
+      Object.assign(window, { cameUnplaced: 'unplaced' in document.documentElement.dataset });
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await signIn(page, router);
+  await send(page, 'echo hello');
+  await ended(page, 'done');
+  await page.getByRole('link', { name: 'New conversation', exact: true }).click();
+  await page.getByRole('link', { name: 'echo hello', exact: true }).click();
+  await expect(page.locator('#messages')).toBeVisible();
+  await expect(page.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
+  expect(await page.evaluate(() => (window as unknown as { cameUnplaced: boolean }).cameUnplaced)).toBe(true);
+  const visibilities = await page.evaluate(() => {
+    document.documentElement.dataset.unplaced = '';
+    return ['.brand', '.title-bar', '#messages', '#conversations'].map((selector) => {
+      const one = document.querySelector(selector);
+      return one && getComputedStyle(one).visibility;
+    });
+  });
+  expect(visibilities).toEqual(['visible', 'visible', 'hidden', 'hidden']);
+  // What the address names is focused as well, though it was hidden when the browser looked for it.
+  await page.goto('/settings');
+  await page.getByRole('button', { name: 'Save language' }).click();
+  await expect(page.locator('#you-said')).toBeFocused();
+});
+
 for (const { what, scripts, answer } of [
   {
     what: 'when its script is missing',

@@ -13,10 +13,11 @@ addEventListener('unhandledrejection', (event) => {
     event.preventDefault();
 });
 
-// What app/page.js puts in its place, a page that is entered shows when that has run, or has failed, or does not come. Hidden from
+// What app/page.js puts in its place is shown when that has run, or has failed, or does not come: on a page that is entered, and on
+// every page where the browser, such as Firefox, paints without waiting for the script (`blocking` of views/layout.tsx). Hidden from
 // here and not by the page: where scripts are blocked, by whatever, nothing is hidden.
 const UNPLACED_MS_MAX = 3_000;
-if ('entered' in document.documentElement.dataset) {
+if ('entered' in document.documentElement.dataset || !document.currentScript.blocking?.supports('render')) {
   const { dataset } = document.documentElement;
   const show = () => delete dataset.unplaced;
   dataset.unplaced = '';

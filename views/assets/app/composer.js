@@ -3,7 +3,7 @@
 import { chosen, clearChosen } from './attachments.js';
 import { jump } from './follow.js';
 import { checkLengths } from './length.js';
-import { $ } from './page.js';
+import { $, composes } from './page.js';
 
 // On touch screens the keyboard would cover what the reader came for.
 export function focusComposer() {
@@ -14,7 +14,7 @@ const draftKey = () => `draft:${$('#composer-form').getAttribute('action')}`;
 
 document.addEventListener('keydown', (event) => {
   if (event.target.id !== 'composer-text' || event.key !== 'Enter') return;
-  if (event.shiftKey || event.isComposing || matchMedia('(pointer: coarse)').matches) return;
+  if (event.shiftKey || composes(event) || matchMedia('(pointer: coarse)').matches) return;
   event.preventDefault();
   // While an answer grows there is Stop in place of Send, and the text waits.
   const send = $('#composer-actions [form="composer-form"]');

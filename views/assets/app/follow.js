@@ -2,12 +2,17 @@
 // the page itself does never takes it up: a smaller place is at the end as well. Markup: `#messages` and `#jump` of
 // views/chat/page.tsx and composer.tsx.
 import { $ } from './page.js';
+import { keepPlace, leftPlace } from './place.js';
 
 /** Milliseconds after the load in which the sizes around a message that the address names become known. */
 const SETTLE_MS = 2_000;
 
-// The message that the address names stays in view while the sizes around it become known, until its reader acts.
-let linked = document.getElementById(location.hash.slice(1));
+// The message that was read when the page was left, or that the address names, stays where it is while the sizes around it become
+// known, until its reader acts.
+const left = leftPlace();
+let linked = document.getElementById(left ? left.id : location.hash.slice(1));
+// What browsers leave out of the layout has no place: in Firefox it would be beyond the end of its group.
+linked?.closest('.past')?.style.setProperty('content-visibility', 'visible');
 // A page of older messages has none, and nothing to follow.
 const jumpButton = $('#jump');
 let following = false;
@@ -44,6 +49,7 @@ export function hold(distance) {
 
 function follow() {
   if (heldFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - heldFromEnd);
+  else if (linked && left) scrollBy({ top: linked.getBoundingClientRect().top - left.top, behavior: 'instant' });
   else if (linked) linked.scrollIntoView({ behavior: 'instant' });
   else if (following && !unfolding) jump();
 }
@@ -78,4 +84,5 @@ if ($('#messages')) {
   for (const act of ['wheel', 'touchstart', 'pointerdown', 'keydown']) addEventListener(act, unlink, { passive: true });
   addEventListener('load', () => setTimeout(unlink, SETTLE_MS));
   if (!linked && jumpButton) jump();
+  keepPlace(() => following);
 }

@@ -1,10 +1,10 @@
 // Keys: `n` begins a conversation, `?` lists the keys, an arrow up in an empty composer edits the last message, Escape leaves
 // the edit or stops the answer. What is open above the page comes first. Markup: views/chat/keys.tsx has the list.
-import { $ } from './page.js';
+import { $, composes } from './page.js';
 
 document.addEventListener('keydown', (event) => {
   const { key, target, ctrlKey, metaKey, altKey } = event;
-  if (ctrlKey || metaKey || altKey || event.isComposing || $('dialog:modal, :popover-open')) return;
+  if (ctrlKey || metaKey || altKey || composes(event) || $('dialog:modal, :popover-open')) return;
   const isTyping = target.matches('input, textarea, select');
   const edit = target.closest('.edit-form');
   const sends =

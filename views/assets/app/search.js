@@ -1,6 +1,6 @@
 // Search: `/` and Ctrl+K open it over the page, arrows lead from what is typed through what is found. Markup:
 // views/chat/sidebar/search.tsx.
-import { $ } from './page.js';
+import { $, composes } from './page.js';
 
 const search = $('#search-dialog');
 
@@ -24,12 +24,12 @@ document.addEventListener('keydown', (event) => {
     openSearch();
   }
   // A search field would only clear itself.
-  if (event.key === 'Escape' && search?.open && !event.isComposing) {
+  if (event.key === 'Escape' && search?.open && !composes(event)) {
     event.preventDefault();
     search.close();
   }
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step || event.isComposing || !event.target.closest('.search')) return;
+  if (!step || composes(event) || !event.target.closest('.search')) return;
   event.preventDefault();
   const stops = [$('#search-query'), ...document.querySelectorAll('#search-results a')];
   stops[Math.max(0, Math.min(stops.length - 1, stops.indexOf(event.target) + step))].focus();

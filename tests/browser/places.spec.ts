@@ -1,0 +1,68 @@
+/** The place at which a conversation is read is there again after a reload, and on the way back to a page that the browser has not kept. */
+import type { Page } from '@playwright/test';
+import { answer, ended, expect, numberedWords, restingPlace, send, signIn, test } from './fixtures';
+
+const fromEnd = (page: Page) =>
+  page.evaluate(() => document.documentElement.scrollHeight - innerHeight - Math.round(scrollY));
+
+/** The message at the top of the window, once the page rests. */
+async function readAt(page: Page): Promise<{ id: string; top: number }> {
+  await restingPlace(page);
+  return page.evaluate(() => {
+    const bar = document.querySelector('.title-bar')?.getBoundingClientRect().bottom ?? 0;
+    const reaches = (one: Element) => one.getBoundingClientRect().bottom > bar;
+    // What is out of view has no layout, and messages in it no place.
+    const part = [...document.querySelectorAll('#messages > :is(.past, .message)')].find(reaches);
+    const message = part?.matches('.past') ? [...part.children].find(reaches) : part;
+    return { id: message?.id ?? '', top: message?.getBoundingClientRect().top ?? Number.NaN };
+  });
+}
+
+test('what is read stays where it was, after a reload and on the way back', async ({ page, router }) => {
+  const admin = await router.signIn();
+  const messages = Array.from({ length: 80 }, (_, n) => ({
+    role: n % 2 === 0 ? 'user' : 'assistant',
+    content: `Message ${n + 1}.${'\n\nMore of it.'.repeat((n % 7) * 3)}`,
+  }));
+  const file = { format: 'agent-stack.conversation', version: 1, title: 'Long', messages };
+  await signIn(page, router);
+  const imported = await admin.request('/api/conversations/import?backend=demo', { method: 'POST', body: file });
+  const { id } = (await imported.json()).conversation;
+  await page.goto(`/conversations/${id}`);
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
+  await page.mouse.move(700, 400);
+  for (let time = 0; time < 5; time++) {
+    await page.mouse.wheel(0, -900);
+    await restingPlace(page);
+  }
+  const before = await readAt(page);
+  const isThere = async () => {
+    const now = await readAt(page);
+    return now.id === before.id && Math.abs(now.top - before.top) < 2;
+  };
+  await page.reload();
+  await expect.poll(isThere).toBe(true);
+  await expect(page.getByRole('button', { name: 'Jump to latest' })).toBeVisible();
+  await page.goto('/usage');
+  await page.goBack();
+  await expect.poll(isThere).toBe(true);
+  // By a link, it opens at its end.
+  await page.getByRole('link', { name: 'New conversation', exact: true }).click();
+  await page.getByRole('link', { name: 'Long', exact: true }).click();
+  await expect(page).toHaveURL(/\/conversations\//);
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
+});
+
+test('who follows an answer follows it after a reload as well', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, `echo ${numberedWords(400)}`);
+  await ended(page, 'done');
+  await send(page, 'code 400');
+  await expect(answer(page)).toContainText('// line 20');
+  await page.reload();
+  for (const line of [60, 100]) {
+    await expect(answer(page)).toContainText(`// line ${line}`);
+    await expect.poll(() => fromEnd(page)).toBeLessThan(2);
+    await expect(page.getByRole('button', { name: 'Jump to latest' })).toBeHidden();
+  }
+});

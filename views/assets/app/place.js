@@ -1,0 +1,37 @@
+// The place at which a conversation is left, for a reload and for a way back to it. Browsers differ in what they do by themselves
+// with the place of a page that scrolls as it loads: Firefox keeps the end, Chromium a place above it where the answer has grown.
+import { $ } from './page.js';
+
+const key = `place:${location.pathname}${location.search}`;
+
+/** The message that was at the top of the window, by its id, and how far from it. At the end that is none. */
+export function leftPlace() {
+  const [{ type }] = performance.getEntriesByType('navigation');
+  if (type !== 'reload' && type !== 'back_forward') return null;
+  try {
+    return JSON.parse(sessionStorage.getItem(key));
+  } catch {
+    // Storage is blocked: the page opens as by a link.
+    return null;
+  }
+}
+
+function messageAtTop() {
+  const { bottom } = $('.title-bar').getBoundingClientRect();
+  const reaches = (one) => one.getBoundingClientRect().bottom > bottom;
+  const first = [...document.querySelectorAll('#messages > :is(.past, .message)')].find(reaches);
+  // In two steps: a browser that is asked for the place of a message in a group has to lay the group out.
+  return first?.matches('.past') ? [...first.children].find(reaches) : first;
+}
+
+export function keepPlace(isAtEnd) {
+  history.scrollRestoration = 'manual';
+  addEventListener('pagehide', () => {
+    const message = isAtEnd() ? null : messageAtTop();
+    try {
+      sessionStorage.setItem(key, JSON.stringify({ id: message?.id, top: message?.getBoundingClientRect().top }));
+    } catch {
+      // As above.
+    }
+  });
+}
