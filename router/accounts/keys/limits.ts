@@ -183,8 +183,10 @@ export function isLimited({ requestsPerMinute, tokensPerMinute, concurrentMax }:
 /** @param missing the amount that must fill up before the next request is accepted. */
 function tooFast(unit: 'requests' | 'tokens', limit: number, missing: number): AppError {
   const retryAfterSeconds = Math.max(1, Math.ceil((missing * 60) / limit));
+  const amount = limit === 1 ? `one ${unit.slice(0, -1)}` : `${limit.toLocaleString('en')} ${unit}`;
+  const used = limit === 1 ? 'it' : 'them';
   return new AppError('rate_limit_exceeded', {
-    message: `This API key may use ${limit.toLocaleString('en')} ${unit} a minute and has used them. Try again in ${retryAfterSeconds} s.`,
+    message: `This API key may use ${amount} a minute and has used ${used}. Try again in ${retryAfterSeconds} s.`,
     retryAfterSeconds,
   });
 }
