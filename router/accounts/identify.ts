@@ -7,6 +7,7 @@ import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { AuditAction, AuditService } from '../audit/audit';
 import { AppError } from '../lib/errors';
+import { type Soon, whenThere } from '../lib/lookup';
 import type { Clients } from '../web/clients';
 import type { Guard } from '../web/guard';
 import { type Reader, setReader } from '../web/reader';
@@ -75,10 +76,13 @@ async function fromToken({ sessions }: SessionDeps, jwt: Verifier, token: unknow
 }
 
 /** Resolves a Bearer key or session token; the token is as good as the cookie. */
-async function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Promise<Caller | undefined> {
+function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Soon<Caller | undefined> {
   const credential = /^Bearer\s+(\S+)$/i.exec(header)?.[1];
   if (!credential?.startsWith(KEY_PREFIX)) return fromToken(deps, jwt, credential);
-  const found = await deps.keys.find(credential);
+  return whenThere(deps.keys.find(credential), ofKey);
+}
+
+function ofKey(found: { readonly user: User; readonly key: Key } | undefined): Caller | undefined {
   return found && { user: found.user, credentialId: found.key.id, key: found.key };
 }
 
@@ -91,6 +95,17 @@ function signInCookie({ name, secure }: SessionDeps['cookie'], value: string, ma
   return new Bun.Cookie({ name, value, maxAge, secure, path: '/', httpOnly: true, sameSite: 'lax' }).serialize();
 }
 
+function admittedByKey(who: Caller | undefined): { who: Caller } {
+  if (!who) throw new AppError('signed_out', { message: 'That API key is not valid, or was revoked.' });
+  if (who.key) requireScope(who.key, 'v1');
+  return { who };
+}
+
+function admittedByCookie(who: Caller | undefined): { who: Caller } {
+  if (!who) throw new AppError('signed_out');
+  return { who };
+}
+
 /**
  * The route option `{ caller: true }` of `/v1`, with a typed `who`. A plugin of its own, because every request of a
  * program passes through it.
@@ -99,19 +114,14 @@ export function callerPlugin(deps: SessionDeps & { readonly guard: Pick<Guard, '
   const { name } = deps.cookie;
   return new Elysia({ name: 'caller' }).use(tokens(deps)).macro({
     caller: {
-      resolve: async ({ request, jwt }: { request: Request; jwt: Verifier }) => {
+      resolve: ({ request, jwt }: { request: Request; jwt: Verifier }): Soon<{ who: Caller }> => {
         const { headers } = request;
+        // Elysia waits for what is returned if the text of a function has a call behind a `return`, as here.
         // A Bearer credential is chosen by the caller; a cookie may be sent along by the browser.
         const header = headers.get('authorization');
-        const who = await (header === null
-          ? deps.guard.trustsCookie(request) && fromToken(deps, jwt, cookieOf(headers, name))
-          : fromBearer(deps, jwt, header));
-        if (!who) {
-          const isGiven = header !== null;
-          throw new AppError('signed_out', isGiven ? { message: 'That API key is not valid, or was revoked.' } : {});
-        }
-        if (who.key) requireScope(who.key, 'v1');
-        return { who };
+        if (header !== null) return whenThere(fromBearer(deps, jwt, header), admittedByKey);
+        if (!deps.guard.trustsCookie(request)) throw new AppError('signed_out');
+        return fromToken(deps, jwt, cookieOf(headers, name)).then(admittedByCookie);
       },
     },
   });
@@ -131,7 +141,7 @@ export function sessionPlugin(deps: SessionDeps) {
     .derive({ as: 'global' }, ({ jwt, request, set }) => ({
       identify: identifier(request, {
         cookie: () => fromToken(deps, jwt, cookieOf(request.headers, settings.name)),
-        bearer: (header) => fromBearer(deps, jwt, header),
+        bearer: async (header) => fromBearer(deps, jwt, header),
       }),
       signInCookie: {
         /** @param action by which the user got in, and `detail` how. */

@@ -2,6 +2,7 @@
 import type { UserLimitsService } from '../accounts/users/limits';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
+import { Lookup, type Soon } from '../lib/lookup';
 import { Recent } from '../lib/lru';
 import type { Agent, AgentsStore } from './store';
 
@@ -28,7 +29,7 @@ export function agentsService(deps: AgentsDeps) {
   const { agents, backends, limits, now } = deps;
 
   // Every request needs an agent. A changed agent is forgotten in both caches.
-  const defaults = new Recent<string, Promise<Agent>>(CACHED_MAX);
+  const defaults = new Recent<string, Lookup<Agent>>(CACHED_MAX);
   const byId = new Recent<string, Agent>(CACHED_MAX);
 
   function forget(agent: Agent): void {
@@ -36,15 +37,17 @@ export function agentsService(deps: AgentsDeps) {
     byId.delete(agent.id);
   }
 
-  function defaultOf(userId: string, backend: Backend): Promise<Agent> {
-    if (!limits.allows(userId, backend.name)) return Promise.reject(notAllowed(backend.name));
+  function defaultOf(userId: string, backend: Backend): Soon<Agent> {
+    if (!limits.allows(userId, backend.name)) throw notAllowed(backend.name);
     const place = placeOf({ userId, backend: backend.name });
     const known = defaults.get(place);
-    if (known) return known;
-    const found = agents.ensureDefault({ userId, backend: backend.name, name: backend.displayName, nowMs: now() });
+    if (known) return known.result;
+    const found = new Lookup(
+      agents.ensureDefault({ userId, backend: backend.name, name: backend.displayName, nowMs: now() }),
+    );
     defaults.set(place, found);
-    found.catch(() => defaults.delete(place, found));
-    return found;
+    found.promise.catch(() => defaults.delete(place, found));
+    return found.promise;
   }
 
   async function get(userId: string, id: string): Promise<Agent> {
@@ -64,7 +67,7 @@ export function agentsService(deps: AgentsDeps) {
   }
 
   return {
-    /** Returns the user's default agent of a backend. Creates it if it does not exist. */
+    /** Returns the user's default agent of a backend. Creates it if it does not exist. Throws `forbidden`. */
     defaultOf,
 
     /** Returns an agent. Throws `not_found` when it does not exist or belongs to another user. */

@@ -11,7 +11,7 @@ import { CLIENT_GONE, type Ending } from '../relay/relay';
 import type { HeldRunner } from '../runners/slots/slot';
 import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
 import { readBody } from '../web/bodies/read';
-import { type Listener, waitNoLonger, waitPatiently } from '../web/patience';
+import { type Listener, waitNoLonger } from '../web/patience';
 import { addressHint, isElsewhere } from './address-hint';
 import { CallUse } from './call-use';
 import type { BrokerDeps } from './deps';
@@ -66,9 +66,13 @@ export class BrokerCall extends Lifecycle {
     if (request.method !== allowed.method) throw new AppError('method_not_allowed', { allow: [allowed.method] });
     this.#path = path;
     const hops = Math.max(hopsIn(request.headers), deps.hops.of(agent.id));
-    const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share: this.#share, listener });
+    const bytes = await readBody(request, {
+      maxBytes: deps.config.maxBodyBytes,
+      share: this.#share,
+      listener,
+      isPatient: true,
+    });
     this.hold(() => waitNoLonger(listener, request));
-    waitPatiently(listener, request);
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     const use = new CallUse(deps, held, { path, allowed, body });
     this.#use = use;

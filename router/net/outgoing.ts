@@ -11,6 +11,7 @@ import { MalformedError } from './http1/head';
 import type { WireRequest } from './http1/request';
 import { send } from './http1/send';
 import { inTurns } from './mapped-body';
+import { urlParts } from './url-parts';
 
 /** Headers that are passed on to a runner or an upstream (law 12). All other headers of a client stay here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
@@ -84,7 +85,7 @@ export class UnreachableError extends Error {
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   const { method, headers, body, signal, address, peer, proxy, connectMs } = outgoing;
-  const url = new URL(outgoing.url);
+  const url = urlParts(outgoing.url);
   const request = { url, address, peer, method, headers, body, signal, connectMs };
   const isPlain = url.protocol === 'http:' && proxy === undefined;
   let answer: OutgoingAnswer;
@@ -132,7 +133,7 @@ async function sendByFetch(
   { url, address, method, headers, body, signal, connectMs }: WireRequest,
   proxy: string | undefined,
 ): Promise<OutgoingAnswer> {
-  const to = new URL(url);
+  const to = new URL(url.href);
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const isPinned = proxy === undefined && address !== undefined && isIP(host) === 0;
   if (isPinned) to.hostname = isIPv6(address) ? `[${address}]` : address;

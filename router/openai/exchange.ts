@@ -9,51 +9,32 @@ import type { Answer } from '../chat/generations/recorder';
 import { Share } from '../lib/allowance';
 import { type AppError, isLastingRefusal } from '../lib/errors';
 import { logRequest } from '../lib/log';
+import { type Soon, whenThere } from '../lib/lookup';
 import { safely } from '../lib/safely';
 import { within } from '../lib/time';
 import { answerFacts } from '../lib/tracing';
 import { isShort } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
-import { CLIENT_GONE, type Ending } from '../relay/relay';
+import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
 import { callRunner, type RunnerAnswer, recordRefusal, refusalIn } from '../runners/call';
 import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
-import type { ExchangeDeps } from './deps';
+import type { ExchangeDeps, ExchangeOptions } from './deps';
 import { type Known, knownHeaders, takeRequest } from './headers';
+import { ENDS_WITH_DONE } from './paths';
 import type { Plan } from './plan';
 import { recorded } from './recording';
 import { attachOutcome, type Outcome, START_PATIENCE_MS, WARM_PATIENCE_MS, Waiting } from './waiting';
 
-/** Bodies that close with `[DONE]`. */
-const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
-
-interface Options {
-  readonly request: Request;
-  readonly detach: boolean;
-  readonly headers: Record<string, string | number>;
-  /** Called at the end of the answer. */
-  onEnd(): void;
-  /** Nobody adds `headers` to the answer: it has them already. */
-  readonly isFinal?: boolean;
+/** Answers a request as planned. */
+export function exchange(deps: ExchangeDeps, who: Caller, options: ExchangeOptions): Promise<Response> {
+  return new Exchange(deps, who, options).respond();
 }
 
-/**
- * Answers a request as planned.
- * @param options.headers what the answer says beside itself is put here, also that of a refusal.
- * @param options.detach the answer goes on when the client leaves; otherwise the runner's request is aborted (law 9).
- * @param options.plan begins at once; what it throws is thrown on. What it holds of `share` is given back at the end.
- */
-export async function exchange(
-  deps: ExchangeDeps,
-  who: Caller,
-  options: Options & { plan(share: Share): Promise<Plan> },
-): Promise<Response> {
-  const one = new Exchange(deps, who, options);
-  try {
-    one.admit();
-    return await one.respond(await options.plan(one.share), () => options.plan(one.share));
-  } catch (thrown) {
-    return one.refuse(thrown);
-  }
+/** The stream for the client, and what is written into it. */
+interface Opened {
+  readonly relay: Relay;
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly waiting: Waiting;
 }
 
 class Exchange extends Lifecycle {
@@ -73,7 +54,7 @@ class Exchange extends Lifecycle {
   constructor(
     readonly deps: ExchangeDeps,
     readonly who: Caller,
-    readonly options: Options,
+    readonly options: ExchangeOptions,
   ) {
     const { user, credentialId } = who;
     super(options.detach ? 'detach' : 'cancel', { user: user.id });
@@ -85,28 +66,38 @@ class Exchange extends Lifecycle {
     this.follow(options.request.signal);
   }
 
+  async respond(): Promise<Response> {
+    const { deps, options, share, signal } = this;
+    const { runners } = deps;
+    try {
+      this.#admit();
+      const bytes = await options.read(share);
+      const planned = await options.plan(bytes, share);
+      signal.throwIfAborted();
+      this.#plan = planned;
+      const plan = planned.turn ? await this.#recorded(planned, () => options.plan(bytes, share)) : planned;
+      this.#plan = plan;
+      const { call, wantsStream } = plan;
+      this.hold(deps.hops.enter(call.agent.id, this.#hops));
+      this.#isCold = !runners.isWarm(call.agent.id);
+      const silence = this.watch(call.backend.timeouts);
+      const facts = answerFacts(call.agent, { path: plan.path, isCold: this.#isCold });
+      const trace = this.trace('answer', 'server', () => options.request.headers, facts);
+      const asked = callRunner(runners, { ...call, ...(trace && { work: { ...call.work, trace } }), signal, silence });
+      const passed = wantsStream ? this.#passStream(plan, asked) : this.#pass(plan, this.#arrived(await asked));
+      return passed instanceof Promise ? await passed : passed;
+    } catch (thrown) {
+      return this.#refuse(thrown);
+    }
+  }
+
   /** Throws `loop_detected` or `rate_limit_exceeded`. */
-  admit(): void {
+  #admit(): void {
     this.#hops = hopsIn(this.options.request.headers);
     if (this.who.key) this.hold(takeRequest(this.deps.rateLimits, this.who.key, this.options.headers));
   }
 
-  /** @param again Plans the request again. */
-  async respond(planned: Plan, again: () => Promise<Plan>): Promise<Response> {
-    const { runners } = this.deps;
-    const { signal } = this;
-    signal.throwIfAborted();
-    this.#plan = planned;
-    const plan = planned.turn ? await this.#recorded(planned, again) : planned;
-    this.#plan = plan;
-    const { call, wantsStream } = plan;
-    this.hold(this.deps.hops.enter(call.agent.id, this.#hops));
-    this.#isCold = !runners.isWarm(call.agent.id);
-    const silence = this.watch(call.backend.timeouts);
-    const facts = answerFacts(call.agent, { path: plan.path, isCold: this.#isCold });
-    const trace = this.trace('answer', 'server', () => this.options.request.headers, facts);
-    const asked = callRunner(runners, { ...call, ...(trace && { work: { ...call.work, trace } }), signal, silence });
-    if (!wantsStream) return this.#pass(plan, this.#arrived(await asked));
+  async #passStream(plan: Plan, asked: Promise<RunnerAnswer>): Promise<Response> {
     const settled = asked.then(
       (answer): Outcome => ({ answer: this.#arrived(answer) }),
       (thrown): Outcome => ({ error: this.toError(thrown) }),
@@ -132,7 +123,7 @@ class Exchange extends Lifecycle {
   }
 
   /** There is no answer. Throws what the client is told, if there still is one. */
-  refuse(thrown: unknown): Response {
+  #refuse(thrown: unknown): Response {
     const error = this.toError(thrown);
     Object.assign(this.options.headers, knownHeaders(this.#known()));
     this.fail(error);
@@ -148,7 +139,7 @@ class Exchange extends Lifecycle {
   }
 
   /** The runner has answered in time: its status and headers are the client's. */
-  async #pass(plan: Plan, answer: RunnerAnswer): Promise<Response> {
+  #pass(plan: Plan, answer: RunnerAnswer): Soon<Response> {
     const { status, headers } = answer;
     const { translation } = plan;
     const isEvents = isEventStream(headers);
@@ -163,14 +154,16 @@ class Exchange extends Lifecycle {
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
     if (isEvents || !(isShort(headers) || translation)) {
-      const { relay, stream } = await this.#stream(plan, isEvents);
-      relay.attach(body);
-      return this.#answer(stream, status, own);
+      return whenThere(this.#stream(plan, isEvents), ({ relay, stream }) => {
+        relay.attach(body);
+        return this.#answer(stream, status, own);
+      });
     }
-    const bytes = await this.whole(body);
-    const isLasting = status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString()));
-    if (isLasting) own['x-should-retry'] = 'false';
-    return this.#answer(bytes, status, own);
+    return whenThere(this.whole(body), (bytes) => {
+      const isLasting = status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString()));
+      if (isLasting) own['x-should-retry'] = 'false';
+      return this.#answer(bytes, status, own);
+    });
   }
 
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
@@ -186,9 +179,14 @@ class Exchange extends Lifecycle {
    * Opens the stream for the client when that can be told of its turn: a new conversation and the id of a response are stored
    * before. A turn in a stored conversation is waited for by whoever reads that (`generations.written`).
    */
-  async #stream(plan: Plan, events: boolean) {
-    const { path, translation, turn } = plan;
-    if (turn?.beginning || translation) await this.#stored?.begin();
+  #stream(plan: Plan, events: boolean): Soon<Opened> {
+    const { turn, translation } = plan;
+    const stored = turn?.beginning || translation ? this.#stored?.begin() : undefined;
+    return whenThere<unknown, Opened>(stored, () => this.#opened(plan, events));
+  }
+
+  #opened(plan: Plan, events: boolean): Opened {
+    const { path, translation } = plan;
     const waiting = new Waiting(this.deps, this.who, plan);
     const relay = this.open({
       events,
@@ -241,9 +239,10 @@ class Exchange extends Lifecycle {
 
   /** @param own headers of the answer itself. */
   #answer(body: BodyInit, status: number, own: Record<string, string>): Response {
-    const { headers, isFinal = false } = this.options;
+    const { headers, onAnswer } = this.options;
+    onAnswer?.();
     // nginx keeps a stream back until its buffer is full, unless it is told not to.
     if (own['content-type']?.startsWith('text/event-stream')) own['x-accel-buffering'] = 'no';
-    return dataResponse(body, status, isFinal ? headers : {}, knownHeaders(this.#known()), own);
+    return dataResponse(body, status, onAnswer ? headers : {}, knownHeaders(this.#known()), own);
   }
 }

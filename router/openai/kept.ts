@@ -20,7 +20,7 @@ interface FailedTurn {
 const STORED_BYTES_MAX = 2_097_152;
 
 /** Whether an answer is kept: on the client's word, or unasked, as OpenAI keeps every response. */
-type Keeping = 'asked' | 'unasked' | undefined;
+export type Keeping = 'asked' | 'unasked' | undefined;
 
 /** @param isTranslated a runtime that serves responses itself keeps its own. */
 export function keepingOf(deps: OpenaiDeps, body: JsonBody, how: { detach: boolean; isTranslated: boolean }): Keeping {

@@ -9,11 +9,13 @@ const JSON_PATHS = new Set([
   ...['chat/completions', 'completions', 'responses', 'embeddings', 'moderations'],
   ...['images/generations', 'audio/speech'],
 ]);
+/** Paths whose streams close with `[DONE]`. */
+export const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
 /** Encoded separators and dots. A runner may decode them to a path that is not allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
 
 /** Returns the path below `/v1/`, as sent. Throws for a path that a runner could decode to another one (law 12). */
-export function relayPath({ pathname }: URL): string {
+export function relayPath({ pathname }: Pick<URL, 'pathname'>): string {
   // The server has resolved plain dot segments before it chose this route, but not encoded ones.
   if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'This path does not exist.' });
   return pathname.slice('/v1/'.length);

@@ -13,9 +13,10 @@ import { type ToldFiles, toldContents, toldThoughts } from '../chat/generations/
 import type { RecordedTurn } from '../chat/generations/turn';
 import type { Conversation, Message } from '../chat/store/conversations';
 import type { Beginning } from '../chat/store/turns';
+import type { Soon } from '../lib/lookup';
 import type { OpenaiDeps } from './deps';
 import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
-import { fitsInStore, keepingOf, tooLongToStore, turnThere } from './kept';
+import { fitsInStore, type Keeping, keepingOf, tooLongToStore, turnThere } from './kept';
 import type { Routed } from './resolve';
 import { chatOf } from './responses/request';
 
@@ -30,6 +31,8 @@ interface Place {
   readonly turn: Omit<RecordedTurn, 'answerId'> | undefined;
 }
 
+const NOTHING_STORED = { stored: [], contents: new Map(), thoughts: new Map() };
+
 interface Told {
   /** Returns the body with the stored items in place of their references. */
   readonly told: JsonBody | undefined;
@@ -38,14 +41,27 @@ interface Told {
   readonly detach: boolean;
 }
 
-/** Stores nothing. Throws `too_large` for a turn that must be stored and is too long for that. */
-export async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<Place> {
+/**
+ * Stores nothing. Throws `too_large` for a turn that must be stored and is too long for that. Nothing to wait for outside
+ * conversations if the answer is not kept.
+ */
+export function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Soon<Place> {
   const { told, path, isTranslated, detach } = asked;
   const said = told && messagesAt(path, told);
   const keeping = said && keepingOf(deps, told, { detach, isTranslated });
-  // A request outside conversations whose answer is not kept has no turn.
-  const { failed, posted } =
-    said && (routed.conversation || keeping) ? await turnThere(deps, routed, said, keeping) : {};
+  if (routed.conversation || keeping) return placeIn(deps, routed, { ...asked, said, keeping });
+  const chat = told && (isTranslated ? chatOf(told, NOTHING_STORED, routed.backend) : withoutStorage(told));
+  return { chat, files: undefined, conversation: undefined, match: undefined, turn: undefined };
+}
+
+interface Kept extends Told {
+  readonly said: readonly unknown[] | undefined;
+  readonly keeping: Keeping;
+}
+
+async function placeIn(deps: OpenaiDeps, routed: Routed, asked: Kept): Promise<Place> {
+  const { told, path, isTranslated, said, keeping } = asked;
+  const { failed, posted } = said ? await turnThere(deps, routed, said, keeping) : {};
   const before = failed?.before ?? (posted && posted.position - 1);
   const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];
   const goesOn = isTranslated && routed.goesOnFrom !== undefined ? stored : [];

@@ -10,6 +10,7 @@ import { AppError } from '../lib/errors';
 import { newTimeId } from '../lib/ids';
 import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
+import type { UrlParts } from '../net/url-parts';
 import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
 import { checkType, relayPath, runnerPathOf } from './paths';
@@ -39,7 +40,7 @@ export interface Plan {
 /** A request whose body has been read. */
 interface RequestToPlan {
   readonly method: string;
-  readonly url: URL;
+  readonly url: UrlParts;
   readonly headers: Headers;
   /** Whether the answer goes on after the client disconnects. */
   readonly detach: boolean;
@@ -62,7 +63,9 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
   if (body) requireBooleans(body);
 
-  const routed = await route(deps, who, { url, headers, path, body });
+  // Waits only for what is not there yet: each wait costs a promise, and its rest a turn.
+  const routing = route(deps, who, { url, headers, path, body });
+  const routed = routing instanceof Promise ? await routing : routing;
   const { agent, backend } = routed;
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   // A caller without a browser session has a key.
@@ -73,9 +76,8 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
     deps.budgets.refuseUsedUp({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const told = body && isTranslated ? await withReferences(deps, { who, share: asked.share }, body) : body;
-  const { chat, files, conversation, match, turn } = await placeOf(deps, routed, {
-    ...{ told, path, isTranslated, detach: asked.detach },
-  });
+  const placing = placeOf(deps, routed, { told, path, isTranslated, detach: asked.detach });
+  const { chat, files, conversation, match, turn } = placing instanceof Promise ? await placing : placing;
   const variables = requestVariables(
     who.user.id,
     agent.id,

@@ -9,6 +9,8 @@ import { serves } from '../backends/traits';
 import type { Conversation } from '../chat/store/conversations';
 import type { Newest } from '../chat/store/messages';
 import { AppError } from '../lib/errors';
+import { type Soon, whenThere } from '../lib/lookup';
+import type { UrlParts } from '../net/url-parts';
 import type { OpenaiDeps } from './deps';
 import { notServed } from './paths';
 
@@ -17,7 +19,7 @@ const USER_CONVERSATION = /^agstack-([0-9a-f]{24})$/;
 const RESPONSE_ID = /^resp_([0-9a-f]{24})$/;
 
 interface RoutedRequest {
-  readonly url: URL;
+  readonly url: UrlParts;
   readonly headers: Headers;
   /** Below `/v1/`. */
   readonly path: string;
@@ -38,18 +40,26 @@ export interface Routed {
   readonly path?: readonly number[] | undefined;
 }
 
-/** Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. */
-export async function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Promise<Routed> {
+/**
+ * Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. Nothing to
+ * wait for if the request names a backend and no conversation, like most requests.
+ */
+export function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Soon<Routed> {
   const naming = namedConversation(deps, who, asked);
-  const named = naming && (await naming);
-  if (named) {
-    const agent = await deps.agents.get(who.user.id, named.conversation.agentId);
-    const backend = deps.backends.find(agent.backend);
-    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation no longer exists.' });
-    requireOpened(who, agent, backend);
-    return { agent, backend, ...named };
-  }
-  const model = asked.body?.model ?? asked.url.searchParams.get('model');
+  if (!naming) return routeByModel(deps, who, asked);
+  return naming.then((named) => (named ? routeNamed(deps, who, named) : routeByModel(deps, who, asked)));
+}
+
+async function routeNamed(deps: OpenaiDeps, who: Caller, named: Named): Promise<Routed> {
+  const agent = await deps.agents.get(who.user.id, named.conversation.agentId);
+  const backend = deps.backends.find(agent.backend);
+  if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation no longer exists.' });
+  requireOpened(who, agent, backend);
+  return { agent, backend, ...named };
+}
+
+function routeByModel(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Soon<Routed> {
+  const model = asked.body?.model ?? new URLSearchParams(asked.url.search).get('model');
   if (typeof model !== 'string' || model === '') {
     if (!isServed(deps, asked.path)) throw notServed(asked.path);
     throw new AppError('invalid_request', {
@@ -57,16 +67,32 @@ export async function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest)
       param: 'model',
     });
   }
-  const own = model.startsWith('@') ? await deps.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
+  const named = { model, path: asked.path };
+  if (!model.startsWith('@')) return routeTo(deps, who, named, undefined);
+  return deps.agents.findBySlug(who.user.id, model.slice(1)).then((own) => routeTo(deps, who, named, own));
+}
+
+/** @param own the user's agent that `model` names. */
+function routeTo(
+  deps: OpenaiDeps,
+  who: Caller,
+  { model, path }: { readonly model: string; readonly path: string },
+  own: Agent | undefined,
+): Soon<Routed> {
   const backend = own ? deps.backends.find(own.backend) : deps.backends.forModel(model);
-  if (!backend && !isServed(deps, asked.path)) throw notServed(asked.path);
-  if (!backend) throw await modelNotFound(deps, who, model);
+  if (!backend && !isServed(deps, path)) throw notServed(path);
+  if (!backend) {
+    return modelNotFound(deps, who, model).then((error) => {
+      throw error;
+    });
+  }
   // Checked before a missing agent is created.
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   if (!own && who.key?.agents.length === 0) requireOpened(who, { backend: backend.name }, backend);
-  const agent = own ?? (await deps.agents.defaultOf(who.user.id, backend));
-  requireOpened(who, agent, backend);
-  return { agent, backend };
+  return whenThere(own ?? deps.agents.defaultOf(who.user.id, backend), (agent) => {
+    requireOpened(who, agent, backend);
+    return { agent, backend };
+  });
 }
 
 /** Whether any backend serves the path. Every backend with a chat answers `responses`. */

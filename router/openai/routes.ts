@@ -3,8 +3,9 @@ import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { Caller, CallerPlugin } from '../accounts/identify';
 import type { Share } from '../lib/allowance';
+import { urlParts } from '../net/url-parts';
 import { readBody } from '../web/bodies/read';
-import { waitNoLonger, waitPatiently } from '../web/patience';
+import { waitNoLonger } from '../web/patience';
 import type { OpenaiDeps } from './deps';
 import { exchange } from './exchange';
 import { answerOnce } from './idempotency';
@@ -22,38 +23,29 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
     .get('/v1/models/*', ({ who, params }) => model(deps, who, params['*']), { caller: true })
     .all(
       '/v1/*',
-      async ({ who, request, params, set }) => {
+      ({ who, request, params, set }) => {
         const [noun, id, ...rest] = params['*'].split('/');
         if (noun === 'responses' && id !== undefined && isResponseId(id)) {
           return storedResponse(deps, who, { request, id, part: rest.join('/') });
         }
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
         const onEnd = () => waitNoLonger(serverOf(), request);
-        const asked = { request, headers: set.headers, detach, onEnd };
         const { method, headers, url } = request;
-        const planned = (bytes: Bytes, share: Share) =>
-          planOf(deps, who, { method, headers, url: new URL(url), detach, bytes, share });
-        const read = async (share: Share) => {
-          const listener = serverOf();
-          const bytes = await readBody(request, { maxBytes: deps.config.maxBodyBytes, share, listener });
-          waitPatiently(listener, request);
-          return bytes;
-        };
+        const plan = (bytes: Bytes, share: Share) =>
+          planOf(deps, who, { method, headers, url: urlParts(url), detach, bytes, share });
+        const asked = { request, headers: set.headers, detach, onEnd, plan };
+        const read = (share: Share) =>
+          readBody(request, { maxBytes: deps.config.maxBodyBytes, share, listener: serverOf(), isPatient: true });
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
         if (key !== null) {
-          const answer = (bytes: Bytes) => exchange(deps, who, { ...asked, plan: (share) => planned(bytes, share) });
+          const answer = (bytes: Bytes) => exchange(deps, who, { ...asked, read: () => bytes });
           return answerOnce(deps, who, { request, key, read, answer, onEnd });
         }
-        // A request may be planned twice.
-        let body: Promise<Bytes> | undefined;
-        const plan = async (share: Share) => {
-          body ??= read(share);
-          return planned(await body, share);
+        // The headers are in the answer then. If Elysia added them, it would turn the finished body into a stream.
+        const onAnswer = () => {
+          set.headers = {};
         };
-        const answer = await exchange(deps, who, { ...asked, isFinal: true, plan });
-        // The headers are in the answer already. If Elysia added them, it would turn the finished body into a stream.
-        set.headers = {};
-        return answer;
+        return exchange(deps, who, { ...asked, read, onAnswer });
       },
       { caller: true, parse: 'none' },
     );

@@ -9,6 +9,7 @@
 import { Abort, type Abortable } from '../lib/abort';
 import { AppError, toAppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
+import { type Soon, whenThere } from '../lib/lookup';
 import { safely } from '../lib/safely';
 import { beginSpan, type Span } from '../lib/tracing';
 import { type Body, readBytes } from '../net/body';
@@ -140,15 +141,17 @@ export abstract class Lifecycle {
    * Reads a short answer in one piece, and ends. Reading is part of the call, so an abort applies to it. Throws the
    * error of the body, or the reason of the abort.
    */
-  protected async whole(body: Body): Promise<Uint8Array<ArrayBuffer>> {
+  protected whole(body: Body): Soon<Uint8Array<ArrayBuffer>> {
     const read = readBytes(body);
-    const bytes = read instanceof Promise ? await this.#unlessLost(read) : read;
+    return whenThere(read instanceof Promise ? this.#unlessLost(read) : read, (bytes) => this.#endWhole(bytes));
+  }
+
+  #endWhole(bytes: Uint8Array<ArrayBuffer>): Soon<Uint8Array<ArrayBuffer>> {
     // As in a relay, an error of a recorder does not make the answer fail.
-    safely('recorder', this.of, () => this.recorder?.chunk(bytes));
+    if (this.recorder) safely('recorder', this.of, () => this.recorder?.chunk(bytes));
     const stored = this.end('done', bytes.length);
     // The client receives a recorded answer only when it is stored.
-    if (stored) await stored;
-    return bytes;
+    return stored ? stored.then(() => bytes) : bytes;
   }
 
   async #unlessLost(reading: Promise<Uint8Array<ArrayBuffer>>): Promise<Uint8Array<ArrayBuffer>> {

@@ -65,7 +65,8 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
   for (let attempt = 1; ; attempt += 1) {
     // A client that has already left must not start a runner.
     request.signal.throwIfAborted();
-    const lease = await runners.lease(request.agent, request);
+    const leasing = runners.lease(request.agent, request);
+    const lease = leasing instanceof Promise ? await leasing : leasing;
     try {
       request.silence?.asked();
       const answer = await open({

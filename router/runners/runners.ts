@@ -8,6 +8,7 @@ import type { Backend } from '../backends/backends';
 import type { Abortable } from '../lib/abort';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
+import type { Soon } from '../lib/lookup';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
 import { refusal } from './health/failure';
@@ -135,19 +136,22 @@ export function runnersService(deps: RunnersDeps) {
     /**
      * Holds the agent's runner, and starts it first if necessary. While the lease is open the runner is not reaped.
      * Throws the error that made the start fail. The caller's abort ends only the wait, not a start that others also
-     * wait for.
+     * wait for. A runner that is up is there at once.
      */
-    async lease(agent: Agent, options: { signal: Abortable; explicit?: boolean; work?: Work }): Promise<Lease> {
+    lease(agent: Agent, options: { signal: Abortable; explicit?: boolean; work?: Work }): Soon<Lease> {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
       const slot = slots.of(agent);
-      const held = hold(slot, work);
-      try {
-        return { runner: slot.warm ?? (await orAbort(ensure(slot, explicit), signal)), ...held };
-      } catch (error) {
-        held.release();
-        throw error;
-      }
+      const { answered, release } = hold(slot, work);
+      const { warm } = slot;
+      if (warm) return { runner: warm, answered, release };
+      return orAbort(ensure(slot, explicit), signal).then(
+        (runner) => ({ runner, answered, release }),
+        (error) => {
+          release();
+          throw error;
+        },
+      );
     },
 
     stop,

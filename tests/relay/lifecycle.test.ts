@@ -115,7 +115,7 @@ class Watched extends Lifecycle {
 
   /** Reads the body in one piece. */
   async read(event: string): Promise<unknown> {
-    const read = this.whole(this.source).catch((error: unknown) => error);
+    const read = Promise.resolve(this.whole(this.source)).catch((error: unknown) => error);
     await this.events[event]?.();
     return read;
   }

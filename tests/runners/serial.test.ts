@@ -126,7 +126,7 @@ test('no runner of a disabled user starts, also for a request that was let in be
   expect((await admin.request(`/admin/users/${alice.id}/disable`, form({}))).status).toBe(303);
   // As a request does that was identified before.
   const leased = router.context.runners.lease(agents[0] as Agent, { signal: AbortSignal.timeout(30_000) });
-  expect(await leased.catch(({ code }) => code)).toBe('forbidden');
+  expect(await Promise.resolve(leased).catch(({ code }) => code)).toBe('forbidden');
   expect(router.platform.calls('start')).toBe(0);
   expect(await statusOf(router, alice)).toMatchObject({ state: 'stopped' });
 });

@@ -6,6 +6,7 @@
 import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
 import { newId, newSecret, sha256 } from '../../lib/ids';
+import { Lookup, type Soon, whenThere } from '../../lib/lookup';
 import { Recent } from '../../lib/lru';
 import type { User } from '../users/store';
 import { keyProblems } from './problems';
@@ -44,20 +45,36 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
   const { keys, events, now } = deps;
   // Written to the database in batches by `flush`, because a warm request does not write.
   const usedAtMs = new Map<string, number>();
-  // By hash. Promises, not values: a lookup that began before a change is dropped with its promise and cannot put an
-  // old value back.
-  const known = new Recent<string, Promise<KeyHolder | undefined>>(KNOWN_MAX);
+  /** By hash. */
+  const known = new Recent<string, Lookup<KeyHolder | undefined>>(KNOWN_MAX);
   /** Keys with an expiry date that were used since the router's start: their streams end when they expire. */
   const expiring = new Map<string, Key>();
 
-  function lookUp(hash: string): Promise<KeyHolder | undefined> {
+  function lookUp(hash: string): Soon<KeyHolder | undefined> {
     const found = known.get(hash);
-    if (found) return found;
-    const holder = keys.findByHash(hash);
+    if (found) return found.result;
+    const holder = new Lookup(keys.findByHash(hash));
     known.set(hash, holder);
     // Guessed keys must not push real keys out of the cache.
     const forget = () => known.delete(hash, holder);
-    holder.then((one) => one ?? forget(), forget);
+    holder.promise.then((one) => one ?? forget(), forget);
+    return holder.promise;
+  }
+
+  /** Throws `signed_out` when the key has expired or its owner is disabled. */
+  function admitted(holder: KeyHolder | undefined): KeyHolder | undefined {
+    if (!holder) return undefined;
+    if (holder.user.disabledAtMs !== null) {
+      throw new AppError('signed_out', {
+        message: 'The account of that API key is disabled. Ask the administrator.',
+      });
+    }
+    const { id, expiresAtMs } = holder.key;
+    if (expiresAtMs !== null) {
+      if (expiresAtMs <= now()) throw expired(expiresAtMs);
+      expiring.set(id, holder.key);
+    }
+    usedAtMs.set(id, now());
     return holder;
   }
 
@@ -135,22 +152,7 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
     findById: (id: string): Promise<Key | undefined> => keys.find(id),
 
     /** The holder of this key, or `undefined` for an unknown key. Throws `signed_out` when it has expired or its owner is disabled. */
-    async find(secret: string): Promise<KeyHolder | undefined> {
-      const holder = await lookUp(sha256(secret));
-      if (!holder) return undefined;
-      if (holder.user.disabledAtMs !== null) {
-        throw new AppError('signed_out', {
-          message: 'The account of that API key is disabled. Ask the administrator.',
-        });
-      }
-      const { id, expiresAtMs } = holder.key;
-      if (expiresAtMs !== null) {
-        if (expiresAtMs <= now()) throw expired(expiresAtMs);
-        expiring.set(id, holder.key);
-      }
-      usedAtMs.set(id, now());
-      return holder;
-    },
+    find: (secret: string): Soon<KeyHolder | undefined> => whenThere(lookUp(sha256(secret)), admitted),
 
     /** Ends a key of the user. Throws `not_found`. */
     revoke,
@@ -173,7 +175,7 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
     /** Call this after a change of the user: the cached holders of their keys contain a copy of the user. */
     async forget(userId: string): Promise<void> {
       for (const [hash, holder] of [...known.entries()]) {
-        if ((await holder.catch(() => undefined))?.user.id === userId) known.delete(hash, holder);
+        if ((await holder.promise.catch(() => undefined))?.user.id === userId) known.delete(hash, holder);
       }
     },
 

@@ -58,7 +58,7 @@ export function adminRunnersRoutes(deps: AdminRunnersDeps, session: SessionPlugi
         await stop(deps, { who, request, server }, agent.id);
         // Not awaited: the list shows how it goes, and what makes it fail is in the runner's state.
         const started = runners.lease(agent, { signal: new AbortController().signal, explicit: true });
-        void started.then(
+        void Promise.resolve(started).then(
           (lease) => lease.release(),
           () => undefined,
         );

@@ -59,7 +59,7 @@ export function agentsRoutes(deps: AgentsRoutesDeps, session: SessionPlugin) {
       '/api/agents/:id/start',
       async ({ who, params, request, server }) => {
         const agent = await own(who, params);
-        const start = () => runners.lease(agent, { signal: request.signal, explicit: true });
+        const start = async () => runners.lease(agent, { signal: request.signal, explicit: true });
         const lease = await patiently({ request, server }, start);
         lease.release();
         return { runner: { agent_id: agent.id, backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };

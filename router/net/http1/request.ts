@@ -1,5 +1,6 @@
 /** Writes an HTTP/1.1 request (RFC 9112). */
 import type { Abortable } from '../../lib/abort';
+import type { UrlParts } from '../url-parts';
 
 /** Bytes of a body that is sent in one write with its head. */
 const TOGETHER_BYTES_MAX = 65_536;
@@ -15,7 +16,7 @@ const OWN_HEADERS = new Set(['accept-encoding', 'host', 'connection', 'content-l
 
 export interface WireRequest {
   readonly method: string;
-  readonly url: URL;
+  readonly url: UrlParts;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined;

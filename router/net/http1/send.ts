@@ -17,27 +17,38 @@ const RESTED_MS = 1;
  * before anything was sent; with the error of the connection on which it was sent; or with `MalformedError`. Never sends a
  * request twice.
  */
-export async function send(request: WireRequest): Promise<WireAnswer> {
-  const { url, address, peer = '', signal, connectMs = CONNECT_MS } = request;
+export function send(request: WireRequest): Promise<WireAnswer> {
+  const { url, address, peer = '', signal } = request;
   const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
   const bytes = requestBytes(request);
-  const destination = `${hostname} ${url.port || 80} ${peer}`;
+  const port = url.port || 80;
+  const destination = `${hostname} ${port} ${peer}`;
   signal.throwIfAborted();
-  let connection = idleConnection(destination);
-  if (connection && connection.restedMs > RESTED_MS) {
+  const idle = idleConnection(destination);
+  if (idle && idle.restedMs <= RESTED_MS) return idle.send(request.method, bytes, signal);
+  return sendSoon({ destination, hostname, port: Number(port), hasRested: idle !== undefined }, request, bytes);
+}
+
+/** Sends when it is known that a connection is open. */
+async function sendSoon(place: Place, request: WireRequest, bytes: readonly Uint8Array[]): Promise<WireAnswer> {
+  const { method, signal, connectMs = CONNECT_MS } = request;
+  let connection: Connection | undefined;
+  if (place.hasRested) {
     // The peer's close may have arrived and not been read yet. The event loop has read it only after the second turn.
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
-    connection = idleConnection(destination);
+    connection = idleConnection(place.destination);
     signal.throwIfAborted();
   }
-  connection ??= await connect({ destination, hostname, port: Number(url.port || 80) }, connectMs, signal);
-  return connection.send(request.method, bytes, signal);
+  connection ??= await connect(place, connectMs, signal);
+  return connection.send(method, bytes, signal);
 }
 
 interface Place {
   readonly destination: string;
   readonly hostname: string;
   readonly port: number;
+  /** Whether there is a connection that nobody has used for a while. */
+  readonly hasRested: boolean;
 }
 
 /**

@@ -47,7 +47,7 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
       '/api/runners/:backend/start',
       async ({ who, params, request, server }) => {
         const agent = await agentFor(deps, who, params.backend);
-        const start = () => runners.lease(agent, { signal: request.signal, explicit: true });
+        const start = async () => runners.lease(agent, { signal: request.signal, explicit: true });
         const lease = await patiently({ request, server }, start);
         lease.release();
         return { runner: { backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };

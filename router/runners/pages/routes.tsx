@@ -18,7 +18,8 @@ export function runnerPages(deps: RunnerPagesDeps, session: SessionPlugin) {
   const own = ({ user }: Who, { id }: { id: string }) => agents.get(user.id, id);
   // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
   const begin = (agent: Agent) => {
-    void runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
+    const started = runners.lease(agent, { signal: new AbortController().signal, explicit: true });
+    void Promise.resolve(started).then(
       (lease) => lease.release(),
       () => undefined,
     );

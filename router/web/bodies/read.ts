@@ -21,6 +21,8 @@ interface BodyLimits {
   readonly share?: Share;
   /** The listener that the request came to. */
   readonly listener: Listener;
+  /** The answer may take its time: when the body is read, nothing need be sent any more. */
+  readonly isPatient?: boolean;
 }
 
 /**
@@ -28,23 +30,29 @@ interface BodyLimits {
  * `too_slow`, `unsupported_media_type`, `invalid_request` when the body is cut, or the error with which `share` refuses.
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
-  const { maxBytes, share } = limits;
+  const { maxBytes, share, listener, isPatient } = limits;
   const declared = request.headers.get('content-length');
   if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
   // The server reads at most the declared length.
   const isDeclared = declared !== null && request.headers.get('transfer-encoding') === null;
   const isShort = isDeclared && Number(declared) <= COUNTED_BYTES_MIN;
-  const bytes = await (isShort ? request.bytes() : readChunks(request, limits)).catch(cutOff);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await (isShort ? request.bytes() : readChunks(request, limits));
+  } catch (cause) {
+    throw cutOff(cause);
+  }
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
   const encoding = request.headers.get('content-encoding');
   const plain = encoding === null ? bytes : await decompressed(bytes, encoding, maxBytes, tooLarge);
   if (plain !== bytes) hold(share, plain.length);
+  if (isPatient) waitPatiently(listener, request);
   return plain;
 }
 
-function cutOff(cause: unknown): never {
-  if (cause instanceof AppError) throw cause;
-  throw new AppError('invalid_request', { message: 'The request ended before its body was complete.', cause });
+function cutOff(cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  return new AppError('invalid_request', { message: 'The request ended before its body was complete.', cause });
 }
 
 async function readChunks(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
