@@ -44,6 +44,7 @@ export const scripts = [
   'notify-when-wanted',
   'copy',
   'fields',
+  'tabs',
   'attachments',
   'drop',
   'times',
