@@ -26,12 +26,18 @@ function messageAtTop() {
 
 export function keepPlace(isAtEnd) {
   history.scrollRestoration = 'manual';
+  let y = 0;
   addEventListener('pagehide', () => {
+    y = scrollY;
     const message = isAtEnd() ? null : messageAtTop();
     try {
       sessionStorage.setItem(key, JSON.stringify({ id: message?.id, top: message?.getBoundingClientRect().top }));
     } catch {
       // As above.
     }
+  });
+  // WebKit shows the beginning of a page that it has kept, where it is not to restore the place.
+  addEventListener('pageshow', ({ persisted }) => {
+    if (persisted) scrollTo({ top: y, behavior: 'instant' });
   });
 }
