@@ -133,17 +133,21 @@ test('a conversation is exported to a file, and goes on from that file as anothe
   await expect(page.locator('#conversations [data-at]')).toHaveCount(2);
 });
 
-test('an answer is copied in browsers that have no ClipboardItem, and on pages by plain http', async ({
-  page,
-  router,
-}) => {
-  await page.addInitScript(() => Reflect.deleteProperty(window, 'ClipboardItem'));
-  await signIn(page, router);
-  await send(page, 'echo to be copied');
-  await ended(page, 'done');
-  await answer(page).getByRole('button', { name: 'Copy answer' }).click();
-  await expect(answer(page).locator('[data-copied]')).toBeVisible();
-  const composer = page.getByRole('textbox', { name: 'Message Demo' });
-  await composer.press('Control+V');
-  await expect(composer).toHaveValue(/to be copied/);
-});
+for (const missing of ['ClipboardItem', 'navigator.clipboard'])
+  test(`an answer is copied in browsers that have no ${missing}, and on pages by plain http`, async ({
+    page,
+    router,
+  }) => {
+    await page.addInitScript((name) => {
+      if (name === 'ClipboardItem') Reflect.deleteProperty(window, name);
+      else Object.defineProperty(navigator, 'clipboard', { value: undefined });
+    }, missing);
+    await signIn(page, router);
+    await send(page, 'echo to be copied');
+    await ended(page, 'done');
+    await answer(page).getByRole('button', { name: 'Copy answer' }).click();
+    await expect(answer(page).locator('[data-copied]')).toBeVisible();
+    const composer = page.getByRole('textbox', { name: 'Message Demo' });
+    await composer.press('Control+V');
+    await expect(composer).toHaveValue(/to be copied/);
+  });

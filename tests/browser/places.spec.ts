@@ -66,3 +66,15 @@ test('who follows an answer follows it after a reload as well', async ({ page, r
     await expect(page.getByRole('button', { name: 'Jump to latest' })).toBeHidden();
   }
 });
+
+test('an answer comes live in a browser that does not say how the page was opened', async ({ page, router }) => {
+  await page.addInitScript(() => {
+    performance.getEntriesByType = () => [];
+  });
+  await signIn(page, router);
+  await send(page, 'echo first');
+  await ended(page, 'done');
+  await page.reload();
+  await send(page, 'echo second');
+  await ended(page, 'done');
+});

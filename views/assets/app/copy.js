@@ -5,8 +5,8 @@ import { $ } from './page.js';
 async function copy(button) {
   const from = button.dataset.copyFrom;
   const text = from ? fetchText(from) : Promise.resolve($('code', button.parentElement).textContent);
-  // Only secure origins have it, and Firefox from 127 on. Many installations are plain http in a local network.
-  if (!globalThis.ClipboardItem) copyByEvent(await text);
+  // Only secure origins have both, and Firefox from 127 on. Many installations are plain http in a local network.
+  if (!navigator.clipboard || !globalThis.ClipboardItem) copyByEvent(await text);
   // Safari writes only what it was promised during the click.
   else
     await navigator.clipboard.write([

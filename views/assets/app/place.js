@@ -6,7 +6,8 @@ const key = `place:${location.pathname}${location.search}`;
 
 /** The message that was at the top of the window, by its id, and how far from it. At the end that is none. */
 export function leftPlace() {
-  const [{ type }] = performance.getEntriesByType('navigation');
+  // Firefox that resists fingerprinting has no entries.
+  const type = performance.getEntriesByType('navigation')[0]?.type;
   if (type !== 'reload' && type !== 'back_forward') return null;
   try {
     return JSON.parse(sessionStorage.getItem(key));
