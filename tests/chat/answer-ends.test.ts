@@ -70,6 +70,17 @@ test('whatever a server calls it, the end of an answer that is not whole is kept
   }
 });
 
+test('an answer with several ends has the last of them, which an empty one is not', async () => {
+  for (const [ends, incomplete] of [
+    [[piece({}, 'length'), piece({ content: ', and the rest' }), piece({}, 'stop')], undefined],
+    [[piece({}, 'stop'), piece({ content: ', and the rest' }), piece({}, 'length')], 'length'],
+    [[piece({}, 'length'), piece({}, ''), event({ choices: [], usage: {} })], 'length'],
+  ] as const) {
+    const [, answer] = await read(await conversation(...ends));
+    expect([answer?.status, answer?.incomplete]).toEqual(['done', incomplete]);
+  }
+});
+
 test('an answer that failed or was stopped says that, and not why its model had ended it', async () => {
   const failed = await conversation(piece({}, 'length'), event({ error: { message: 'No more.' } }));
   const [, failure] = await read(failed);

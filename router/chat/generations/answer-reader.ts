@@ -9,7 +9,7 @@ import { safely } from '../../lib/safely';
 import { type KeptBytes, kept } from '../../net/body';
 import type { MessageFailure } from '../store/conversations';
 import { type AnswerPicture, AnswerPictures } from './answer-pictures';
-import { finishIn, incompleteIn } from './finish';
+import { endIn, finishIn } from './finish';
 import { GrowingText } from './growing-text';
 import { type Divided, LeadingThought } from './leading-thought';
 import { AnswerSteps, isToolReport } from './steps';
@@ -195,7 +195,9 @@ export class AnswerReader {
     this.calls.read(body, this.text.length);
     if (this.calls.size > CALLS_BYTES_MAX) this.#dropCalls();
     if (this.isStream) this.#hold();
-    this.incomplete = incompleteIn(body) ?? this.incomplete;
+    // An agent may pass on the end of each call of its model: the last one counts.
+    const end = endIn(body);
+    if (end !== undefined) this.incomplete = end ?? undefined;
     const error = name === 'error' ? (readRefusal(data) ?? NO_WORDS) : failureIn(body, name);
     if (error) this.failure ??= { code: 'runner_error', message: error.message };
   }

@@ -8,8 +8,12 @@ export function finishIn({ choices }: JsonObject): unknown {
   return isJsonObject(choice) ? choice.finish_reason : undefined;
 }
 
-/** Why the answer is not whole; `undefined` if nothing says so. Reads chats, and responses of `/v1/responses`. */
-export function incompleteIn(body: JsonObject): Incomplete | undefined {
+/**
+ * Says why the answer is not whole: `null` if it is, `undefined` where the model has not ended. Reads chats, and responses of
+ * `/v1/responses`.
+ */
+export function endIn(body: JsonObject): Incomplete | null | undefined {
   const { incomplete_details: details } = isJsonObject(body.response) ? body.response : body;
-  return incompleteOf(isJsonObject(details) ? details.reason : finishIn(body));
+  const reason = isJsonObject(details) ? details.reason : finishIn(body);
+  return typeof reason === 'string' && reason !== '' ? (incompleteOf(reason) ?? null) : undefined;
 }
