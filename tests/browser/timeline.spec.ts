@@ -1,6 +1,17 @@
 /** How an answer comes about and how it ends: many steps are one line, and an answer that was cut says so. */
 import type { Page } from '@playwright/test';
-import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+import {
+  answer,
+  ended,
+  expect,
+  expectAccessible,
+  expectNoOverflow,
+  htmxRuns,
+  LOST_CONNECTION,
+  send,
+  signIn,
+  test,
+} from './fixtures';
 
 const fold = (page: Page) => answer(page).locator('.steps-fold summary');
 const rows = (page: Page) => answer(page).locator('.steps > .step:visible');
@@ -118,6 +129,66 @@ test('an answer that was cut says why, and a button has the agent go on', async 
   await ended(page, 'done');
   await expect(rows(page)).toHaveText(/^Used write_file · cut/);
   await expect(note(page)).toContainText('The answer was cut');
+});
+
+test('a button that could not have the agent go on says why, and what was typed is still there', async ({
+  page,
+  router,
+  context,
+  allowComplaint,
+}) => {
+  allowComplaint(LOST_CONNECTION);
+  allowComplaint(/status of 502/);
+  await signIn(page, router);
+  await send(page, 'length');
+  await ended(page, 'done');
+  const composer = page.getByRole('textbox', { name: 'Message Demo' });
+  const error = page.locator('#composer-error');
+  const unreachable = (await page.locator('#composer').getAttribute('data-unreachable')) ?? '';
+  const refused = async (reason: string) => {
+    await expect(error).toHaveText(reason);
+    await expect(composer).toHaveValue('a draft');
+    await expect(goOn(page)).toBeEnabled();
+    await composer.fill('a draft');
+    await expect(error).toBeEmpty();
+  };
+  await composer.fill('a draft');
+
+  const messages = '**/messages';
+  for (const [status, body, reason] of [
+    [
+      409,
+      '<div id="composer"><textarea>No</textarea><p id="composer-error">The agent is busy.</p></div>',
+      'The agent is busy.',
+    ],
+    [502, '<!doctype html><title>Bad gateway</title><h1>Bad gateway</h1>', unreachable],
+  ] as const) {
+    await page.route(messages, (route) => route.fulfill({ status, contentType: 'text/html', body }));
+    await goOn(page).click();
+    await refused(reason);
+    await page.unroute(messages);
+  }
+  await context.setOffline(true);
+  await goOn(page).click();
+  await refused(unreachable);
+  await context.setOffline(false);
+
+  // The page is told later than the button that the message is sent.
+  await page.route(messages, (route) => route.fulfill({ status: 204 }));
+  await goOn(page).click();
+  await expect(goOn(page)).toBeDisabled();
+  await expect(composer).toHaveValue('a draft');
+  await page.unroute(messages);
+
+  await page.reload();
+  await htmxRuns(page);
+  await expect(composer).toHaveValue('a draft');
+  await page.evaluate(() => Object.assign(window, { before: true }));
+  await page.route(messages, (route) =>
+    route.fulfill({ status: 404, contentType: 'text/html', body: '<h1>Gone</h1>' }),
+  );
+  await goOn(page).click();
+  await page.waitForFunction(() => !('before' in window));
 });
 
 test.describe('without JavaScript', () => {

@@ -45,8 +45,8 @@ if (composer) {
   if (!$('main [autofocus]:not([popover] *)')) focusComposer();
 }
 
-export function composerFailed() {
-  $('#composer-error').textContent = $('#composer').dataset.unreachable;
+export function composerFailed(reason = $('#composer').dataset.unreachable) {
+  $('#composer-error').textContent = reason;
 }
 
 document.addEventListener('htmx:after:request', ({ target, detail }) => {
@@ -62,11 +62,14 @@ document.addEventListener('htmx:after:request', ({ target, detail }) => {
 document.addEventListener('htmx:after:request', ({ target, detail }) => {
   // An element that is gone meanwhile is told of by the document.
   if (!target.matches?.('.go-on') || detail.ctx.response.status !== 204) return;
+  // Until then it does not ask twice.
+  $('button', target).disabled = true;
+  $('#composer-error').textContent = '';
   jump();
   focusComposer();
 });
 document.addEventListener('htmx:error', ({ target }) => {
-  if (target.id === 'composer-form') composerFailed();
+  if (target.matches?.('#composer-form, .go-on')) composerFailed();
 });
 document.addEventListener('click', ({ target }) => {
   if (target.closest('#jump')) {

@@ -34,7 +34,7 @@ document.addEventListener('htmx:response:error', ({ target, detail }) => {
   // The conversation is gone: the page itself says so.
   if (
     detail.ctx.response.status === 404 &&
-    target.matches('#live, #composer-form, #options *, #undo *, [aria-haspopup="menu"]')
+    target.matches?.('#live, #composer-form, .go-on, #options *, #undo *, [aria-haspopup="menu"]')
   )
     location.reload();
   else if (target === live) retryLive();

@@ -34,28 +34,31 @@ function asPlainLink(link) {
 
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, detail } = event;
-  const isEnd = target.matches(ENDS);
+  // An element that is gone meanwhile is told of by the document.
+  const isEnd = target.matches?.(ENDS);
   if (isEnd && detail.ctx.response.status >= 400) {
     event.preventDefault();
     asPlainLink(target);
     return;
   }
-  isOfOptions = target.closest('#options, #undo') !== null;
+  isOfOptions = Boolean(target.closest?.('#options, #undo'));
   keptSelection = keepSelection();
   focused = document.activeElement;
-  const refused = target.id === 'composer-form' && detail.ctx.response.status >= 400;
-  if (refused && !detail.tasks.some((task) => task.fragment.querySelector('#composer'))) {
-    // Not our composer with a reason, but a page from something in between.
-    event.preventDefault();
-    composerFailed();
+  if (target.matches?.('#composer-form, .go-on') && detail.ctx.response.status >= 400) {
+    const reason = detail.tasks.map((task) => $('#composer-error', task.fragment)).find(Boolean);
+    // Not our composer with a reason, but a page from something in between; or the text was not that of the composer.
+    if (!reason || target.id !== 'composer-form') {
+      event.preventDefault();
+      composerFailed(reason?.textContent);
+    }
   }
   // An older page of conversations brings the current one again, and those that moved.
-  if (target.matches('.older a'))
+  if (target.matches?.('.older a'))
     for (const { fragment } of detail.tasks)
       for (const { id } of fragment.querySelectorAll('[data-at]')) document.getElementById(id)?.remove();
-  if (target.matches('.earlier a')) keptFromEnd = fromEnd();
+  if (target.matches?.('.earlier a')) keptFromEnd = fromEnd();
   // Who has come to the end of a list by the keyboard goes on from there.
-  const more = target.matches('.earlier a') ? target.parentElement.nextElementSibling : detail.tasks[0]?.fragment;
+  const more = target.matches?.('.earlier a') ? target.parentElement.nextElementSibling : detail.tasks[0]?.fragment;
   goesOn = isEnd && focused === target && more ? $('a, button', more) : undefined;
   for (const task of detail.tasks) {
     for (const one of task.fragment.querySelectorAll('.message [popover] [autofocus]')) {

@@ -40,15 +40,7 @@ function Incomplete({ by, goOnAction }: { by: CutBy; goOnAction: string | undefi
     <div class="incomplete">
       <p class="note">{t.incomplete[by]}</p>
       {goOnAction !== undefined && (
-        <form
-          method="post"
-          action={goOnAction}
-          class="go-on"
-          hx-post={goOnAction}
-          hx-target="#composer"
-          hx-swap="outerHTML"
-          hx-sync="this:drop"
-        >
+        <form method="post" action={goOnAction} class="go-on" hx-post={goOnAction} hx-swap="none" hx-sync="this:drop">
           <input type="hidden" name="text" value={t.goOnText} />
           <button type="submit" class="button">
             {t.goOn}
