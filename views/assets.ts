@@ -58,6 +58,7 @@ export const scripts = [
   'selection',
   'composer',
   'growth',
+  'steps',
   'stream',
   'swap',
   'kept',

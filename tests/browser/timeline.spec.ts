@@ -83,6 +83,33 @@ test('the line of many tools stays unfolded and keeps the focus while more of th
   await expect(rows(page)).toHaveCount(31);
 });
 
+test('a step that is unfolded or has the focus stays when the steps become many, until the line is folded', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'tools 3');
+  await ended(page, 'done');
+  await expect(rows(page)).toHaveCount(4);
+  await rows(page).nth(1).locator('summary').click();
+  await rows(page).nth(2).locator('summary').focus();
+  // As the stream brings it with the fifth step, of an answer that has said something. A thought that goes on is open by itself.
+  await answer(page)
+    .locator('.steps')
+    .evaluate((steps) => {
+      const thought = steps.querySelector('.step');
+      thought?.classList.add('growing');
+      thought?.querySelector('details')?.setAttribute('open', '');
+      steps.insertAdjacentHTML('afterbegin', '<li class="steps-fold"><details><summary>Many</summary></details></li>');
+    });
+  await expect(rows(page)).toHaveText([/^Used read_file/, /^Used count_lines/]);
+  await expect(rows(page).nth(1).locator('summary')).toBeFocused();
+  await fold(page).click();
+  await expect(rows(page)).toHaveCount(4);
+  await fold(page).click();
+  await expect(rows(page)).toHaveCount(0);
+});
+
 test('what is unfolded opens below the line that was clicked', async ({ page, router }) => {
   await page.setViewportSize({ width: 1000, height: 500 });
   await signIn(page, router);
