@@ -115,15 +115,17 @@ test("a driver's error is known by its shape: a driver from npm has a class of i
   }
 });
 
-test('an error that no driver should throw says nothing of itself', async () => {
+test('an error that no driver should throw names the driver and says nothing of itself', async () => {
   await using router = await startRouter();
   const alice = await router.person(PEOPLE.alice);
   router.platform.intercept('start', () => {
     throw new TypeError('undefined is not a function of /secret/place');
   });
   const response = await start(alice);
-  expect(response.status).toBe(500);
-  expect(await response.text()).not.toContain('secret');
+  const { detail } = await problemOf(response);
+  expect(response.status).toBe(502);
+  expect(detail).toContain('its driver "memory" failed (TypeError)');
+  expect(detail).not.toContain('secret');
 });
 
 test('a seed that cannot be rendered is named, with file and variable', async () => {
