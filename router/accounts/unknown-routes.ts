@@ -34,8 +34,8 @@ function isVisit(request: Request): boolean {
 }
 
 /**
- * The page that the form of an address stands on. A refused form without JavaScript leaves its address in the browser, where
- * it is opened again.
+ * The nearest page above an address, which is that of its form or leads to it. A refused form without JavaScript leaves its
+ * address in the browser, where it is opened again.
  */
 function pageAbove(path: string, methodsAt: MethodsAt): string | undefined {
   if (/^\/api\//.test(path)) return undefined;

@@ -85,7 +85,8 @@ export class UnreachableError extends Error {
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   const { method, headers, body, signal, address, peer, proxy, connectMs } = outgoing;
-  const url = urlParts(outgoing.url);
+  // The address of an upstream is a user's, and a token may be in its path.
+  const url = peer === undefined ? new URL(outgoing.url) : urlParts(outgoing.url);
   const request = { url, address, peer, method, headers, body, signal, connectMs };
   const isPlain = url.protocol === 'http:' && proxy === undefined;
   let answer: OutgoingAnswer;

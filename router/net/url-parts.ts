@@ -5,7 +5,7 @@ export type UrlParts = Readonly<Pick<URL, 'href' | 'protocol' | 'host' | 'hostna
 /** Clients and runners are asked for the same few again and again. */
 const KNOWN_MAX = 1_000;
 const KNOWN_LENGTH_MAX = 200;
-/** What may be a secret, a query or a user, is not kept. */
+/** What may be a secret of a client, a query or a user, is not kept. */
 const MAY_BE_SECRET = /[?@#]/;
 const known = new Map<string, UrlParts>();
 

@@ -34,16 +34,18 @@ export function checkType(path: string, type: string): void {
 }
 
 /** What to do in place of a path of OpenAI's that no agent serves. */
-const INSTEAD: Readonly<Record<string, string>> = {
-  conversations:
+const INSTEAD = new Map([
+  [
+    'conversations',
     'A stored answer begins a conversation: go on with "previous_response_id", or "conversation" and its id.',
-};
+  ],
+]);
 
 /** The error for a path that this backend, or without one no backend, serves. */
 export function notServed(path: string, backend?: Backend): AppError {
   const by = backend ? `${backend.displayName} does not serve` : 'No agent serves';
   const [noun = ''] = path.split('/');
-  const advice = isBehindTooMuch(path) ? BASE_URL_ADVICE : INSTEAD[noun];
+  const advice = isBehindTooMuch(path) ? BASE_URL_ADVICE : INSTEAD.get(noun);
   return new AppError('not_found', { message: [`${by} /v1/${path.slice(0, 100)}.`, advice].filter(Boolean).join(' ') });
 }
 

@@ -127,7 +127,7 @@ test('while the steps are hidden below words, their line names what goes on', as
   const [line] = partsTo(`fold-${messageId}`, await page.saw('Used 6 tools'));
   expect(line).toContain(' · Thinking…');
   const whole = await finish({ id, answer });
-  const [last] = partsTo(`fold-${messageId}`, await page.saw('data-status="done"'));
+  const [last] = partsTo(`fold-${messageId}`, await page.saw(`fold-${messageId}`));
   expect(last).not.toContain('Thinking');
   expect(await textsOf(whole, '.steps-fold summary')).toEqual([expect.not.stringContaining('Thinking')]);
 });

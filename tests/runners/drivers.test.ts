@@ -62,7 +62,7 @@ test('a crash is found by the sweep where the driver cannot report it', async ()
   expect([state, failure?.message]).toEqual(['failed', 'The agent stopped: it ended with exit code 5.']);
 });
 
-test('a driver that throws what its contract does not know is named, and the text stays in the log', async () => {
+test('a driver that throws what its contract does not know is named, without its text', async () => {
   await using router = await routerWith('faulty');
   const alice = await router.person(PEOPLE.alice);
   const refused = await start(alice);

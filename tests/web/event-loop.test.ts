@@ -91,6 +91,14 @@ nobodyWaits({
       }),
   ],
   'a recorded stream of a million empty events': [200, () => answers('data:{}\n\n'.repeat(1_000_000) + DONE, STORED)],
+  'an answer that begins with blanks without end': [
+    200,
+    () => answers(delta(`"content":"${' '.repeat(MB)}"`) + delta('"content":" "').repeat(20_000) + DONE, STORED),
+  ],
+  'a response that begins with blanks without end': [
+    200,
+    () => asResponse(delta(`"content":"${' '.repeat(MB)}"`) + delta('"content":" "').repeat(20_000) + DONE),
+  ],
   'one event of 8 MB': [200, () => answers(delta(`"content":"${'a'.repeat(8 * MB)}"`) + DONE, STORED)],
   'an error event of 8 MB of objects': [
     200,

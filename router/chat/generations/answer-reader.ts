@@ -159,6 +159,12 @@ export class AnswerReader {
     this.#say(this.#pictures.text(text));
   }
 
+  /** A call goes behind the text that came before it, also where that was held, as in the stream of a translated response. */
+  readonly #lengthBeforeCall = (): number => {
+    this.#divided(this.#leading.end());
+    return this.text.length;
+  };
+
   /** Of a piece that is too long its beginning. */
   #say(piece: string): void {
     if (piece === '') return;
@@ -192,7 +198,7 @@ export class AnswerReader {
     this.steps.read(body, this, name);
     if (piece !== '') this.#divided(this.#leading.push(piece));
     this.#say(this.#pictures.read(body, said));
-    this.calls.read(body, this.text.length);
+    this.calls.read(body, this.#lengthBeforeCall);
     if (this.calls.size > CALLS_BYTES_MAX) this.#dropCalls();
     if (this.isStream) this.#hold();
     // An agent may pass on the end of each call of its model: the last one counts.

@@ -2,6 +2,8 @@
 
 const OPEN = '<think>';
 const CLOSE = '</think>';
+/** Characters of white space before the tag. An answer of nothing else would be looked at from its beginning for each piece. */
+const BLANK_MAX = 1_024;
 const WHOLE = /^\s*<think>[\s\S]*?<\/think>\s*/;
 
 /** A piece of an answer's text, divided. */
@@ -33,7 +35,8 @@ export class LeadingThought {
   /** Returns whether it is known how the answer begins. */
   #begins(): boolean {
     const begun = this.#held.trimStart();
-    if (begun.length < OPEN.length && OPEN.startsWith(begun)) return false;
+    const mayBegin = begun.length < OPEN.length && OPEN.startsWith(begun);
+    if (mayBegin && this.#held.length <= BLANK_MAX) return false;
     this.#place = begun.startsWith(OPEN) ? 'thought' : 'text';
     if (this.#place === 'thought') this.#held = begun.slice(OPEN.length);
     return true;

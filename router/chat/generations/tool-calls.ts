@@ -30,8 +30,8 @@ export class AnswerCalls {
     return [...this.#calls.values()].filter(({ name }) => name !== '');
   }
 
-  /** Reads the calls in a body of an answer. @param textLength Length of the answer's text including this body. */
-  read(body: CallsBody, textLength: number): void {
+  /** Reads the calls in a body of an answer. @param textLength gives the length of the answer's text including this body. */
+  read(body: CallsBody, textLength: () => number): void {
     const said = saidIn(body);
     if (said) this.#pieces(said.tool_calls, textLength);
     else if (body.type === 'response.output_item.added' || body.type === 'response.output_item.done') {
@@ -40,9 +40,10 @@ export class AnswerCalls {
   }
 
   /** Reads the calls of a chat, where a call arrives in pieces. */
-  #pieces(pieces: unknown, textLengthBefore: number): void {
+  #pieces(pieces: unknown, textLength: () => number): void {
     for (const { index, id, name, arguments: args, more } of this.#reader.read(pieces)) {
-      const sofar: ToolCall = this.#calls.get(index) ?? { id, name: '', arguments: '', textLengthBefore };
+      const known = this.#calls.get(index);
+      const sofar: ToolCall = known ?? { id, name: '', arguments: '', textLengthBefore: textLength() };
       const call = { ...sofar, name: sofar.name + name, arguments: sofar.arguments + args };
       if (Object.keys(more).length === 0) this.#set(index, call);
       else {
@@ -53,7 +54,7 @@ export class AnswerCalls {
   }
 
   /** Reads an item of `/v1/responses`, which is sent when it begins, and again whole when it ends. */
-  #item(item: unknown, index: unknown, textLength: number): void {
+  #item(item: unknown, index: unknown, textLength: () => number): void {
     if (!isJsonObject(item) || item.type !== 'function_call') return;
     const key = typeof index === 'number' ? index : item.call_id;
     this.#set(key, {
@@ -61,7 +62,7 @@ export class AnswerCalls {
       name: stringOf(item.name),
       ...(typeof item.namespace === 'string' && { namespace: item.namespace }),
       arguments: stringOf(item.arguments),
-      textLengthBefore: this.#calls.get(key)?.textLengthBefore ?? textLength,
+      textLengthBefore: this.#calls.get(key)?.textLengthBefore ?? textLength(),
     });
   }
 
@@ -75,7 +76,8 @@ export class AnswerCalls {
     let textLength = 0;
     for (const [index, item] of items.entries()) {
       if (!isJsonObject(item)) continue;
-      if (item.type === 'function_call') this.#item(item, index, textLength);
+      const before = textLength;
+      if (item.type === 'function_call') this.#item(item, index, () => before);
       else textLength += outputText(item).length;
     }
   }

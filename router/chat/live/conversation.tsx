@@ -224,20 +224,22 @@ export class LiveConversation implements Disposable {
     else this.#steps ??= StepsOnPage.atConnect(message.id, this.options.seen?.steps, steps.length);
     const so = { steps, isEnd: !isStreaming, hasText: text !== '' };
     const stepParts = await this.#steps?.tell(rendering, so, this.#think);
-    if (stepParts) await this.#growing.catchUp(rendering, message.id, text);
+    if (stepParts) {
+      // Before the text: a thought that ends folds, which would move what is below it.
+      await this.page.sendParts(stepParts);
+      await this.#growing.catchUp(rendering, message.id, text);
+    }
     const isTextThere =
       stepParts !== undefined && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));
     const grown = this.#growing.message;
-    if (isTextThere && isStreaming && grown && text !== '' && isCut === grown.isCut) return stepParts;
+    if (isTextThere && isStreaming && grown && text !== '' && isCut === grown.isCut) return [];
     const view = await messageView(this.deps, rendering, { ...about, isTextThere });
     const had = isTextThere ? grown?.had : hadOf(view);
     this.#growing.message = isStreaming && had ? { messageId, position, had, isCut } : undefined;
     if (!isTextThere) this.#steps = new StepsOnPage(message.id, view.steps ?? []);
     const actions = <LiveComposerActions streamingId={isStreaming ? message.id : undefined} />;
     if (isNew) return [<LiveMessageAppend message={view} />, ...(message.role === 'assistant' ? [actions] : [])];
-    const all = isTextThere
-      ? [...stepParts, <LiveMessageAround message={view} />]
-      : [<LiveMessageReplace message={view} />];
+    const all = isTextThere ? [<LiveMessageAround message={view} />] : [<LiveMessageReplace message={view} />];
     return isStreaming
       ? all
       : [...all, actions, <LiveAnnouncement status={message.incomplete ? 'incomplete' : message.status} />];

@@ -45,8 +45,10 @@ function annotationOf(annotation: JsonObject): JsonObject {
 
 /** Whether a delta is a piece of a call or of a thought: then its tokens are not those of the text. */
 export function isOfElse(said: JsonObject): boolean {
-  const { tool_calls: calls } = said;
-  return (Array.isArray(calls) && calls.length > 0) || thoughtText(said) !== '';
+  const { content, tool_calls: calls, reasoning_content, reasoning } = said;
+  // A token of half a character adds nothing yet to the thought either.
+  const isEmptyThought = typeof content !== 'string' && [reasoning_content, reasoning].includes('');
+  return (Array.isArray(calls) && calls.length > 0) || thoughtText(said) !== '' || isEmptyThought;
 }
 
 function objectsIn(value: unknown): readonly JsonObject[] {

@@ -117,7 +117,7 @@ type Prefix = 'msg' | 'fc' | 'rs';
 
 /**
  * Makes the ids of a response's items. Thoughts are counted by themselves, so that the ids of all others are the same where
- * a thought was too long to be stored.
+ * a thought before the first text was too long to be stored.
  */
 export class ItemIds {
   #thoughts = 0;

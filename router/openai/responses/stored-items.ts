@@ -16,6 +16,13 @@ export function responseFrom(message: StoredAnswer, model: string): object {
   return responseOf(requested, { status, output: outputOf(message, itemStatus), ...why });
 }
 
+interface Thought {
+  readonly kind: 'thought';
+  text: string;
+  readonly textLengthBefore: number;
+  readonly callsBefore: number;
+}
+
 /** The thoughts, the texts and the calls of a stored answer, in the order in which they came. */
 function outputOf({ id, content, calls, steps }: StoredAnswer, status: ItemStatus): readonly Item[] {
   const output: Item[] = [];
@@ -28,9 +35,15 @@ function outputOf({ id, content, calls, steps }: StoredAnswer, status: ItemStatu
     const item = { id: ids.next('msg'), type: 'message', role: 'assistant', status, text } as const;
     output.push({ ...item, annotations: new JsonList(), logprobs: new JsonList() });
   };
-  const thoughts = (steps ?? []).flatMap((step) =>
-    step.kind === 'thought' && step.text.trim() !== '' ? [{ textLengthBefore: 0, callsBefore: 0, ...step }] : [],
-  );
+  const thoughts: Thought[] = [];
+  for (const step of steps ?? []) {
+    if (step.kind !== 'thought' || step.text.trim() === '') continue;
+    const { text, textLengthBefore = 0, callsBefore = 0 } = step;
+    const last = thoughts.at(-1);
+    // Two with nothing but a tool of the agent between them are one item in the stream, which tells of no such tool.
+    if (last?.textLengthBefore === textLengthBefore && last.callsBefore === callsBefore) last.text += text;
+    else thoughts.push({ kind: 'thought', text, textLengthBefore, callsBefore });
+  }
   const called = (calls ?? []).map((call, callsBefore) => ({ kind: 'call' as const, callsBefore, ...call }));
   // The order stays where it is equal: a thought goes before the call that has as many calls before it.
   for (const one of [...thoughts, ...called].sort((a, b) => a.callsBefore - b.callsBefore)) {

@@ -235,6 +235,33 @@ test('thoughts between texts and calls keep their places, and are read again ite
   expect(await fileOf(conversation.id)).toMatchObject({ messages: file.messages });
 });
 
+test.each([
+  ['blank text before a call', [chunk('\n\n'), delta(calls('call_1')), delta({}, 'tool_calls')]],
+  [
+    'a tool of the agent between two thoughts',
+    [
+      `event: hermes.tool.progress\n${event({ tool: 'ls', toolCallId: 't1', status: 'running' })}`,
+      ...[delta({ reasoning_content: ' Yes.' }), delta(calls('call_1')), delta({}, 'tool_calls')],
+    ],
+  ],
+])('an answer has the same items when it is read again: %s', async (_, pieces) => {
+  runner.reply = () => streamed(delta({ reasoning_content: 'Hm?' }), ...pieces, DONE);
+  const response = await client.responses.stream(ASKED).finalResponse();
+  await answersSaved(router, response.conversation?.id ?? '');
+  const stored = await client.responses.retrieve(response.id);
+  const items = (of: typeof response) => of.output.map((item) => [item.id, item.type === 'reasoning' && item.content]);
+  expect(items(stored as typeof response)).toEqual(items(response));
+});
+
+test('a token that adds nothing yet to a thought makes no text', async () => {
+  const token = { token: 'a', logprob: -0.5, bytes: [0xe4], top_logprobs: [] };
+  const thought = (reasoning_content: string) =>
+    event({ choices: [{ index: 0, delta: { reasoning_content }, logprobs: { content: [token] } }] });
+  runner.reply = () => streamed(thought('H'), thought(''), thought('m'), chunk('Two.'), delta({}, 'stop') + DONE);
+  const response = await client.responses.stream(ASKED).finalResponse();
+  expect(response.output as object[]).toMatchObject([reasoning('Hm'), message('Two.')]);
+});
+
 describe.each([
   ['deep', { reasoning_content: 'Is it two?' }],
   ['open', { reasoning: 'Is it two?' }],
