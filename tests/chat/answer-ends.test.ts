@@ -154,6 +154,13 @@ test('a call of a tool that was cut is shown as far as it came, and as cut', asy
   expect((await all(page, '.answer .note'))[0]?.text).toContain('was cut');
 });
 
+test('the line of many calls says that the last of them was cut', async () => {
+  const args = ['{}', '{}', '{}', '{}', '{"path": "a'];
+  const tool_calls = args.map((text, index) => ({ index, ...functionCall(`c${index}`, 'write_file', text) }));
+  const page = await pageOf(await conversation(piece({ tool_calls }), piece({}, 'length')));
+  expect((await all(page, '.steps-fold summary'))[0]?.text).toBe('Used 5 tools · cut');
+});
+
 test('an open page is told with the end, and so is who cannot see it', async () => {
   const stream = pipe();
   runner.reply = () => stream.response();

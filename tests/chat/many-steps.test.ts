@@ -92,6 +92,33 @@ test('calls of a client’s tools are one line as well', async () => {
   expect(await textsOf(page, '.steps-fold summary')).toEqual(['Used 25 tools']);
 });
 
+test('five calls that are begun at once are no thought: the line names the last of them', async () => {
+  const { id, messageId, answer } = await converse('parallel');
+  await using page = await watch(id);
+  await page.saw(`message-${messageId}`);
+  for (let n = 1; n <= 5; n += 1) answer.raw(begun(n));
+  const [line = ''] = partsTo(`fold-${messageId}`, await page.saw(`fold-${messageId}`));
+  expect(line).toContain('Using <code dir="ltr">tool_5</code>');
+  expect(line).not.toContain('Thought');
+  answer.raw(over(3));
+  expect(partsTo(`fold-${messageId}`, await page.saw('Used 1 tool'))).toHaveLength(1);
+  await finish({ id, answer });
+});
+
+test('a thought without a word, which is hidden, does not make the steps many', async () => {
+  const { id, messageId, answer } = await converse('blank');
+  answer.raw(thinks('\n'));
+  for (let n = 1; n <= 4; n += 1) answer.raw(begun(n) + over(n));
+  await until(async () => (await pageOf(id)).includes('tool_4'), 'the page has them');
+  expect(await all(await pageOf(id), '.steps-fold')).toEqual([]);
+  // A page that has five steps, and no line yet.
+  await using page = await watch(id);
+  answer.raw(begun(5));
+  const parts = partsTo(`fold-${messageId}`, await page.saw(`fold-${messageId}`));
+  expect(parts).toEqual([expect.stringContaining(`hx-target="#steps-${messageId}" hx-swap="afterbegin"`)]);
+  await finish({ id, answer });
+});
+
 test('an open page gets the line with the fifth step, and from then on what it says', async () => {
   const { id, messageId, answer } = await converse('live');
   await using page = await watch(id);

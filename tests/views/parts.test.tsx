@@ -98,7 +98,10 @@ describe('a message', () => {
     expect(await line({ tools: 6, failed: 0 })).toBe('Used 6 tools');
     expect(await line({ tools: 6, failed: 2, tookMs: 34_200 })).toBe('Used 6 tools · 34 s · 2 failed');
     expect(await line({ tools: 1, failed: 0, now: '<b>x</b>' })).toBe('Used 1 tool · Using <b>x</b>');
-    expect(await line({ tools: 0, failed: 0, now: '' })).toBe('Thought · Thinking…');
+    expect(await line({ failed: 0, now: '' })).toBe('Thought · Thinking…');
+    expect(await line({ tools: 0, failed: 0, now: 'grep' })).toBe('Using grep');
+    expect(await line({ tools: 0, failed: 0, tookMs: 2_000, now: '' })).toBe('Thinking… · 2 s');
+    expect(await line({ tools: 6, failed: 1, isCut: true })).toBe('Used 6 tools · 1 failed · cut');
   });
 
   test('that is done can be copied as Markdown', async () => {

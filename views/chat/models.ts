@@ -8,12 +8,13 @@ export type StepView = { id: string; goesOn: boolean; tookMs?: number } & (
 );
 
 /**
- * Many steps in one line: how many calls of tools are over, how many of them failed, and how long all took. `now` names the
- * tool that is called at the moment; empty: the agent thinks.
+ * Many steps in one line: how many calls of tools are over, if there are any; how many of them failed, and how long all took.
+ * `now` names the tool that is called at the moment; empty: the agent thinks.
  */
 export interface FoldView {
-  tools: number;
+  tools?: number;
   failed: number;
+  isCut?: boolean;
   tookMs?: number;
   now?: string;
 }

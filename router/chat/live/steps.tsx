@@ -4,7 +4,7 @@ import { LiveFold, LiveFoldLine, LiveStep, LiveStepAppend, LiveStepEnd } from '.
 import type { StepView } from '../../../views/chat/models';
 import type { Change } from '../../../views/growth';
 import type { HadText, PageRendering } from '../../web/rendering/rendering';
-import { foldView, isOver, type SaidAndDone, stepId, stepView, UNFOLDED_MAX } from '../pages/present-steps';
+import { areMany, foldView, isOver, type SaidAndDone, stepId, stepView, UNFOLDED_MAX } from '../pages/present-steps';
 import type { Step } from '../store/conversations';
 import { beginningOf } from './growing';
 
@@ -26,6 +26,8 @@ export class StepsOnPage {
   readonly #steps: OnPage[];
   /** What the line above many steps says; absent where that is not known. */
   #line: string | undefined;
+  /** Whether the page has that line; absent where it is to be seen from the steps, which are over. */
+  #hasLine: boolean | undefined;
 
   /** @param seen the number of steps that the page has, or the steps themselves. */
   constructor(
@@ -36,6 +38,8 @@ export class StepsOnPage {
       typeof seen === 'number'
         ? Array.from({ length: seen }, () => ({ isOver: true }))
         : seen.map((view) => ({ isOver: !view.goesOn, had: hadOf(view) }));
+    if (typeof seen === 'number') return;
+    this.#hasLine = seen.filter((view) => view.kind === 'tool' || !view.isBlank).length > UNFOLDED_MAX;
   }
 
   /**
@@ -73,9 +77,9 @@ export class StepsOnPage {
   ): Promise<JSX.Element[]> {
     const { isEnd } = so;
     const parts: JSX.Element[] = [];
-    const hasFold = this.#steps.length > UNFOLDED_MAX;
     // More may come while the page is being sent these, and a thought may grow.
     const steps = [...growing];
+    this.#hasLine ??= areMany(steps.slice(0, this.#steps.length));
     for (const [place, step] of steps.entries()) {
       const there = this.#steps[place];
       const over = isEnd || isOver(step);
@@ -95,7 +99,8 @@ export class StepsOnPage {
     const line = JSON.stringify(fold);
     if (!fold || line === this.#line) return parts;
     this.#line = line;
-    const Line = hasFold ? LiveFoldLine : LiveFold;
+    const Line = this.#hasLine ? LiveFoldLine : LiveFold;
+    this.#hasLine = true;
     return [...parts, <Line messageId={this.messageId} fold={fold} />];
   }
 

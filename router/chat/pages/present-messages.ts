@@ -137,7 +137,7 @@ function callsIn(
   calls: readonly ToolCall[],
   results: Results = new Map(),
 ): Pick<MessageView, 'calls' | 'callsFold'> {
-  return { calls: callViews(message, calls, results), callsFold: callsFoldView(calls) };
+  return { calls: callViews(message, calls, results), callsFold: callsFoldView(message, calls) };
 }
 
 /** A message like any other asks the agent to go on. */

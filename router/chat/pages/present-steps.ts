@@ -43,7 +43,7 @@ export async function stepView(rendering: PageRendering, step: Step, about: Abou
   const said = goesOn ? { growing: await rendering.growing(id, text) } : { html: await rendering.whole(text) };
   return {
     ...{ kind: 'thought', id, length: text.length, goesOn },
-    ...(text.trim() === '' && { isBlank: true }),
+    ...(isBlank(step) && { isBlank: true }),
     ...(tookMs !== undefined && { tookMs }),
     ...(!about.isThere && said),
   };
@@ -65,48 +65,71 @@ export function isOver(step: Step): boolean {
   return step.kind === 'thought' ? step.tookMs !== undefined : step.isEnded === true;
 }
 
+function isTool(step: Step): step is Extract<Step, { kind: 'tool' }> {
+  return step.kind === 'tool';
+}
+
 /** Of the answer that steps belong to: whether it has ended, and has said something. */
 export interface SaidAndDone {
   readonly isEnd: boolean;
   readonly hasText: boolean;
 }
 
-/** The line for steps that are too many to be shown one by one. It names what goes on where the steps are hidden meanwhile. */
+/** A thought of which there is nothing to read. It is hidden when it is over. */
+function isBlank(step: Step): boolean {
+  return step.kind === 'thought' && step.text.trim() === '';
+}
+
+/** Whether steps are too many to be shown one by one. */
+export function areMany(steps: readonly Step[]): boolean {
+  return steps.filter((step) => !isBlank(step)).length > UNFOLDED_MAX;
+}
+
+/** The line for many steps. It names what goes on where the steps are hidden meanwhile, or no call is over that it could count. */
 export function foldView(steps: readonly Step[], { isEnd, hasText }: SaidAndDone): FoldView | undefined {
-  if (steps.length <= UNFOLDED_MAX) return undefined;
+  if (!areMany(steps)) return undefined;
   const over = isEnd ? steps : steps.filter(isOver);
   const times = over.flatMap(({ tookMs }) => tookMs ?? []);
-  const now = hasText && !isEnd ? steps.findLast((step) => !isOver(step)) : undefined;
+  const tools = over.filter(isTool).length;
+  const hasTools = steps.some(isTool);
+  const isNamed = !isEnd && (hasText || (hasTools && tools === 0));
+  const now = isNamed ? steps.findLast((step) => !isOver(step)) : undefined;
   return {
-    tools: over.filter(({ kind }) => kind === 'tool').length,
-    failed: over.filter((step) => step.kind === 'tool' && step.isFailed).length,
+    ...(hasTools && { tools }),
+    failed: over.filter((step) => isTool(step) && step.isFailed).length,
     ...(times.length > 0 && { tookMs: times.reduce((sum, ms) => sum + ms, 0) }),
     ...(now && { now: now.kind === 'tool' ? clip(now.name, NAME_LENGTH_MAX) : '' }),
   };
 }
 
 /** The same for calls of the client's tools. */
-export function callsFoldView(calls: readonly ToolCall[]): FoldView | undefined {
-  return foldView(
+export function callsFoldView(
+  message: Pick<ShownMessage, 'incomplete'>,
+  calls: readonly ToolCall[],
+): FoldView | undefined {
+  const fold = foldView(
     calls.map((call) => ({ ...call, kind: 'tool' })),
     { isEnd: true, hasText: false },
   );
+  return fold && { ...fold, ...(cutCall(message, calls) && { isCut: true }) };
 }
 
-/**
- * Calls of the client's tools, with the results that the client brought back. Of an answer that the limit of tokens cut, the last
- * call may be a part of one.
- */
+/** The call of which only a part came: of an answer that the limit of tokens cut, the last one may be that. */
+function cutCall({ incomplete }: Pick<ShownMessage, 'incomplete'>, calls: readonly ToolCall[]): ToolCall | undefined {
+  const last = calls.at(-1);
+  return incomplete === 'length' && last && !jsonObject(last.arguments) ? last : undefined;
+}
+
+/** Calls of the client's tools, with the results that the client brought back. */
 export function callViews(
-  { id: messageId, incomplete }: Pick<ShownMessage, 'id' | 'incomplete'>,
+  message: Pick<ShownMessage, 'id' | 'incomplete'>,
   calls: readonly ToolCall[],
   results: Results,
 ): StepView[] {
-  const last = calls.at(-1);
-  const cut = incomplete === 'length' && last && !jsonObject(last.arguments) ? last : undefined;
+  const cut = cutCall(message, calls);
   return calls.slice(0, CALLS_MAX).map((call, place) => {
     const more = { result: results.get(call.id), wrong: call === cut ? ('cut' as const) : undefined };
-    return toolView(`call-${messageId}-${place}`, { ...call, ...more, goesOn: false });
+    return toolView(`call-${message.id}-${place}`, { ...call, ...more, goesOn: false });
   });
 }
 

@@ -42,20 +42,20 @@ export function Fold({ messageId, fold }: { messageId: string; fold: FoldView })
   );
 }
 
-export function FoldLine({ fold: { tools, failed, tookMs, now } }: { fold: FoldView }) {
+export function FoldLine({ fold: { tools, failed, isCut, tookMs, now } }: { fold: FoldView }) {
   const t = useText().steps;
+  const goesOn = now && (
+    <>
+      {t.uses} <code dir="ltr">{now}</code>
+    </>
+  );
   return (
     <>
-      {tools === 0 ? t.thought : t.usedTools(tools)}
+      {tools === undefined ? t.thought : tools > 0 ? t.usedTools(tools) : goesOn || t.thinks}
       {tookMs !== undefined && <span class="quiet"> · {t.duration(tookMs)}</span>}
       {failed > 0 && <span class="step-failed"> · {t.failedCount(failed)}</span>}
-      {now !== undefined && ' · '}
-      {now === '' && t.thinks}
-      {now && (
-        <>
-          {t.uses} <code dir="ltr">{now}</code>
-        </>
-      )}
+      {isCut && <span class="step-failed"> · {t.cut}</span>}
+      {now !== undefined && tools !== 0 && <> · {goesOn || t.thinks}</>}
     </>
   );
 }
