@@ -2,6 +2,7 @@
 import { Database as Sqlite } from 'bun:sqlite';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { processLog } from '../lib/log';
 import { DatabaseError } from './checks';
 
 /** Name of the database in the folder of a backup. */
@@ -96,16 +97,25 @@ export function damageOf(path: string): string | undefined {
 }
 
 /**
- * Copies a database that is about to be migrated. Throws a `DatabaseError` when that is impossible.
+ * Copies a database that is about to be migrated. Throws a `DatabaseError` when that is impossible. Older copies that cannot be
+ * removed only take room.
  * @returns The folder of the copy.
  */
 export function backupBeforeMigration(databasePath: string, root: string, migration: string): string {
+  const path = copyBelow(databasePath, root, `-before-${migration}`);
   try {
-    using folder = newBackupFolder(root, `-before-${migration}`);
-    copyDatabase(databasePath, join(folder.path, BACKUP_DATABASE));
-    const path = folder.finish();
     pruneBackups(root, BEFORE_MIGRATION_MAX, { beforeMigrations: true });
-    return path;
+  } catch (error) {
+    processLog.warn({ problem: String(error) }, 'backup.kept');
+  }
+  return path;
+}
+
+function copyBelow(databasePath: string, root: string, suffix: string): string {
+  try {
+    using folder = newBackupFolder(root, suffix);
+    copyDatabase(databasePath, join(folder.path, BACKUP_DATABASE));
+    return folder.finish();
   } catch (error) {
     throw new DatabaseError(
       `The database could not be copied into ${root} before its migration, so it was not migrated (${String(error)}). ` +
