@@ -11,6 +11,7 @@ import { auditStore } from '../router/audit/store';
 import { environment, loadConfig } from '../router/config/config';
 import { lockDatabase, openDatabase } from '../router/database/database';
 import { PROGRAM, readArguments, requireDatabase, runCommand } from './command';
+import { inheritance } from './owners';
 
 const USAGE = `Usage, while the router is stopped:
   ${PROGRAM} admin reset-password [e-mail]   a new password, by default for the administrator
@@ -21,6 +22,7 @@ async function run([command, email]: readonly string[]): Promise<string> {
   if (!isKnown) throw new CommandError(USAGE);
   const { config } = loadConfig(environment);
   requireDatabase(config.databasePath);
+  using _made = inheritance(config);
   using _lock = lockDatabase(config.databasePath);
   const database = openDatabase(config.databasePath, config.backups.root);
   try {

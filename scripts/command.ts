@@ -1,6 +1,5 @@
 /** What the commands for operators have in common: their arguments, and a text at the end or a sentence about what to do first. */
-import { existsSync, lchownSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../router/config/config';
 import { DatabaseError } from '../router/database/checks';
@@ -55,18 +54,6 @@ export function readArguments({
 export function requireDatabase(path: string): void {
   if (existsSync(path)) return;
   throw new NoDatabaseError(`There is no database ${path}, so there is nothing to do. Is STACK_DATA_ROOT right?`);
-}
-
-/**
- * Gives what a command of root has made to the owner of the folder that it is in: the router may run as that user, who could
- * not open it otherwise. A folder comes before what is in it.
- */
-export function inheritOwner(...paths: readonly string[]): void {
-  if (process.getuid?.() !== 0) return;
-  for (const path of paths.filter((one) => existsSync(one))) {
-    const { uid, gid } = statSync(dirname(path));
-    lchownSync(path, uid, gid);
-  }
 }
 
 /**

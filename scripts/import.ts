@@ -2,7 +2,7 @@
  * `bun run import <old data root> [--dry-run]`: takes the users, agents, conversations, credentials and homes of the first
  * agent-stack over into an installation of this one. Both routers must be stopped. The old data root is only read.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseEntries } from '../router/backends/parse';
@@ -13,12 +13,13 @@ import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
 import { openVault } from '../router/database/sealing';
 import { transaction } from '../router/database/transaction';
-import { inheritOwner, PROGRAM, readArguments, runCommand } from './command';
+import { PROGRAM, readArguments, runCommand } from './command';
 import { importAgents, importCredentials, importIdleTimes, importUsers } from './import/accounts';
 import { importConversations } from './import/conversations';
 import { importHomes } from './import/homes';
 import { ImportError, Report } from './import/report';
 import { openSource, type Source } from './import/source';
+import { inheritance, writeNewFile } from './owners';
 import { addSecrets, newSecret } from './setup';
 
 const USAGE = `Usage, while both routers are stopped:
@@ -38,13 +39,12 @@ async function run(oldRoot: string | undefined, isDryRun: boolean, env: Env): Pr
   if (isDryRun) await importIntoCopy(source, { config, secrets }, report);
   else {
     const { databasePath, homesRoot } = config;
-    const made = [dirname(databasePath), homesRoot].filter((folder) => !existsSync(folder));
+    using made = inheritance(config);
     using _lock = lockDatabase(databasePath);
     // The owner of this folder is the owner of what is copied into it.
     mkdirSync(homesRoot, { recursive: true, mode: 0o700 });
-    inheritOwner(...made);
-    const importing = importInto(databasePath, source, { config, secrets, isDryRun }, report);
-    await importing.finally(() => inheritOwner(databasePath, `${databasePath}.lock`, roomsFile(config)));
+    made.give();
+    await importInto(databasePath, source, { config, secrets, isDryRun }, report);
   }
   const head = isDryRun ? 'This would be imported; nothing was changed:' : `Imported into ${config.dataRoot}:`;
   return `${head}\n\n${report}${isDryRun ? '' : afterwards(source)}`;
@@ -82,7 +82,7 @@ async function importInto(
   report: Report,
 ): Promise<void> {
   const { entries } = parseEntries(config.backendsPath, readFileSync(config.backendsPath, 'utf8'));
-  const database = openDatabase(path);
+  const database = openDatabase(path, isDryRun ? undefined : config.backups.root);
   try {
     const { db } = database;
     const stores = { installation: installationStore(db), sealed: sealedStore(db) };
@@ -108,7 +108,7 @@ const roomsFile = ({ databasePath }: Config) => join(dirname(databasePath), 'imp
 function keepRooms(source: Source, path: string, isDryRun: boolean, report: Report): void {
   const rooms = source.rooms();
   if (rooms.length === 0) return;
-  if (!isDryRun) writeFileSync(path, `${JSON.stringify(rooms, null, 2)}\n`, { mode: 0o600 });
+  if (!isDryRun) writeNewFile(path, `${JSON.stringify(rooms, null, 2)}\n`);
   report.note(`Rooms, which do not exist here: kept in ${path}`, rooms.map(({ title }) => title).join(', '));
 }
 

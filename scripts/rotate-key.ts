@@ -5,14 +5,15 @@
  * is. So after an interruption, the next start or another run of this command continues.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Env, environment, loadConfig } from '../router/config/config';
 import { lockDatabase, openDatabase } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
 import { openVault } from '../router/database/sealing';
-import { inheritOwner, PROGRAM, readArguments, requireDatabase, runCommand } from './command';
+import { PROGRAM, readArguments, requireDatabase, runCommand } from './command';
+import { inheritance, writeNewFile } from './owners';
 
 const CURRENT = 'ENCRYPTION_KEY';
 const PREVIOUS = 'ENCRYPTION_KEY_PREVIOUS';
@@ -36,6 +37,7 @@ async function rotate(directory: string, env: Env): Promise<string> {
   }
   const { config, secrets } = loadConfig(env);
   requireDatabase(config.databasePath);
+  using _made = inheritance(config);
   using _lock = lockDatabase(config.databasePath);
   const database = openDatabase(config.databasePath, config.backups.root);
   try {
@@ -64,12 +66,10 @@ function withValue(text: string, name: string, value: string | undefined): strin
   return `${[...rest, ...(value === undefined ? [] : [`${name}=${value}`])].join('\n')}\n`;
 }
 
-/** Writes the file atomically: after a crash it has the old or the new text. */
+/** Writes the file atomically: after a crash it has the old or the new text. Its owner and its mode stay. */
 function replace(file: string, text: string): void {
   const next = `${file}.next`;
-  writeFileSync(next, text, { mode: 0o600 });
-  chmodSync(next, 0o600);
-  inheritOwner(next);
+  writeNewFile(next, text, statSync(file));
   renameSync(next, file);
 }
 

@@ -9,8 +9,8 @@ import { listBackups, newBackupFolder } from '../../router/database/backup-folde
 import { DatabaseError } from '../../router/database/checks';
 import { openDatabase } from '../../router/database/database';
 import journal from '../../router/database/migrations/meta/_journal.json';
+import { oldDatabase } from '../support/old-database';
 
-const MIGRATIONS = join(import.meta.dir, '../../router/database/migrations');
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-opening-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -30,18 +30,6 @@ async function expectRefused(path: string, words: string): Promise<void> {
   expect(String(thrown)).toContain(path);
   expect(String(thrown)).not.toContain('\n');
   expect(await bytesOf(path)).toBe(before);
-}
-
-/** A database at the first migration, with a row. */
-async function oldDatabase(path: string): Promise<void> {
-  const [first] = journal.entries;
-  if (!first) throw new Error('No migrations');
-  using sqlite = new Sqlite(path);
-  const statements = await readFile(join(MIGRATIONS, `${first.tag}.sql`), 'utf8');
-  for (const statement of statements.split('--> statement-breakpoint')) sqlite.run(statement);
-  sqlite.run('CREATE TABLE __drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at numeric)');
-  sqlite.run('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)', ['first', first.when]);
-  sqlite.run("INSERT INTO installation (name, value) VALUES ('mark', 'before')");
 }
 
 test('a database of another program is refused and stays as it is', async () => {
