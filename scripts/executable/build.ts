@@ -56,7 +56,8 @@ export async function buildExecutable(outfile: string): Promise<void> {
       },
       external: ['*.node'],
       target: 'bun',
-      compile: { outfile },
+      // A bunfig.toml could name code to run first, and agents can write into the working folder.
+      compile: { outfile, autoloadBunfig: false },
     });
   } finally {
     await rm(made, { recursive: true, force: true });

@@ -109,6 +109,15 @@ if (!canMount && process.env.CI !== 'true') {
       expect(router.output()).not.toContain('process.fault');
     });
 
+    test('runs no code that a bunfig.toml in its working folder names', async () => {
+      await Bun.write(join(root, 'bunfig.toml'), 'preload = ["./planted.ts"]\n');
+      await Bun.write(join(root, 'planted.ts'), 'console.log("planted");\n');
+      const { code, out, errors } = await run('--help');
+      for (const name of ['bunfig.toml', 'planted.ts']) await rm(join(root, name));
+      expect([code, errors]).toEqual([0, '']);
+      expect(out).toStartWith('Usage: agent-stack [');
+    });
+
     test('has everything inside that is loaded when it is first needed', async () => {
       const port = freePort();
       const callback = `http://127.0.0.1:${port}/sign-in/oidc/callback`;
