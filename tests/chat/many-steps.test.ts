@@ -109,7 +109,7 @@ test('a thought without a word, which is hidden, does not make the steps many', 
   const { id, messageId, answer } = await converse('blank');
   answer.raw(thinks('\n'));
   for (let n = 1; n <= 4; n += 1) answer.raw(begun(n) + over(n));
-  await until(async () => (await pageOf(id)).includes('tool_4'), 'the page has them');
+  await until(async () => (await pageOf(id)).includes('Used <code dir="ltr">tool_4'), 'the page has them');
   expect(await all(await pageOf(id), '.steps-fold')).toEqual([]);
   // A page that has five steps, and no line yet.
   await using page = await watch(id);
@@ -170,20 +170,40 @@ test('a page that connects later has the line, and is sent no second one', async
   await finish({ id, answer });
 });
 
-test('a page is sent less than three times what it shows of many calls', async () => {
+/** Bytes that a page is sent of calls after words, when their line names them, and of the list that a reload shows. */
+async function sentOf(calls: number, begins: (n: number) => string, ends: (n: number) => string) {
   const { id, messageId, answer } = await converse('bytes');
   await using page = await watch(id);
   await page.saw(`message-${messageId}`);
-  for (let n = 1; n <= 15; n += 1) {
-    answer.raw(begun(n));
+  answer.say('I look at it.');
+  for (let n = 1; n <= calls; n += 1) {
+    answer.raw(begins(n));
     await page.saw(`Using <code dir="ltr">tool_${n}`);
-    answer.raw(over(n));
+    answer.raw(ends(n));
     await page.saw(`Used <code dir="ltr">tool_${n}`);
   }
   const whole = await finish({ id, answer });
   const [list = ''] = /<ol id="steps-.*?<\/ol>/s.exec(whole) ?? [];
-  expect((await all(list, '.step')).length).toBe(15);
-  const about = page.events.filter(({ data }) => data.includes(`step-${messageId}`));
-  const bytes = about.reduce((sum, { id: seen = '', data }) => sum + Buffer.byteLength(frame({ id: seen, data })), 0);
-  expect(bytes / Buffer.byteLength(list)).toBeLessThan(3);
+  expect((await all(list, '.step')).length).toBe(calls);
+  const about = page.events.filter(
+    ({ data }) => data.includes(`step-${messageId}`) || data.includes(`fold-${messageId}`),
+  );
+  const frames = about.map(({ id: seen = '', data }) => frame({ id: seen, data }));
+  const line = about.flatMap(({ data }) => partsTo(`fold-${messageId}`, data));
+  return {
+    list: Buffer.byteLength(list),
+    all: Buffer.byteLength(frames.join('')),
+    line: Buffer.byteLength(line.join('')),
+  };
+}
+
+test('a page is sent less than three times what it shows of many calls, also where their line names them', async () => {
+  const sent = await sentOf(15, begun, (n) => over(n, { duration: 2.5 }));
+  expect(sent.all / sent.list).toBeLessThan(3);
+});
+
+test('the line costs less than half of what calls cost of which there is nothing but their names', async () => {
+  const named = (status: string) => (n: number) => report({ ...call(n), status, duration: 2.5 });
+  const sent = await sentOf(10, named('running'), named('completed'));
+  expect(sent.line / (sent.all - sent.line)).toBeLessThan(0.5);
 });
