@@ -1,5 +1,5 @@
 /** Any text as Markdown: the output has no element, attribute or address that could act. */
-import { expect } from 'bun:test';
+import { beforeAll, expect } from 'bun:test';
 import fc from 'fast-check';
 import { changesBetween } from '../../views/growth';
 import { hasDefinitions, renderGrowing, renderMarkdown, renderTail, settledLength } from '../../views/markdown';
@@ -129,6 +129,11 @@ const ACTIVE = [
   'video',
   'audio',
 ];
+
+// Not in the time of the first input: a run that its time ends before one input was tried has failed.
+beforeAll(() => {
+  renderMarkdown('```ts\nconst one = 1;\n```\n\n$x^2$ has a note[^n].\n\n[^n]: Of any kind.');
+});
 
 fuzz('a text of any kind renders without anything that acts', {
   inputs: texts,
