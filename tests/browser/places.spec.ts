@@ -1,5 +1,6 @@
 /** The place at which a conversation is read is there again after a reload, and on the way back to a page that the browser has not kept. */
 import type { Page } from '@playwright/test';
+import type { RouterProcess } from '../support/process';
 import { answer, ended, expect, numberedWords, restingPlace, send, signIn, test } from './fixtures';
 
 const fromEnd = (page: Page) =>
@@ -18,9 +19,10 @@ async function readAt(page: Page): Promise<{ id: string; top: number }> {
   });
 }
 
-test('what is read stays where it was, after a reload and on the way back', async ({ page, router }) => {
+/** A conversation of so many messages, as its reader sees it first. */
+async function openLong(page: Page, router: RouterProcess, length: number): Promise<void> {
   const admin = await router.signIn();
-  const messages = Array.from({ length: 80 }, (_, n) => ({
+  const messages = Array.from({ length }, (_, n) => ({
     role: n % 2 === 0 ? 'user' : 'assistant',
     content: `Message ${n + 1}.${'\n\nMore of it.'.repeat((n % 7) * 3)}`,
   }));
@@ -30,6 +32,10 @@ test('what is read stays where it was, after a reload and on the way back', asyn
   const { id } = (await imported.json()).conversation;
   await page.goto(`/conversations/${id}`);
   await expect.poll(() => fromEnd(page)).toBeLessThan(2);
+}
+
+test('what is read stays where it was, after a reload and on the way back', async ({ page, router }) => {
+  await openLong(page, router, 80);
   await page.mouse.move(700, 400);
   for (let time = 0; time < 5; time++) {
     await page.mouse.wheel(0, -900);
@@ -77,4 +83,63 @@ test('an answer comes live in a browser that does not say how the page was opene
   await page.reload();
   await send(page, 'echo second');
   await ended(page, 'done');
+});
+
+test('what is read stays where it was also when the stream brings it anew', async ({ page, router }) => {
+  await openLong(page, router, 12);
+  await page.mouse.move(700, 400);
+  await page.mouse.wheel(0, -900);
+  const before = await readAt(page);
+  await page.addInitScript(() => {
+    addEventListener('load', async () => {
+      const main = document.querySelector('main') as HTMLElement;
+      for (const message of document.querySelectorAll('.message')) message.outerHTML = `${message.outerHTML}`;
+      for (let frames = 0; frames < 5; frames++) {
+        main.append(Object.assign(document.createElement('div'), { style: 'height: 10px' }));
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+      }
+      main.dataset.grown = '';
+    });
+  });
+  await page.reload();
+  await expect(page.locator('main[data-grown]')).toBeVisible();
+  const after = await readAt(page);
+  expect(after.id).toBe(before.id);
+  expect(Math.abs(after.top - before.top)).toBeLessThan(2);
+});
+
+test('the way to the latest is there wherever a page opens but at its end', async ({ page, router }) => {
+  await openLong(page, router, 12);
+  const jump = page.getByRole('button', { name: 'Jump to latest' });
+  await page.mouse.move(700, 400);
+  await page.mouse.wheel(0, -20_000);
+  await expect.poll(() => page.evaluate(() => scrollY)).toBe(0);
+  await page.reload();
+  await expect(jump).toBeVisible();
+  expect(await restingPlace(page)).toBe(0);
+  const last = await page.locator('.message').last().getAttribute('id');
+  const { pathname } = new URL(page.url());
+  await page.goto('/usage');
+  await page.goto(`${pathname}#${last}`);
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
+  await expect(jump).toBeHidden();
+});
+
+test('back from a note of an answer leads to where it was read', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, `echo First[^n].${'\n\nMore of it.'.repeat(60)}\n\n[^n]: The note.`);
+  await ended(page, 'done');
+  const note = answer(page).locator('sup a');
+  for (const isReloaded of [false, true]) {
+    await note.scrollIntoViewIfNeeded();
+    const y = await restingPlace(page);
+    if (isReloaded) await page.reload();
+    expect(await restingPlace(page)).toBe(y);
+    await note.click();
+    await expect(page).toHaveURL(/#fn-/);
+    await expect.poll(() => page.evaluate(() => scrollY)).toBeGreaterThan(y);
+    await page.goBack();
+    await expect(page).not.toHaveURL(/#/);
+    await expect.poll(() => page.evaluate(() => scrollY)).toBe(y);
+  }
 });

@@ -2,7 +2,7 @@
 // the page itself does never takes it up: a smaller place is at the end as well. Markup: `#messages` and `#jump` of
 // views/chat/page.tsx and composer.tsx.
 import { $ } from './page.js';
-import { keepPlace, leftPlace } from './place.js';
+import { keepPlace, leaveToBrowser, leftPlace } from './place.js';
 
 /** Milliseconds after the load in which the sizes around a message that the address names become known. */
 const SETTLE_MS = 2_000;
@@ -48,14 +48,19 @@ export function hold(distance) {
 }
 
 function follow() {
+  // An answer that grows may be there anew.
+  if (linked) linked = document.getElementById(linked.id);
   if (heldFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - heldFromEnd);
-  else if (linked && left) scrollBy({ top: linked.getBoundingClientRect().top - left.top, behavior: 'instant' });
-  else if (linked) linked.scrollIntoView({ behavior: 'instant' });
-  else if (following && !unfolding) jump();
+  else if (linked) {
+    if (left) scrollBy({ top: linked.getBoundingClientRect().top - left.top, behavior: 'instant' });
+    else linked.scrollIntoView({ behavior: 'instant' });
+    setFollowing(fromEnd() < 2);
+  } else if (following && !unfolding) jump();
 }
 
 const unlink = () => {
   linked = null;
+  leaveToBrowser();
 };
 
 /** A growing answer is followed all the same. */

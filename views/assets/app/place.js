@@ -25,10 +25,16 @@ function messageAtTop() {
   return first?.matches('.past') ? [...first.children].find(reaches) : first;
 }
 
+/** Within a page, such as back from a note of an answer, the browser finds the place. */
+export function leaveToBrowser() {
+  history.scrollRestoration = 'auto';
+}
+
 export function keepPlace(isAtEnd) {
   history.scrollRestoration = 'manual';
   let y = 0;
   addEventListener('pagehide', () => {
+    history.scrollRestoration = 'manual';
     y = scrollY;
     const message = isAtEnd() ? null : messageAtTop();
     try {
@@ -39,6 +45,8 @@ export function keepPlace(isAtEnd) {
   });
   // WebKit shows the beginning of a page that it has kept, where it is not to restore the place.
   addEventListener('pageshow', ({ persisted }) => {
-    if (persisted) scrollTo({ top: y, behavior: 'instant' });
+    if (!persisted) return;
+    scrollTo({ top: y, behavior: 'instant' });
+    leaveToBrowser();
   });
 }
