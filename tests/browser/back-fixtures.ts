@@ -40,8 +40,9 @@ export const test = base.extend<{ go: Go }>({
       if (!entry) throw new Error('The history has no such page.');
       await page.evaluate(() => Object.assign(window, { shown: 'left' })).catch(() => {});
       await cdp.send('Page.navigateToHistoryEntry', { entryId: entry.id });
-      await page.waitForFunction(() => /kept|loaded/.test((window as unknown as { shown: string }).shown));
-      const shown = await page.evaluate(() => (window as unknown as { shown: string }).shown);
+      // In one step: a page that was kept may be about to load anew.
+      const isShown = () => /kept|loaded/.exec((window as unknown as { shown: string }).shown)?.[0];
+      const shown = String(await (await page.waitForFunction(isShown)).jsonValue());
       return reasons.length > 0 ? `${shown}: ${[...new Set(reasons)].sort().join(', ')}` : shown;
     });
   },
