@@ -29,3 +29,9 @@ export function clip(whole: string, lengthMax: number): string {
   // The cut may separate the two halves of a surrogate pair.
   return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax).toWellFormed()}…`;
 }
+
+/** A length up to `length` that does not end between the two halves of a character, which can be neither stored nor sent apart. */
+export function wholeLength(text: string, length: number): number {
+  const isHalf = /[\uD800-\uDBFF]/.test(text.charAt(length - 1));
+  return isHalf ? length - 1 : length;
+}

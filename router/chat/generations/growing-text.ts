@@ -2,6 +2,7 @@
  * The growing text of an answer, and which part of it is saved next. The row of the message is rewritten while it is not
  * full; behind it every character is written once. No part is longer than `PIECE_LENGTH_MAX`.
  */
+import { wholeLength } from '../../lib/text';
 import { ROW_LENGTH_MAX, type TextPart } from '../store/texts';
 
 /** Characters (UTF-16 units) of a piece. Writing one takes about two milliseconds. */
@@ -74,10 +75,4 @@ export class GrowingText {
     this.#isRowFull = true;
     if (this.#savedOfRow > length) this.#savedOfRow = 0;
   }
-}
-
-/** A length up to `length` that does not end between the two halves of a character, which could not be stored apart. */
-function wholeLength(text: string, length: number): number {
-  const isHalf = /[\uD800-\uDBFF]/.test(text.charAt(length - 1));
-  return isHalf ? length - 1 : length;
 }

@@ -3,6 +3,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { tooLarge } from '../../chat/generations/answer-reader';
 import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
+import { wholeLength } from '../../lib/text';
 import { type Body, type KeptBytes, kept } from '../../net/body';
 import { mapBody } from '../../net/mapped-body';
 import { ResponseAnswer } from './answer';
@@ -112,13 +113,17 @@ function whole(answer: ResponseAnswer, source: Body, limits: TranslationLimits):
   });
 }
 
-/** Texts as bytes, many small ones together. */
+/** Texts as bytes: many small ones together, and a long one in parts, so that other requests need not wait for all of it. */
 function* encoded(texts: Iterable<string>): Generator<Uint8Array> {
   let text = '';
   for (const one of texts) {
     text += one;
     if (text.length < PART_LENGTH) continue;
-    yield utf8.encode(text);
+    for (let at = 0, end: number; at < text.length; at = end) {
+      const isLast = text.length - at <= PART_LENGTH;
+      end = isLast ? text.length : wholeLength(text, at + PART_LENGTH);
+      yield utf8.encode(text.slice(at, end));
+    }
     text = '';
   }
   yield utf8.encode(text);

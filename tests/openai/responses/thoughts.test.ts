@@ -253,6 +253,14 @@ test.each([
   expect(items(stored as typeof response)).toEqual(items(response));
 });
 
+test.each(['', 'a'])('a long text of characters of two halves comes whole, behind "%s"', async (before) => {
+  const text = before + '😀'.repeat(100_000);
+  runner.reply = () => streamed(delta({ reasoning_content: text }), chunk(text), delta({}, 'stop') + DONE);
+  const response = await client.responses.stream(ASKED).finalResponse();
+  expect(response.output_text === text).toBe(true);
+  expect(response.output as object[]).toMatchObject([reasoning(text), message(text)]);
+});
+
 test('a token that adds nothing yet to a thought makes no text', async () => {
   const token = { token: 'a', logprob: -0.5, bytes: [0xe4], top_logprobs: [] };
   const thought = (reasoning_content: string) =>
