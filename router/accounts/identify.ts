@@ -75,10 +75,12 @@ async function fromToken({ sessions }: SessionDeps, jwt: Verifier, token: unknow
   return { user: found.user, credentialId: found.session.id, session: found.session };
 }
 
-/** Resolves a Bearer key or session token; the token is as good as the cookie. */
+/** Resolves a Bearer key or session token; the token is as good as the cookie. Throws `signed_out` for any other form. */
 function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Soon<Caller | undefined> {
   const credential = /^Bearer\s+(\S+)$/i.exec(header)?.[1];
-  if (!credential?.startsWith(KEY_PREFIX)) return fromToken(deps, jwt, credential);
+  // A key without the word before it is often a valid one.
+  if (credential === undefined) throw new AppError('signed_out');
+  if (!credential.startsWith(KEY_PREFIX)) return fromToken(deps, jwt, credential);
   return whenThere(deps.keys.find(credential), ofKey);
 }
 

@@ -2,7 +2,7 @@
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
 import { isPartRequest, seeOther, wantsHtml } from '../web/answers/respond';
-import { BASE_URL_ADVICE, lacksV1 } from '../web/base-url';
+import { AT_BASE_URL, BASE_URL_ADVICE, isAstray } from '../web/base-url';
 import type { SessionPlugin } from './identify';
 
 type MethodsAt = (path: string) => readonly string[];
@@ -24,8 +24,9 @@ export function unknownRoutes(session: SessionPlugin, methodsAt: MethodsAt) {
 }
 
 function nothingAt(path: string, request: Request): AppError {
-  const isOfClient = lacksV1(path) && !wantsHtml(request);
-  return new AppError('not_found', isOfClient ? { message: `There is no ${path}. ${BASE_URL_ADVICE}` } : {});
+  if (!isAstray(path) || wantsHtml(request)) return new AppError('not_found');
+  const message = path === '/v1' ? AT_BASE_URL : `There is no ${path.slice(0, 100)}. ${BASE_URL_ADVICE}`;
+  return new AppError('not_found', { message });
 }
 
 /** Whether somebody opens an address in a browser. */

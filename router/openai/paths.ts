@@ -2,7 +2,7 @@
 import type { Backend } from '../backends/backends';
 import { serves } from '../backends/traits';
 import { AppError } from '../lib/errors';
-import { BASE_URL_ADVICE, isBehindTooMuch } from '../web/base-url';
+import { AT_BASE_URL, BASE_URL_ADVICE, isBehindTooMuch } from '../web/base-url';
 
 /** Paths whose requests are JSON. Other paths of a backend may have any type. */
 const JSON_PATHS = new Set([
@@ -17,7 +17,11 @@ const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
 /** Returns the path below `/v1/`, as sent. Throws for a path that a runner could decode to another one (law 12). */
 export function relayPath({ pathname }: Pick<URL, 'pathname'>): string {
   // The server has resolved plain dot segments before it chose this route, but not encoded ones.
-  if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'This path does not exist.' });
+  if (HIDDEN_PATH.test(pathname)) {
+    // A base URL that ends in a slash.
+    const advice = pathname.startsWith('/v1//') ? ` ${BASE_URL_ADVICE}` : '';
+    throw new AppError('not_found', { message: `This path does not exist.${advice}` });
+  }
   return pathname.slice('/v1/'.length);
 }
 
@@ -40,13 +44,19 @@ const INSTEAD = new Map([
     'A stored answer begins a conversation: go on with "previous_response_id", or "conversation" and its id.',
   ],
 ]);
+const USUAL = 'Agents serve chat/completions and responses, and other paths where "paths" in backends.json lists them.';
 
 /** The error for a path that this backend, or without one no backend, serves. */
 export function notServed(path: string, backend?: Backend): AppError {
+  if (path === '') return new AppError('not_found', { message: AT_BASE_URL });
   const by = backend ? `${backend.displayName} does not serve` : 'No agent serves';
+  return new AppError('not_found', { message: `${by} /v1/${path.slice(0, 100)}. ${adviceFor(path)}` });
+}
+
+function adviceFor(path: string): string {
+  if (JSON_PATHS.has(path.replace(/\/$/, '')) && path.endsWith('/')) return 'Leave out the slash at its end.';
   const [noun = ''] = path.split('/');
-  const advice = isBehindTooMuch(path) ? BASE_URL_ADVICE : INSTEAD.get(noun);
-  return new AppError('not_found', { message: [`${by} /v1/${path.slice(0, 100)}.`, advice].filter(Boolean).join(' ') });
+  return isBehindTooMuch(path) ? BASE_URL_ADVICE : (INSTEAD.get(noun) ?? USUAL);
 }
 
 /** Returns the path on the runner. Throws `not_found`. */

@@ -58,6 +58,6 @@ export function cors(origins: CorsOrigins) {
   });
 }
 
-function isOpenAiDoor(request: Request): boolean {
+export function isOpenAiDoor(request: Request): boolean {
   return /^\/v1(\/|$)/.test(URL.parse(request.url)?.pathname ?? '');
 }

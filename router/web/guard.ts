@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { AppError } from '../lib/errors';
 import { Recent } from '../lib/lru';
-import { allowsOrigin, type CorsOrigins } from './cors';
+import { allowsOrigin, type CorsOrigins, isOpenAiDoor } from './cors';
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -60,10 +60,16 @@ export function createGuard(options: {
         }
         trusted.set(host, true);
       }
-      if (SAFE_METHODS.has(request.method) || provesOrigin(request, [host, publicUrl?.host])) return;
+      const isPreflight = request.method === 'OPTIONS' && request.headers.has('access-control-request-method');
+      const isSafe = SAFE_METHODS.has(request.method) && !isPreflight;
+      if (isSafe || provesOrigin(request, [host, publicUrl?.host])) return;
       // With an Authorization header no cookie counts, and no foreign page can make a browser add one.
-      if (!(request.headers.has('authorization') && allowsOrigin(options.corsOrigins, request))) {
-        throw new AppError('forbidden', { message: 'This request came from another site and was refused.' });
+      const hasNoCookie = isPreflight || request.headers.has('authorization');
+      if (!(hasNoCookie && allowsOrigin(options.corsOrigins, request))) {
+        throw new AppError('forbidden', {
+          message: 'This request came from another site and was refused.',
+          hint: isOpenAiDoor(request) ? 'CORS_ORIGINS lists the sites whose pages may call /v1 with a key.' : undefined,
+        });
       }
     },
   };

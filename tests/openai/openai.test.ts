@@ -133,11 +133,13 @@ test('a chat is answered to a cookie and to a key, streamed or not', async () =>
 
 test('nobody is served without a credential, or with one that is not good', async () => {
   await expectError(await complete(post(chat('echo'), {})), 401, 'invalid_api_key', /Bearer/);
-  const bad = ['Bearer sk-as-nope', 'Bearer', 'Basic eDp5', `Bearer ${key}x`, key, 'Bearer a.b.c'];
-  for (const authorization of bad) {
+  const bad = ['Bearer sk-as-nope', `Bearer ${key}x`, 'Bearer a.b.c'];
+  const ofOtherForm = ['Bearer', 'Basic eDp5', key];
+  for (const authorization of [...bad, ...ofOtherForm]) {
     // A cookie does not replace an invalid Bearer credential.
     const headers = { authorization, cookie: alice.cookie };
-    await expectError(await complete(post(chat('echo'), headers)), 401, 'invalid_api_key', /not valid/);
+    const message = bad.includes(authorization) ? /not valid/ : /send an API key as "Authorization: Bearer <key>"/;
+    await expectError(await complete(post(chat('echo'), headers)), 401, 'invalid_api_key', message);
   }
 });
 
@@ -163,17 +165,37 @@ test('a path that no agent serves is not found, whatever the request lacks', asy
 test('a path that no agent serves is not blamed on the model', async () => {
   for (const path of ['audio/speech', 'images/generations', 'moderations']) {
     const response = await router.request(`/v1/${path}`, { ...post({ model: 'tts-1' }), method: 'POST' });
-    await expectError(response, 404, 'not_found', new RegExp(`No agent serves /v1/${path}`));
+    await expectError(response, 404, 'not_found', new RegExp(`No agent serves /v1/${path}.*"paths" in backends.json`));
   }
 });
 
-test.each(['/chat/completions', '/responses', '/embeddings', '/v1/v1/chat/completions', '/v1/chat/completions/models'])(
-  'a client whose base URL is wrong is told so, at %s',
-  async (path) => {
-    const response = await router.request(path, post({ model: 'scripted', messages: [] }));
-    await expectError(response, 404, 'not_found', /Set the base URL .* with \/v1 behind it/);
-  },
-);
+const ASTRAY = [
+  ...['/chat/completions', '/responses', '/embeddings', '/v1/v1/chat/completions', '/v1/chat/completions/models'],
+  ...[
+    '/v1//chat/completions',
+    '//v1/chat/completions',
+    '/V1/models',
+    '/api/v1/chat/completions',
+    '/openai/v1/responses',
+  ],
+  '/openai/deployments/scripted/chat/completions?api-version=2024-10-21',
+];
+test.each(ASTRAY)('a client whose base URL is wrong is told so, at %s', async (path) => {
+  const response = await router.request(path, post({ model: 'scripted', messages: [] }));
+  await expectError(response, 404, 'not_found', /Set the base URL .* with \/v1 behind it/);
+});
+
+test('the base URL itself says where to go on', async () => {
+  for (const path of ['/v1', '/v1/']) {
+    const response = await router.request(path, { headers: bearer(key) });
+    await expectError(response, 404, 'not_found', /GET \/v1\/models lists the agents/);
+  }
+});
+
+test('an address with a slash at its end says that this slash is wrong', async () => {
+  const response = await router.request('/v1/chat/completions/', post({ model: 'scripted', messages: [] }));
+  await expectError(response, 404, 'not_found', /Leave out the slash at its end/);
+});
 
 test('a client whose base URL lacks /v1 is told so where it lists the models', async () => {
   const headers = { ...bearer(key), accept: 'application/json' };

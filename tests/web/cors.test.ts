@@ -74,6 +74,20 @@ test('a page of an origin that is not named may neither ask nor read', async () 
   }
 });
 
+test('who looks at what a page of an origin that is not named was refused with reads which setting names origins', async () => {
+  for (const refused of [await preflight(EVIL), await ask({ origin: EVIL, ...bearer() })]) {
+    const { error } = (await refused.json()) as { error: { code: string; message: string } };
+    expect([refused.status, error.code, error.message]).toEqual([
+      403,
+      'forbidden',
+      expect.stringContaining('CORS_ORIGINS'),
+    ]);
+  }
+  const elsewhere = (await (await preflight(EVIL, '/api/me/keys')).json()) as object;
+  expect(elsewhere).toMatchObject({ status: 403, code: 'forbidden' });
+  expect(elsewhere).not.toHaveProperty('hint');
+});
+
 test('law 21: an allowed page gets nowhere with a cookie, and nowhere but to /v1', async () => {
   expect((await ask({ origin: CHAT, cookie: alice.cookie })).status).toBe(403);
   const answer = await ask({ origin: CHAT, cookie: alice.cookie, authorization: 'Bearer nope' });

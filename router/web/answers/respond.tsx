@@ -12,7 +12,7 @@ import { AppError, toAppError, toOpenAiError } from '../../lib/errors';
 import { newId } from '../../lib/ids';
 import { httpLog } from '../../lib/log';
 import { CLIENT_GONE } from '../../relay/relay';
-import { lacksV1 } from '../base-url';
+import { isAstray } from '../base-url';
 import { tooLarge } from '../bodies/read';
 import type { Guard } from '../guard';
 import type { Draining } from '../health/draining';
@@ -165,7 +165,7 @@ async function errorResponse(
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
   if (error.allow) headers.allow = error.allow.join(', ');
   const init = { status: error.status, headers };
-  if (/^(\/upstream)?\/v1(\/|$)/.test(pathname) || (lacksV1(pathname) && !wantsHtml(request))) {
+  if (/^(\/upstream)?\/v1(\/|$)/.test(pathname) || (isAstray(pathname) && !wantsHtml(request))) {
     // OpenAI's clients obey this header over the status.
     if (error.isLasting) headers['x-should-retry'] = 'false';
     const body = toOpenAiError(error);
