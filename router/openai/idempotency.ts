@@ -158,9 +158,12 @@ interface PostWithKey {
   readonly key: string;
   /** Reads the body. */
   read(share: Share): Promise<Bytes>;
-  /** @param bytes Body of the request, which has been read by then. */
-  answer(bytes: Bytes): Promise<Response>;
-  /** Called when there is an answer, also one that another request has made. `answer` tells the end of a stream. */
+  /**
+   * @param bytes Body of the request, which has been read by then.
+   * @param ended Called at the end of the answer.
+   */
+  answer(bytes: Bytes, ended: () => void): Promise<Response>;
+  /** Called at the end of the answer, also of one that another request has made. */
   onEnd(): void;
 }
 
@@ -182,16 +185,23 @@ export async function answerOnce(
     revoked.reject(why);
   });
   const share = new Share(held, user.id);
+  const end = () => {
+    share.end();
+    onEnd();
+  };
   try {
     const bytes = await Promise.race([read(share), revoked.promise]);
     // The credential of a request that has waited may have been revoked when its turn comes.
-    const work = () => (isRevoked ? revoked.promise : answer(bytes));
-    if (jsonObject(bytes)?.stream === true) return await work();
+    const work = (ended: () => void) => (isRevoked ? revoked.promise : answer(bytes, ended));
+    // The body stays in memory until the stream has ended.
+    if (jsonObject(bytes)?.stream === true) return await work(end);
     const named = { holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) };
-    const once = idempotency.once(named, share, work);
-    return await Promise.race([once, revoked.promise]).finally(onEnd);
-  } finally {
+    const once = idempotency.once(named, share, () => work(onEnd));
+    return await Promise.race([once, revoked.promise]).finally(end);
+  } catch (thrown) {
     share.end();
+    throw thrown;
+  } finally {
     forget();
   }
 }

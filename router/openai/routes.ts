@@ -38,7 +38,8 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
           readBody(request, { maxBytes: deps.config.maxBodyBytes, share, listener: serverOf(), isPatient: true });
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
         if (key !== null) {
-          const answer = (bytes: Bytes) => exchange(deps, who, { ...asked, read: () => bytes });
+          const answer = (bytes: Bytes, ended: () => void) =>
+            exchange(deps, who, { ...asked, read: () => bytes, onEnd: ended });
           return answerOnce(deps, who, { request, key, read, answer, onEnd });
         }
         // The headers are in the answer then. If Elysia added them, it would turn the finished body into a stream.

@@ -1,8 +1,8 @@
 /** The maximum length of request bodies on each route, with and without a declared length. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type BrokerBench, startBroker } from '../support/broker';
-import { ADMIN, memoryBackend, PEOPLE, startRouter } from '../support/router';
-import { scriptedRunner } from '../support/scripted-runner';
+import { ADMIN, memoryBackend, PEOPLE, startRouter, until } from '../support/router';
+import { chunk, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
 
 const MEBIBYTE = 1_048_576;
 const utf8 = new TextEncoder();
@@ -153,4 +153,22 @@ test('the bytes that all requests hold, and those of one user, are bounded and r
   held.resolve();
   expect((await Promise.all([first, second, short])).map(({ status }) => status)).toEqual([200, 200, 200]);
   expect(router.context.held.total).toBe(0);
+});
+
+test('what a stream was asked with is held until its end, also with an Idempotency-Key', async () => {
+  const runner = scriptedRunner('held-streams');
+  await using router = await startRouter({ backends: [memoryBackend('agent', {}, runner.program)] });
+  const alice = await router.person(PEOPLE.alice);
+  const body = { model: 'agent', messages: [], stream: true, x: 'a'.repeat(200_000) };
+  for (const headers of [{}, { 'idempotency-key': 'once' }]) {
+    const answering = pipe();
+    runner.reply = () => answering.response();
+    answering.write(chunk('Begun'));
+    const response = await alice.request('/v1/chat/completions', { method: 'POST', headers, body });
+    expect(router.context.held.total).toBeGreaterThan(200_000);
+    answering.write(DONE);
+    answering.close();
+    await response.text();
+    await until(() => router.context.held.total === 0, 'the memory is given back');
+  }
 });
