@@ -1,5 +1,5 @@
 /** Conversations as files: exported as Markdown and JSON, and imported from that JSON, on the page and by the API. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { afterAll, beforeAll, beforeEach, expect, spyOn, test } from 'bun:test';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { agentOf, beginConversation } from '../support/chat';
@@ -310,4 +310,20 @@ test('the page of an agent takes a file, and says in its place why it takes anot
   expect(error?.text).toContain('file/messages/0/content');
   const without = await alice.request(path, { method: 'POST', body: upload('', 'other') });
   expect((await all(await without.text(), '#import-error'))[0]?.text).toBe('Choose a file first.');
+});
+
+test('the bytes of a file are held until it is imported', async () => {
+  const { held, transfer } = router.context;
+  const { import: imported } = transfer;
+  const heldBytes: number[] = [];
+  using _ = spyOn(transfer, 'import').mockImplementation((...file) => {
+    heldBytes.push(held.total);
+    return imported(...file);
+  });
+  const long = JSON.stringify(file({ messages: [{ role: 'user', content: 'x'.repeat(200_000) }] }));
+  const agent = await agentOf(router, alice, 'echo');
+  await alice.request(`/agents/${agent.id}/import`, { method: 'POST', body: upload(long) });
+  await send(alice, JSON.parse(long));
+  expect(heldBytes.map((bytes) => bytes > 200_000)).toEqual([true, true]);
+  expect(held.total).toBe(0);
 });

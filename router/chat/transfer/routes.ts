@@ -6,7 +6,7 @@ import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { inPieces, seeOther } from '../../web/answers/respond';
 import { readBody } from '../../web/bodies/read';
-import type { Listener } from '../../web/patience';
+import type { Incoming } from '../../web/patience';
 import { textOf } from '../../web/reader';
 import type { CountedConversation } from '../api/counted-store';
 import { conversationJson } from '../api/present';
@@ -43,8 +43,9 @@ export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin)
     .post(
       '/api/conversations/import',
       async ({ who, query, request, server }) => {
-        const bytes = await read(deps, who, request, server);
-        const id = await transfer.import(await agentFor(deps, who, query), bytes);
+        const id = await withFile(deps, who, { request, server }, async (bytes) =>
+          transfer.import(await agentFor(deps, who, query), bytes),
+        );
         return { conversation: conversationJson(await posted.getCounted(who.user.id, { id })) };
       },
       {
@@ -58,7 +59,7 @@ export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin)
       async ({ who, params, request, server }) => {
         const agent = await agents.get(who.user.id, params.id);
         try {
-          const id = await transfer.import(agent, await read(deps, who, request, server));
+          const id = await withFile(deps, who, { request, server }, (bytes) => transfer.import(agent, bytes));
           return seeOther(request, `/conversations/${id}`);
         } catch (error) {
           if (!(error instanceof AppError)) throw error;
@@ -99,23 +100,27 @@ function file(
   });
 }
 
-/** The file: the body itself, or the one in a form. Throws `too_large`. */
-async function read(
+/** Reads the file, within the memory for bodies, which it holds until `work` has ended. Throws `too_large`. */
+async function withFile<T>(
   { config, held }: TransferRoutesDeps,
   { user }: Who,
-  request: Request,
-  listener: Listener,
-): Promise<Uint8Array> {
+  { request, server }: Incoming,
+  work: (bytes: Uint8Array) => Promise<T>,
+): Promise<T> {
   const share = new Share(held, user.id);
   try {
-    const bytes = await readBody(request, { maxBytes: config.maxBodyBytes, share, listener });
-    const type = request.headers.get('content-type') ?? '';
-    if (!/^multipart\/form-data\b/i.test(type)) return bytes;
-    const form = await new Response(bytes, { headers: { 'content-type': type } }).formData().catch(() => undefined);
-    const sent = form?.get('file');
-    if (sent instanceof Blob) return await sent.bytes();
-    throw new AppError('invalid_request', { message: 'Choose a file first.' });
+    const bytes = await readBody(request, { maxBytes: config.maxBodyBytes, share, listener: server });
+    return await work(await fileIn(bytes, request.headers.get('content-type') ?? ''));
   } finally {
     share.end();
   }
+}
+
+/** The file: the body itself, or the one in a form. */
+async function fileIn(body: Uint8Array<ArrayBuffer>, type: string): Promise<Uint8Array> {
+  if (!/^multipart\/form-data\b/i.test(type)) return body;
+  const form = await new Response(body, { headers: { 'content-type': type } }).formData().catch(() => undefined);
+  const sent = form?.get('file');
+  if (sent instanceof Blob) return sent.bytes();
+  throw new AppError('invalid_request', { message: 'Choose a file first.' });
 }
