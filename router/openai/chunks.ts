@@ -2,6 +2,7 @@
 import type { Share } from '../lib/allowance';
 import type { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { jsonObject } from '../lib/json';
 import { type Body, bodyOf, readText } from '../net/body';
 import { mapBody } from '../net/mapped-body';
 
@@ -38,7 +39,7 @@ export async function eventsOfCompletion(
   });
   const text = await readText(measured, COMPLETION_BYTES_MAX);
   if (refusal) throw refusal;
-  const completion = parsed(text);
+  const completion = jsonObject(text);
   if (!completion || !Array.isArray(completion.choices)) return undefined;
   const { choices, usage, object: _, ...base } = completion;
   const chunk = (more: object) => event({ ...base, object: 'chat.completion.chunk', ...more });
@@ -60,15 +61,6 @@ function withIndexes(message: Choice['message']): object {
   const calls = message?.tool_calls;
   if (!Array.isArray(calls)) return {};
   return { tool_calls: calls.map((call: object, index) => ({ index, ...call })) };
-}
-
-function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function event(data: object): string {

@@ -103,3 +103,17 @@ test('a whole completion that is longer than what may be held ends the stream wi
     await until(() => router.context.held.total === 0, 'nothing is held');
   }
 }, 30_000);
+
+test('a whole completion that is nested too deeply to be read ends the stream with an error', async () => {
+  const deep = `${'['.repeat(300)}${']'.repeat(300)}`;
+  for (const [more, isRead] of [
+    ['[]', true],
+    [deep, false],
+  ] as const) {
+    const choices = '[{"message":{"role":"assistant","content":"Deep."},"finish_reason":"stop"}]';
+    const json = `{"object":"chat.completion","choices":${choices},"more":${more}}`;
+    runner.reply = () => new Response(json, { headers: { 'content-type': 'application/json' } });
+    const events = (await streamOf('chat/completions')).join('\n');
+    expect([events.includes('Deep.'), events.includes('runner_lost')]).toEqual([isRead, !isRead]);
+  }
+}, 30_000);
