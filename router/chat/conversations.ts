@@ -41,12 +41,16 @@ export function conversationsService(deps: {
 }) {
   const { conversations, isAnswering, isUnsaved, written, writtenOf, events, now } = deps;
 
+  function notFound(userId: string, id: string, param?: string): AppError {
+    return isUnsaved(userId, id) ? unsavedConversation() : noConversation(param);
+  }
+
   /** With the turn that is under way there: its client may know of it. */
   async function get(userId: string, id: string): Promise<Conversation> {
     if (isAnswering(id)) await written(id);
     const conversation = await conversations.find(id);
     if (conversation?.userId === userId) return conversation;
-    throw isUnsaved(userId, id) ? unsavedConversation() : noConversation();
+    throw notFound(userId, id);
   }
 
   /**
@@ -59,6 +63,11 @@ export function conversationsService(deps: {
 
   return {
     get,
+    /**
+     * Why this user has no such conversation: there is none, or only in memory.
+     * @param param the member of a request that names it.
+     */
+    notFound,
     nowMs: now,
     ...conversationMessages({ conversations, events, get }),
     ...conversationShelves({ conversations, writtenOf, events, now, get }),
@@ -69,8 +78,8 @@ export function conversationsService(deps: {
       id: string,
     ): Promise<{ conversation: Conversation; newest: Newest | undefined }> {
       const found = await conversations.findWithNewest(id);
-      if (found?.conversation.userId !== userId) throw noConversation();
-      return found;
+      if (found?.conversation.userId === userId) return found;
+      throw notFound(userId, id);
     },
 
     /** A conversation of this user. */
@@ -152,8 +161,11 @@ export function titleFrom(text: string): string {
     : `${characters.slice(0, TITLE_FROM_TEXT_LENGTH - 1).join('')}…`;
 }
 
-export function noConversation(): AppError {
-  return new AppError('not_found', { message: 'There is no such conversation.' });
+export function noConversation(param?: string): AppError {
+  return new AppError('not_found', {
+    message: 'There is no such conversation.',
+    ...(param !== undefined && { param }),
+  });
 }
 
 /** A new conversation whose client was told of it before the database refused it. */

@@ -155,9 +155,7 @@ async function goneOnFrom(deps: OpenaiDeps, who: Caller, body: JsonBody): Promis
   if (named == null) return undefined;
   const id = idIn(named, 'conversation');
   const conversation = await afterEnding(deps, id, () => deps.conversations.find(who.user.id, id));
-  if (!conversation) {
-    throw new AppError('not_found', { message: 'There is no such conversation.', param: 'conversation' });
-  }
+  if (!conversation) throw deps.conversations.notFound(who.user.id, id, 'conversation');
   return { conversation, goesOnFrom: conversation.lastPosition };
 }
 
@@ -184,7 +182,7 @@ export function isResponseId(id: string): boolean {
 
 /**
  * Returns the answer with this response id. Throws `not_found` in OpenAI's shape, with the member of the request that
- * named it.
+ * named it, and `storage_failed` while the answer is in memory only.
  */
 export async function answerOf(
   deps: OpenaiDeps,
@@ -193,13 +191,19 @@ export async function answerOf(
 ) {
   const answerId = RESPONSE_ID.exec(responseId)?.[1];
   const answer = answerId === undefined ? undefined : await deps.conversations.findAnswer(who.user.id, answerId);
-  if (!answer) throw responseNotFound(responseId, param);
-  return answer;
+  if (answer) return answer;
+  const isUnsaved = answerId !== undefined && deps.generations.isUnsavedAnswer(who.user.id, answerId);
+  throw isUnsaved ? unsavedResponse() : responseNotFound(responseId, param);
 }
 
 export function responseNotFound(id: string, param: string): AppError {
   const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to store its answer.`;
   return new AppError('not_found', { message, param });
+}
+
+function unsavedResponse(): AppError {
+  const message = 'This response is in memory only: the database refuses it. It is stored as soon as that is possible.';
+  return new AppError('storage_failed', { message });
 }
 
 /** Paths that only have a POST in OpenAI's API. A GET by a browser's navigation must not reach a runner. */

@@ -153,9 +153,44 @@ test('a new conversation that is refused is in memory only, and nobody else is t
     expect(await asked(alice, path)).toEqual([503, true]);
     expect(await asked(bob, path)).toEqual([404, false]);
   }
+  const next = await ask('Next', { id });
+  expect([next.status, await next.text()]).toEqual([503, expect.stringContaining('in memory only')]);
   refusing[Symbol.dispose]();
   await until(async () => (await asked(alice, `/api/conversations/${id}`))[0] === 200, 'it is stored');
   await end();
+});
+
+test('who goes on from a response that is refused is told so, and nobody else of it', async () => {
+  const bobsKey = await (await router.person(PEOPLE.bob)).createKey();
+  const respond = (body: object, own = key) =>
+    fetch(`${router.url}/v1/responses`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${own}` },
+      body: JSON.stringify({ model: 'plain', input: 'Hello', ...body }),
+    });
+  const refusing = refuse(router);
+  const answering = pipe();
+  runner.reply = () => answering.response();
+  answering.write(chunk('In memory'));
+  const begun = await respond({ stream: true });
+  const reader = begun.body?.getReader();
+  const [, previous = ''] =
+    /"id":"(resp_[0-9a-f]{24})"/.exec(new TextDecoder().decode((await reader?.read())?.value)) ?? [];
+  const conversation = begun.headers.get('x-conversation-id') ?? '';
+  for (const from of [{ previous_response_id: previous }, { conversation }]) {
+    const refused = await respond(from);
+    expect([refused.status, await refused.text()]).toEqual([503, expect.stringContaining('in memory only')]);
+    const [param] = Object.keys(from);
+    const foreign = await respond(from, bobsKey);
+    expect([foreign.status, await foreign.json()]).toMatchObject([404, { error: { param } }]);
+  }
+  const read = await fetch(`${router.url}/v1/responses/${previous}`, { headers: { authorization: `Bearer ${key}` } });
+  expect(read.status).toBe(503);
+  refusing[Symbol.dispose]();
+  answering.write(DONE);
+  answering.close();
+  for (let next = await reader?.read(); next?.done === false; next = await reader?.read());
+  await until(async () => (await stored(conversation)).length === 2, 'it is stored');
 });
 
 test('an answer that is refused again and again is logged once, after twice as many refusals each time, and when it is saved', async () => {

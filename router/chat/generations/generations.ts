@@ -205,6 +205,9 @@ export function generationsService(deps: GenerationsDeps) {
     /** Whether the newest turn of this user's conversation is not stored as a whole, because the database refuses it. */
     isUnsaved: (userId: string, conversationId: string): boolean => open.isUnsaved(userId, conversationId),
 
+    /** The same of an answer of this user. */
+    isUnsavedAnswer: (userId: string, messageId: string): boolean => open.isUnsavedAnswer(userId, messageId),
+
     /** How many answers are being written. */
     get size(): number {
       return open.size;

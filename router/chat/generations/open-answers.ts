@@ -30,6 +30,12 @@ export class OpenAnswers {
     return this.in(conversationId).some((one) => one.userId === userId && one.answer.storing.isRefused);
   }
 
+  /** Whether the database refuses this user's answer: it is not stored yet, or not as a whole. */
+  isUnsavedAnswer(userId: string, messageId: string): boolean {
+    const one = this.find(messageId);
+    return one?.userId === userId && one.answer.storing.isRefused;
+  }
+
   /** From here on no other answer can be begun there. Throws `answer_running`. */
   take(conversationId: string): void {
     if (this.#taken.has(conversationId)) throw new AppError('answer_running');
