@@ -2,7 +2,8 @@
 import { isLastingRefusal } from '../lib/errors';
 import { bodyOf, readText } from '../net/body';
 import { ConnectTimeoutError } from '../net/connect-timeout';
-import { type AnswerHeaders, type OutgoingAnswer, UnreachableError } from '../net/outgoing';
+import { type OutgoingAnswer, UnreachableError } from '../net/outgoing';
+import { retryAfterMs } from '../net/retry-after';
 import { refusalIn } from '../runners/call';
 import { REFUSAL_BYTES_MAX } from './refusals';
 
@@ -43,12 +44,4 @@ export function retryDelayMs(outcome: Answered | UnreachableError, tryNumber: nu
   if (!RETRIED.has(status)) return undefined;
   const waitMs = retryAfterMs(headers);
   return waitMs === undefined ? backOffMs : Math.max(waitMs, backOffMs);
-}
-
-/** Retry-After is a number of seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
-function retryAfterMs(headers: AnswerHeaders): number | undefined {
-  const text = headers.get('retry-after');
-  if (text === null) return undefined;
-  const ms = /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }

@@ -5,9 +5,10 @@
  * recorder second, and a slow client slows down the runner. With `tee()` the process grew by 218 MB for 200 MB that a slow
  * client did not read (decision 0006). The relay does not parse the answer, write to the database or call a driver.
  */
-import { AppError, toAppError, toStreamedError } from '../lib/errors';
+import { AppError, toAppError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
+import { toStreamedError } from '../lib/openai-errors';
 import { safely } from '../lib/safely';
 import type { Body, Sink } from '../net/body';
 import { RelayClient } from './client';

@@ -8,12 +8,14 @@ import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { accessHeaders } from '../backends/traits';
 import type { Abortable } from '../lib/abort';
-import { AppError, type Refusal, toOpenAiError } from '../lib/errors';
+import { AppError, type Refusal } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { jsonObject } from '../lib/json';
+import { toOpenAiError } from '../lib/openai-errors';
 import { type Body, bodyOf, readText } from '../net/body';
 import { mapBody } from '../net/mapped-body';
 import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import { retryAfterMs } from '../net/retry-after';
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
 import { isEventStream } from '../web/answers/headers';
@@ -157,8 +159,8 @@ function roleChunk(model: string): string {
 }
 
 /**
- * The text of a refusal without the keys, names and addresses of its runner, but with those that its owner has set. A body that is not text is passed on
- * unchanged.
+ * The text of a refusal without the keys, names and addresses of its runner, but with those that its owner has set. A body
+ * that is not text is passed on unchanged.
  */
 async function refusalBody(
   { headers, body }: OutgoingAnswer,
@@ -227,13 +229,8 @@ export function refusalIn(status: number, text: string): Refusal {
   return { status, type, code };
 }
 
-/**
- * Reads a Retry-After header (RFC 9110, 10.2.3): seconds or a date. Returns at least one second, because the header is
- * sent on in whole seconds.
- */
+/** At least one second, because the header is sent on in whole seconds. */
 function retryAfterSeconds(headers: AnswerHeaders): number | undefined {
-  const text = headers.get('retry-after')?.trim();
-  if (!text) return undefined;
-  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
-  return Number.isNaN(seconds) ? undefined : Math.max(1, Math.ceil(seconds));
+  const ms = retryAfterMs(headers);
+  return ms === undefined ? undefined : Math.max(1, Math.ceil(ms / 1000));
 }

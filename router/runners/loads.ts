@@ -5,6 +5,7 @@
 import type { Driver } from '../../drivers/driver';
 import { runnersLog } from '../lib/log';
 import { Recent } from '../lib/lru';
+import { inParallel } from '../lib/parallel';
 import { onClock } from '../lib/time';
 import type { RunnersService } from './runners';
 import type { Running } from './slots/lookups';
@@ -55,24 +56,19 @@ export function loadsService({ runners, now }: { runners: Pick<RunnersService, '
     /** Takes one sample of every running runner. After one failure of a driver its other runners wait for the next pass. */
     async sample(): Promise<void> {
       for (const [agentId, loads] of [...byAgent.entries()]) if (recent(loads).length === 0) byAgent.delete(agentId);
-      const queue = runners.running().filter(({ status }) => status.state === 'running');
+      const sampled = runners.running().filter(({ status }) => status.state === 'running');
       const silent = new Set<Driver>();
-      const worker = async () => {
-        for (let next = queue.pop(); next; next = queue.pop()) {
-          const { agent, runner } = next;
-          const { driver, handle } = runner;
-          if (!driver.stats || silent.has(driver)) continue;
-          try {
-            const stats = await onClock(ANSWER_MS, undefined, async (signal) => driver.stats?.(handle, signal));
-            if (stats?.memoryBytes === undefined) continue;
-            byAgent.set(agent.id, [...recent(byAgent.get(agent.id)), { ...stats, atMs: now() }]);
-          } catch (error) {
-            silent.add(driver);
-            runnersLog.debug({ driver: driver.name, err: error }, 'stats.failed');
-          }
+      await inParallel(sampled, PARALLEL, async ({ agent, runner: { driver, handle } }) => {
+        if (!driver.stats || silent.has(driver)) return;
+        try {
+          const stats = await onClock(ANSWER_MS, undefined, async (signal) => driver.stats?.(handle, signal));
+          if (stats?.memoryBytes === undefined) return;
+          byAgent.set(agent.id, [...recent(byAgent.get(agent.id)), { ...stats, atMs: now() }]);
+        } catch (error) {
+          silent.add(driver);
+          runnersLog.debug({ driver: driver.name, err: error }, 'stats.failed');
         }
-      };
-      await Promise.all(Array.from({ length: PARALLEL }, worker));
+      });
       const loads = runners.running().map(newest);
       sum = {
         cpuPercent: loads.reduce((all, load) => all + (load?.cpuPercent ?? 0), 0),

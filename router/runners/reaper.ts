@@ -5,6 +5,7 @@ import type { IdleService } from '../agents/idle';
 import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import { runnersLog } from '../lib/log';
+import { inParallel } from '../lib/parallel';
 import type { RunnerStatus, RunnersService } from './runners';
 
 const PARALLEL = 8;
@@ -29,20 +30,15 @@ interface ReaperDeps {
  * a shorter time. A runner that fails to stop does not keep the others from being stopped.
  */
 export async function sweep(deps: ReaperDeps): Promise<void> {
-  const queue = [...deps.runners.running()];
-  const worker = async () => {
-    for (let next = queue.pop(); next; next = queue.pop()) {
-      const { agent, runner, status } = next;
-      try {
-        const isUnsure = status.state === 'unknown' || status.state === 'paused';
-        if (!runner.driver.watch || isUnsure || status.leases > 0) await deps.runners.isLost(runner);
-        await reapIfIdle(deps, agent);
-      } catch (error) {
-        runnersLog.warn({ agent: agent.id, err: error }, 'reap.failed');
-      }
+  await inParallel(deps.runners.running(), PARALLEL, async ({ agent, runner, status }) => {
+    try {
+      const isUnsure = status.state === 'unknown' || status.state === 'paused';
+      if (!runner.driver.watch || isUnsure || status.leases > 0) await deps.runners.isLost(runner);
+      await reapIfIdle(deps, agent);
+    } catch (error) {
+      runnersLog.warn({ agent: agent.id, err: error }, 'reap.failed');
     }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  });
   await deps.runners.flush();
 }
 

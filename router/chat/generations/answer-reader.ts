@@ -12,8 +12,9 @@ import { type AnswerPicture, AnswerPictures } from './answer-pictures';
 import { endIn, finishIn } from './finish';
 import { GrowingText } from './growing-text';
 import { type Divided, LeadingThought } from './leading-thought';
+import { contentText, outputText, refusalText, saidIn } from './said';
 import { AnswerSteps, isToolReport } from './steps';
-import { AnswerCalls, contentText, outputText, refusalText, saidIn } from './tool-calls';
+import { AnswerCalls } from './tool-calls';
 
 /** Bytes are parsed in slices of this size. The time limit of `parse` is checked between slices. */
 const SLICE_BYTES = 16_384;

@@ -5,7 +5,7 @@
 import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 import { clip } from '../../lib/text';
 import type { Step } from '../store/conversations';
-import { outputText, saidIn, thoughtText } from './tool-calls';
+import { outputText, saidIn, thoughtText } from './said';
 
 /** Characters of the steps of one answer that are kept. A row with more would take milliseconds to write. */
 const STEPS_LENGTH_MAX = 65_536;
@@ -153,8 +153,9 @@ export class AnswerSteps {
   /** As much of a text as is kept. */
   #room(added: string): string {
     const kept = clip(added, Math.max(0, STEPS_LENGTH_MAX - this.#length));
+    if (kept === '…') return '';
     this.#length += kept.length;
-    return kept === '…' ? '' : kept;
+    return kept;
   }
 
   #set(place: number, step: Step): void {

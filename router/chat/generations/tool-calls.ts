@@ -2,9 +2,7 @@
 import { CallReader } from '../../../backends/shared/calls';
 import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 import type { ToolCall } from '../store/conversations';
-
-/** An answer or one of its events, as the runtime sent it: not validated. */
-type CallsBody = JsonObject;
+import { outputText, saidIn } from './said';
 
 /** Bytes that a call takes beside its texts. */
 const CALL_BYTES = 200;
@@ -31,7 +29,7 @@ export class AnswerCalls {
   }
 
   /** Reads the calls in a body of an answer. @param textLength gives the length of the answer's text including this body. */
-  read(body: CallsBody, textLength: () => number): void {
+  read(body: JsonObject, textLength: () => number): void {
     const said = saidIn(body);
     if (said) this.#pieces(said.tool_calls, textLength);
     else if (body.type === 'response.output_item.added' || body.type === 'response.output_item.done') {
@@ -90,38 +88,4 @@ function sizeOf(call: ToolCall): number {
 /** Returns the id of a call without one. It is the same for every reader of the answer. */
 export function callId(answerId: string, place: number): string {
   return `call_${answerId}${place === 0 ? '' : `_${place}`}`;
-}
-
-/** The delta or the message of a chat's answer. */
-export function saidIn({ choices }: CallsBody): JsonObject | undefined {
-  const [choice] = Array.isArray(choices) ? choices : [];
-  if (!isJsonObject(choice)) return undefined;
-  return [choice.delta, choice.message].find(isJsonObject);
-}
-
-/** The text of a chat's content, which some runtimes send as a list of parts. */
-export function contentText(content: unknown): string {
-  if (!Array.isArray(content)) return stringOf(content);
-  return content.map((part) => (isJsonObject(part) && part.type === 'text' ? stringOf(part.text) : '')).join('');
-}
-
-/** What a model thinks, in a delta or a message of a chat. */
-export function thoughtText({ reasoning_content: content, reasoning }: JsonObject): string {
-  return stringOf(content) || stringOf(reasoning);
-}
-
-/** The words with which a model refuses, in a delta or a message of a chat: OpenAI's models send them in place of a text. */
-export function refusalText({ refusal }: JsonObject): string {
-  return stringOf(refusal);
-}
-
-/** The text of an item of a response, or the words with which the model refuses. */
-export function outputText(item: { readonly content?: unknown } | null): string {
-  const parts = Array.isArray(item?.content) ? item.content : [];
-  return parts.filter(isJsonObject).map(partText).join('');
-}
-
-function partText(part: JsonObject): string {
-  if (part.type === 'refusal') return refusalText(part);
-  return part.type === 'output_text' ? stringOf(part.text) : '';
 }

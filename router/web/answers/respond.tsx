@@ -8,9 +8,10 @@ import { ErrorPage } from '../../../views/error';
 import { locales, type Text } from '../../../views/locales';
 import type { Shell } from '../../../views/models';
 import { renderPage, renderPart } from '../../../views/render';
-import { AppError, toAppError, toOpenAiError } from '../../lib/errors';
+import { AppError, toAppError } from '../../lib/errors';
 import { newId } from '../../lib/ids';
 import { httpLog } from '../../lib/log';
+import { toOpenAiError } from '../../lib/openai-errors';
 import { CLIENT_GONE } from '../../relay/relay';
 import { isAstray } from '../base-url';
 import { tooLarge } from '../bodies/read';
@@ -53,13 +54,7 @@ export function partHtml({ locale, formats }: Reader, view: VNode): string {
 
 /** Another person's text as UTF-8 chunks; no browser shows it as a document. */
 export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
-  return new Response(inPieces(pieces), {
-    headers: {
-      'content-type': 'text/plain; charset=utf-8',
-      'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
-      'x-content-type-options': 'nosniff',
-    },
-  });
+  return new Response(inPieces(pieces), { headers: dataHeaders('text/plain; charset=utf-8') });
 }
 
 /** JSON text that is made while the client reads it. */
