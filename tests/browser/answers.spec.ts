@@ -151,3 +151,24 @@ for (const missing of ['ClipboardItem', 'navigator.clipboard'])
     await composer.press('Control+V');
     await expect(composer).toHaveValue(/to be copied/);
   });
+
+test('messages are sent, and a page is read on, in a browser that keeps nothing for pages', async ({
+  page,
+  router,
+}) => {
+  await page.addInitScript(() => {
+    const refuse = () => {
+      throw new DOMException('Storage is blocked.', 'SecurityError');
+    };
+    for (const name of ['sessionStorage', 'localStorage']) Object.defineProperty(window, name, { get: refuse });
+  });
+  await signIn(page, router);
+  await send(page, 'echo first');
+  await ended(page, 'done');
+  await send(page, 'echo second');
+  await ended(page, 'done');
+  await expect(page.getByRole('textbox', { name: 'Message Demo' })).toHaveValue('');
+  await page.reload();
+  await expect(page.locator('.bubble').last()).toHaveText('echo second');
+  await expect(page.locator('.bubble').last()).toBeInViewport();
+});

@@ -3,7 +3,7 @@
 import { chosen, clearChosen } from './attachments.js';
 import { jump } from './follow.js';
 import { checkLengths } from './length.js';
-import { $, composes } from './page.js';
+import { $, composes, forget, keep, recall } from './page.js';
 
 // On touch screens the keyboard would cover what the reader came for.
 export function focusComposer() {
@@ -22,25 +22,18 @@ document.addEventListener('keydown', (event) => {
 });
 
 // A draft outlives a reload, also the one that leads to signing in again.
-function keepDraft() {
-  try {
-    sessionStorage.setItem(draftKey(), $('#composer-text').value);
-  } catch {
-    // Storage is full, or blocked: the draft lasts as long as the page.
-  }
-}
 document.addEventListener('input', (event) => {
   if (event.target.id !== 'composer-text') return;
   $('#composer-error').textContent = '';
-  keepDraft();
+  keep(draftKey(), event.target.value);
 });
 // Where htmx sends it, the draft stays until the message is taken.
 document.addEventListener('submit', (event) => {
-  if (event.target.id === 'composer-form' && !event.defaultPrevented) sessionStorage.removeItem(draftKey());
+  if (event.target.id === 'composer-form' && !event.defaultPrevented) forget(draftKey());
 });
 const composer = $('#composer-text');
 if (composer) {
-  composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
+  composer.value ||= recall(draftKey()) ?? '';
   checkLengths();
   if (!$('main [autofocus]:not([popover] *)')) focusComposer();
 }
@@ -51,7 +44,7 @@ export function composerFailed(reason = $('#composer').dataset.unreachable) {
 
 document.addEventListener('htmx:after:request', ({ target, detail }) => {
   if (target.id !== 'composer-form' || detail.ctx.response.status !== 204) return;
-  sessionStorage.removeItem(draftKey());
+  forget(draftKey());
   $('#composer-text').value = '';
   $('#composer-error').textContent = '';
   checkLengths();

@@ -11,6 +11,29 @@ if ('entered' in dataset || 'unplaced' in dataset) {
     $(location.hash ? ':target' : 'main [autofocus]:not([popover] *)')?.focus();
 }
 
+// What a tab keeps for the next load of a page. Where storage is blocked or full, that is nothing.
+export function recall(key) {
+  try {
+    return sessionStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+export function keep(key, text) {
+  try {
+    sessionStorage.setItem(key, text);
+  } catch {
+    // It lasts as long as the page.
+  }
+}
+export function forget(key) {
+  try {
+    sessionStorage.removeItem(key);
+  } catch {
+    // Nothing was kept.
+  }
+}
+
 // The element of the page's stream: views/chat/live.tsx.
 export const live = $('#live');
 

@@ -1,6 +1,6 @@
 // The place at which a conversation is left, for a reload and for a way back to it. Browsers differ in what they do by themselves
 // with the place of a page that scrolls as it loads: Firefox keeps the end, Chromium a place above it where the answer has grown.
-import { $ } from './page.js';
+import { $, keep, recall } from './page.js';
 
 const key = `place:${location.pathname}${location.search}`;
 
@@ -9,12 +9,7 @@ export function leftPlace() {
   // Firefox that resists fingerprinting has no entries.
   const type = performance.getEntriesByType('navigation')[0]?.type;
   if (type !== 'reload' && type !== 'back_forward') return null;
-  try {
-    return JSON.parse(sessionStorage.getItem(key));
-  } catch {
-    // Storage is blocked: the page opens as by a link.
-    return null;
-  }
+  return JSON.parse(recall(key));
 }
 
 function messageAtTop() {
@@ -37,11 +32,7 @@ export function keepPlace(isAtEnd) {
     history.scrollRestoration = 'manual';
     y = scrollY;
     const message = isAtEnd() ? null : messageAtTop();
-    try {
-      sessionStorage.setItem(key, JSON.stringify({ id: message?.id, top: message?.getBoundingClientRect().top }));
-    } catch {
-      // As above.
-    }
+    keep(key, JSON.stringify({ id: message?.id, top: message?.getBoundingClientRect().top }));
   });
   // WebKit shows the beginning of a page that it has kept, where it is not to restore the place.
   addEventListener('pageshow', ({ persisted }) => {
