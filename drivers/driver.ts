@@ -120,7 +120,10 @@ export interface Started<H extends Handle = Handle> {
   readonly url: string;
 }
 
-/** A runner that was found by its labels, also one that has exited, if the platform still knows it. `url` is set while the runner runs or is paused. */
+/**
+ * A runner that was found by its labels, also one that has exited, if the platform still knows it. `url` is set while the
+ * runner runs or is paused.
+ */
 export interface Owned<H extends Handle = Handle> {
   readonly runnerId: string;
   readonly handle: H;

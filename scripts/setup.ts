@@ -9,8 +9,8 @@ const readableAlphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
 /**
  * Writes `.env` (mode 0600) into `directory` with the required settings that `env` lacks, and returns the text for the
- * terminal. An existing `.env` only gets the secrets that it lacks. Returns undefined and writes nothing if none is missing. If two set-ups run at once,
- * one of them writes.
+ * terminal. An existing `.env` only gets the secrets that it lacks. Returns undefined and writes nothing if none is
+ * missing. If two set-ups run at once, one of them writes.
  */
 export function setUp(directory: string, env: Env): string | undefined {
   const made: Record<string, string> = {

@@ -11,7 +11,10 @@ interface IdleLimits {
 
 export type IdleService = ReturnType<typeof idleService>;
 
-/** Idle times in seconds: the agent's own, else the user's setting for its backend, else the backend's, else the installation's. 0 means never stop. */
+/**
+ * Idle times in seconds: the agent's own, else the user's setting for its backend, else the backend's, else the
+ * installation's. 0 means never stop.
+ */
 export function idleService(deps: { idle: IdleStore; backends: BackendRegistry; limits: IdleLimits }) {
   const { idle, backends, limits } = deps;
 

@@ -1,7 +1,7 @@
 /**
- * A backup: a folder named after the time, with a copy of the database, and the homes and the attached files as tar files. Keys are not in it. It
- * is made while the router runs: first the database, as it is at one moment, then the files, so that every file that the
- * copy of the database names is there.
+ * A backup: a folder named after the time, with a copy of the database, and the homes and the attached files as tar files.
+ * Keys are not in it. It is made while the router runs: first the database, as it is at one moment, then the files, so that
+ * every file that the copy of the database names is there.
  */
 import { existsSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
@@ -61,8 +61,8 @@ function folderBelow(root: string) {
 
 /**
  * Puts the backup at `folder` in place, or nothing of it: when a part cannot be, what was written is removed again, or the
- * error names what could not be removed. Throws `BackupError`, before anything is written, when a part of it would replace something, or when the copy of the database is
- * damaged or of a newer version; `InUseError` while a router runs.
+ * error names what could not be removed. Throws `BackupError`, before anything is written, when a part of it would replace
+ * something, or when the copy of the database is damaged or of a newer version; `InUseError` while a router runs.
  * @returns The paths that were written.
  */
 export async function restoreBackup(folder: string, places: Places): Promise<readonly string[]> {

@@ -50,8 +50,8 @@ function removeUnfinished(root: string): void {
 }
 
 /**
- * A new folder for a backup; removes what interrupted ones have left. It gets its name with `finish`, so that a folder with that name is complete. Without
- * `finish` it is removed.
+ * A new folder for a backup; removes what interrupted ones have left. It gets its name with `finish`, so that a folder with
+ * that name is complete. Without `finish` it is removed.
  */
 export function newBackupFolder(root: string, suffix = '') {
   removeUnfinished(root);

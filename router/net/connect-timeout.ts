@@ -19,8 +19,9 @@ export class ConnectTimeoutError extends Error {
 }
 
 /**
- * There was no connection, or it ended before the request had its turn, so nothing of a request was sent. `cause` is why. The system's error code alone does not tell:
- * a connection whose host vanishes during an answer breaks with `EHOSTUNREACH` too.
+ * There was no connection, or it ended before the request had its turn, so nothing of a request was sent. `cause` is why.
+ * The system's error code alone does not tell: a connection whose host vanishes during an answer breaks with
+ * `EHOSTUNREACH` too.
  */
 export class NotConnectedError extends Error {
   override readonly name = 'NotConnectedError';

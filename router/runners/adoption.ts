@@ -1,7 +1,8 @@
 /**
- * After a restart, and when a runner was left behind: reconciles the rows of the database with the runners that the platforms list (law 2). Adopts running
- * runners with a grace period, stops strays and what could not be stopped before, deletes rows without a runner. Starts may happen at the same time:
- * adoption skips the runners that this process already holds, and adopts a runner in the queue of its agent.
+ * After a restart, and when a runner was left behind: reconciles the rows of the database with the runners that the
+ * platforms list (law 2). Adopts running runners with a grace period, stops strays and what could not be stopped before,
+ * deletes rows without a runner. Starts may happen at the same time: adoption skips the runners that this process already
+ * holds, and adopts a runner in the queue of its agent.
  */
 import type { Driver, Handle, Owned } from '../../drivers/driver';
 import type { AgentsStore } from '../agents/store';
@@ -152,8 +153,8 @@ export function adoptionService(deps: AdoptionDeps) {
   return {
     /**
      * Adopts from every driver that has not answered yet: all of them at boot, later those that were silent or that a
-     * new `backends.json` added, or on which a runner was left behind. Call it repeatedly, but never twice at once; does nothing when all drivers have
-     * answered.
+     * new `backends.json` added, or on which a runner was left behind. Call it repeatedly, but never twice at once; does
+     * nothing when all drivers have answered.
      */
     async run(): Promise<void> {
       const open = drivers.names().filter((name) => !settled.has(name));

@@ -7,7 +7,10 @@ import { Sentence } from '../sentences';
 
 const EXPORTS = ['markdown', 'json'] as const;
 
-/** The button that opens the menu of a conversation: in a list, of the one with this title; otherwise of the page's. app/menus.js shows what it gets beside it; without scripts it leads to the page. */
+/**
+ * The button that opens the menu of a conversation: in a list, of the one with this title; otherwise of the page's.
+ * app/menus.js shows what it gets beside it; without scripts it leads to the page.
+ */
 export function OptionsButton({ id, title }: { id: string; title?: string }) {
   const t = useText();
   const path = `/conversations/${id}/options`;

@@ -14,7 +14,10 @@ export interface Seen {
   readonly steps?: StepsSeen;
 }
 
-/** `7`; while message 7 is being written, `7.120.180`: 180 characters are there, 120 of them settled; or `7.plain.180`; with two steps `7.120.180.2`. */
+/**
+ * `7`; while message 7 is being written, `7.120.180`: 180 characters are there, 120 of them settled; or `7.plain.180`; with
+ * two steps `7.120.180.2`.
+ */
 export function formatSeen({ position, growing, steps = 0 }: Seen): string {
   if (!growing) return `${position}`;
   return `${position}.${growing.isPlain ? 'plain' : growing.settled}.${growing.shown}${steps === 0 ? '' : `.${steps}`}`;

@@ -1,7 +1,7 @@
 /**
  * The spec with which an agent's runner would be started now, and its fingerprint. A runner with another fingerprint is
- * stale: the entry of its backend, the values of its owner, what is set for the agent, the router's address or the place of its home have changed
- * since its start.
+ * stale: the entry of its backend, the values of its owner, what is set for the agent, the router's address or the place of
+ * its home have changed since its start.
  */
 import { createHmac } from 'node:crypto';
 import type { Driver, RunnerSpec } from '../../../drivers/driver';
