@@ -7,7 +7,7 @@ import type { Socket } from 'bun';
 import { nowUs } from './clock';
 import { Passage } from './runner-passage';
 import { MARK, MODEL, type Script, scriptOf, writeMark } from './script';
-import { piecesOf, TEXT_KINDS } from './texts';
+import { piecesOf, reportsOf, TEXT_KINDS } from './texts';
 
 /** Chunks written in one turn of the event loop, shared by all streams that are not paced. */
 const TURN_CHUNKS = 64;
@@ -56,9 +56,13 @@ const endOf = (more: string) =>
   Buffer.from(`${framed(event({}, 'stop'))}${more}${framed('data: [DONE]\n\n')}0\r\n\r\n`);
 const STREAM_END = endOf('');
 const STREAM_END_WITH_USAGE = endOf(framed(USAGE));
+const report = (call: object) => `event: hermes.tool.progress\ndata: ${JSON.stringify(call)}\n\n`;
 /** Events of the texts, as they go over the wire. */
 const TEXT_EVENTS = new Map(
-  TEXT_KINDS.map((kind) => [kind, piecesOf(kind).map((content) => Buffer.from(framed(event({ content }, null))))]),
+  TEXT_KINDS.map((kind) => {
+    const events = [...piecesOf(kind).map((content) => event({ content }, null)), ...reportsOf(kind).map(report)];
+    return [kind, events.map((text) => Buffer.from(framed(text)))];
+  }),
 );
 const MODELS = json({ object: 'list', data: [] });
 const COMPLETION = json({

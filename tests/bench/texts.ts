@@ -27,6 +27,9 @@ const LIST = `- Mend the nets while the water is low
 - Look at the **moorings** before noon
 `;
 
+/** Of an agent's own tools, after the first words. */
+const CALLS = 50;
+
 /** What a page shows of one answer. */
 const SHOWN_LENGTH = 65_536;
 /** Several times that. */
@@ -47,6 +50,7 @@ export const TEXTS = {
   list: repeated('', LIST),
   rows: TABLE_HEAD + TABLE_ROW.repeat(Math.ceil(SHOWN_LENGTH / TABLE_ROW.length)),
   lines: `${FENCE_OPEN}${manyLines.join('\n')}\n${FENCE}\n`,
+  calls: 'I look it up.',
 } as const;
 
 export type TextKind = keyof typeof TEXTS;
@@ -55,4 +59,12 @@ export const TEXT_KINDS = Object.keys(TEXTS) as readonly TextKind[];
 /** The text cut into what one chunk carries. */
 export function piecesOf(kind: TextKind): readonly string[] {
   return TEXTS[kind].match(new RegExp(`[\\s\\S]{1,${PIECE_LENGTH}}`, 'g')) ?? [];
+}
+
+/** What the agent reports of its tools after the text. Nothing brings a page less for what it costs than a call with only a name. */
+export function reportsOf(kind: TextKind): readonly object[] {
+  if (kind !== 'calls') return [];
+  return Array.from({ length: CALLS }, (_, n) =>
+    ['running', 'completed'].map((status) => ({ tool: `tide_table_${n}`, toolCallId: `call_${n}`, status })),
+  ).flat();
 }

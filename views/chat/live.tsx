@@ -50,41 +50,13 @@ export function LiveMessageAround({ message }: { message: MessageView }) {
   );
 }
 
-/** A step that was not there before. */
-export function LiveStepAppend({ step }: { step: StepView }) {
-  const messageId = step.id.split('-')[1];
-  return (
-    <hx-partial hx-target={`#steps-${messageId}`} hx-swap="beforeend">
-      <Step step={step} />
-    </hx-partial>
-  );
-}
-
-/** A step that changed. */
+/** A step of the growing answer that is new or has changed. app/swap.js finds its place: a partial to name it would be as long again. */
 export function LiveStep({ step }: { step: StepView }) {
-  return (
-    <hx-partial hx-target={`#${step.id}`} hx-swap="outerHTML">
-      <Step step={step} />
-    </hx-partial>
-  );
-}
-
-/** A thought that is over, of which the page has the text. */
-export function LiveStepEnd({ step }: { step: StepView }) {
-  return (
-    <hx-partial hx-target={`#${step.id}`} hx-swap="outerMorph">
-      <Step step={step} />
-    </hx-partial>
-  );
-}
-
-interface FoldProps {
-  messageId: string;
-  fold: FoldView;
+  return <Step step={step} />;
 }
 
 /** The line above the steps, when they have become many. */
-export function LiveFold(props: FoldProps) {
+export function LiveFold(props: { messageId: string; fold: FoldView }) {
   return (
     <hx-partial hx-target={`#steps-${props.messageId}`} hx-swap="afterbegin">
       <Fold {...props} />
@@ -92,12 +64,12 @@ export function LiveFold(props: FoldProps) {
   );
 }
 
-/** What the line says now. It stays unfolded, and keeps the focus. */
-export function LiveFoldLine({ messageId, fold }: FoldProps) {
+/** What the line says now, by the same way. It stays unfolded, and keeps the focus. */
+export function LiveFoldLine({ fold }: { fold: FoldView }) {
   return (
-    <hx-partial hx-target={`#fold-${messageId}`} hx-swap="innerHTML">
+    <summary>
       <FoldLine fold={fold} />
-    </hx-partial>
+    </summary>
   );
 }
 

@@ -1,6 +1,6 @@
 /** Keeps which steps of a growing answer one page shows, and sends the rest. */
 import type { JSX } from 'preact';
-import { LiveFold, LiveFoldLine, LiveStep, LiveStepAppend, LiveStepEnd } from '../../../views/chat/live';
+import { LiveFold, LiveFoldLine, LiveStep } from '../../../views/chat/live';
 import type { StepView } from '../../../views/chat/models';
 import type { Change } from '../../../views/growth';
 import type { HadText, PageRendering } from '../../web/rendering/rendering';
@@ -28,6 +28,8 @@ export class StepsOnPage {
   #line: string | undefined;
   /** Whether the page has that line; absent where it is to be seen from the steps, which are over. */
   #hasLine: boolean | undefined;
+  /** The steps when the page was last told of them. Some may have been held back. */
+  #told: readonly Step[] = [];
 
   /** @param seen the number of steps that the page has, or the steps themselves. */
   constructor(
@@ -58,7 +60,8 @@ export class StepsOnPage {
   growth(steps: readonly Step[]): number {
     return steps.reduce((sum, step, place) => {
       const there = this.#steps[place];
-      if (there?.isOver || (there?.step === step && step)) return sum;
+      const told = there ? there.step : this.#told[place];
+      if (there?.isOver || told === step) return sum;
       const added = step.kind === 'thought' && there?.had ? step.text.length - there.had.shown : CHANGE_LENGTH;
       return sum + (isOver(step) ? CHANGE_LENGTH : added);
     }, 0);
@@ -80,10 +83,16 @@ export class StepsOnPage {
     // More may come while the page is being sent these, and a thought may grow.
     const steps = [...growing];
     this.#hasLine ??= areMany(steps.slice(0, this.#steps.length));
+    this.#told = steps;
+    const fold = foldView(steps, so);
+    // Nobody sees these: they are behind the line, which names a call that goes on. So they come when they are over, in order. A runtime
+    // that tells of no end has them come at once.
+    const areHeld = so.hasText && this.#hasLine && fold?.tools;
     for (const [place, step] of steps.entries()) {
       const there = this.#steps[place];
       const over = isEnd || isOver(step);
       if (there?.isOver || (there?.step === step && !over)) continue;
+      if (areHeld && !there && !over && step.kind === 'tool') break;
       const isThere =
         step.kind === 'thought' &&
         there?.had &&
@@ -92,16 +101,14 @@ export class StepsOnPage {
       const about = { messageId: this.messageId, place, isEnd, isThere: isThere === true };
       const view = await stepView(rendering, step, about);
       this.#steps[place] = { isOver: over, had: hadOf(view), step };
-      const Part = !there ? LiveStepAppend : isThere ? LiveStepEnd : LiveStep;
-      parts.push(<Part step={view} />);
+      parts.push(<LiveStep step={view} />);
     }
-    const fold = foldView(steps, so);
     const line = JSON.stringify(fold);
     if (!fold || line === this.#line) return parts;
     this.#line = line;
-    const Line = this.#hasLine ? LiveFoldLine : LiveFold;
+    parts.push(this.#hasLine ? <LiveFoldLine fold={fold} /> : <LiveFold messageId={this.messageId} fold={fold} />);
     this.#hasLine = true;
-    return [...parts, <Line messageId={this.messageId} fold={fold} />];
+    return parts;
   }
 
   /** Returns whether the page has the text, or as much of it as there was time for. */

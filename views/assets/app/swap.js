@@ -32,6 +32,21 @@ function asPlainLink(link) {
   if (isFocused) plain.focus({ preventScroll: true });
 }
 
+// A step of the growing answer comes without its place, and so do the words of the line above many steps. A step that is here
+// already is changed, so that it keeps the focus, and its thought if no other comes.
+function placeSteps(tasks) {
+  const steps = $('#messages [aria-busy] > .steps');
+  const parts = tasks.find(({ type }) => type === 'main')?.fragment.children ?? [];
+  for (const part of steps ? [...parts] : []) {
+    const fragment = document.createDocumentFragment();
+    const isLine = part.matches('summary');
+    fragment.append(...(isLine ? part.childNodes : [part]));
+    const present = isLine ? $('.steps-fold summary', steps) : document.getElementById(part.id);
+    const change = isLine ? 'innerHTML' : $('.prose:not(:empty)', part) ? 'outerHTML' : 'outerMorph';
+    tasks.push({ fragment, target: present ?? steps, swapSpec: { style: present ? change : 'beforeend' } });
+  }
+}
+
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, detail } = event;
   // An element that is gone meanwhile is told of by the document.
@@ -60,6 +75,7 @@ document.addEventListener('htmx:before:swap', (event) => {
   // Who has come to the end of a list by the keyboard goes on from there.
   const more = target.matches?.('.earlier a') ? target.parentElement.nextElementSibling : detail.tasks[0]?.fragment;
   goesOn = isEnd && focused === target && more ? $('a, button', more) : undefined;
+  if (target === live) placeSteps(detail.tasks);
   for (const task of detail.tasks) {
     for (const one of task.fragment.querySelectorAll('.message [popover] [autofocus]')) {
       one.autofocus = false;
