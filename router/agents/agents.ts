@@ -50,9 +50,18 @@ export function agentsService(deps: AgentsDeps) {
     return found.promise;
   }
 
-  async function get(userId: string, id: string): Promise<Agent> {
-    const agent = byId.get(id) ?? (await agents.find(id));
+  function get(userId: string, id: string): Soon<Agent> {
+    const known = byId.get(id);
+    return known ? allowed(userId, known) : found(userId, id);
+  }
+
+  async function found(userId: string, id: string): Promise<Agent> {
+    const agent = await agents.find(id);
     if (agent) byId.set(id, agent);
+    return allowed(userId, agent);
+  }
+
+  function allowed(userId: string, agent: Agent | undefined): Agent {
     if (agent?.userId !== userId || !limits.allows(userId, agent.backend))
       throw new AppError('not_found', { message: 'There is no such agent.' });
     return agent;

@@ -7,6 +7,7 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
+import { type Soon, whenThere } from '../lib/lookup';
 import { textOfMarkdown } from '../lib/markdown-text';
 import { conversationMessages } from './messages';
 import { conversationShelves } from './shelves';
@@ -73,13 +74,11 @@ export function conversationsService(deps: {
     ...conversationShelves({ conversations, writtenOf, events, now, get }),
 
     /** A conversation of this user, with its newest message that is no callback. */
-    async getWithNewest(
-      userId: string,
-      id: string,
-    ): Promise<{ conversation: Conversation; newest: Newest | undefined }> {
-      const found = await conversations.findWithNewest(id);
-      if (found?.conversation.userId === userId) return found;
-      throw notFound(userId, id);
+    getWithNewest(userId: string, id: string): Soon<{ conversation: Conversation; newest: Newest | undefined }> {
+      return whenThere(conversations.findWithNewest(id), (found) => {
+        if (found?.conversation.userId === userId) return found;
+        throw notFound(userId, id);
+      });
     },
 
     /** A conversation of this user. */

@@ -75,7 +75,8 @@ class Exchange extends Lifecycle {
       const planned = await options.plan(bytes, share);
       signal.throwIfAborted();
       this.#plan = planned;
-      const plan = planned.turn ? await this.#recorded(planned, () => options.plan(bytes, share)) : planned;
+      const recording = planned.turn ? this.#recorded(planned, () => options.plan(bytes, share)) : planned;
+      const plan = recording instanceof Promise ? await recording : recording;
       this.#plan = plan;
       const { call, wantsStream } = plan;
       this.hold(deps.hops.enter(call.agent.id, this.#hops));
@@ -112,14 +113,14 @@ class Exchange extends Lifecycle {
   }
 
   /** @returns the plan that is recorded. */
-  async #recorded(planned: Plan, again: () => Promise<Plan>): Promise<Plan> {
-    const { plan, answer } = await recorded(this.deps.generations, planned, {
+  #recorded(planned: Plan, again: () => Promise<Plan>): Soon<Plan> {
+    return recorded(this.deps.generations, planned, {
       options: { stop: () => this.stop(), onTooLarge: (error) => this.unrecord(error) },
-      again,
-      signal: this.signal,
+      onBegun: (answer) => {
+        this.recorder = this.#stored = answer;
+      },
+      ...{ again, signal: this.signal },
     });
-    this.recorder = this.#stored = answer;
-    return plan;
   }
 
   /** There is no answer. Throws what the client is told, if there still is one. */

@@ -5,6 +5,7 @@ import type { RecordedTurn } from '../chat/generations/turn';
 import type { Conversation, Message } from '../chat/store/conversations';
 import type { Newest } from '../chat/store/messages';
 import { AppError } from '../lib/errors';
+import { type Soon, whenThere } from '../lib/lookup';
 import type { OpenaiDeps } from './deps';
 import type { Routed } from './resolve';
 
@@ -49,25 +50,34 @@ interface Place {
   readonly newest: Newest | undefined;
 }
 
+interface TurnThere {
+  readonly failed?: FailedTurn | undefined;
+  readonly posted?: Message | undefined;
+}
+
 /**
  * The part of the requested turn that the conversation has already: the newest turn, when the request says it again
- * after an answer that did not end well, or the user's message, when the client has stored that itself.
+ * after an answer that did not end well, or the user's message, when the client has stored that itself. Nothing to wait for
+ * where the newest message is an answer that ended well, as nearly always.
  * @param said the messages or items of the request.
  */
-export async function turnThere(
+export function turnThere(
   deps: OpenaiDeps,
   routed: Routed,
   said: readonly unknown[],
   keeping: Keeping,
-): Promise<{ failed?: FailedTurn | undefined; posted?: Message | undefined }> {
+): Soon<TurnThere> {
   const { conversation, goesOnFrom, path, agent } = routed;
-  if (!conversation) return keeping ? { failed: await failedFirstTurn(deps, agent, said) } : {};
+  if (!conversation) return keeping ? failedFirstTurn(deps, agent, said).then((failed) => ({ failed })) : {};
   // A turn that follows a hidden variant is a fork.
   if (path) return {};
-  const newest = 'newest' in routed ? routed.newest : await deps.conversations.newest(conversation.id);
-  const place = { conversation, goesOnFrom, newest };
-  const failed = await failedIn(deps, place, said);
-  return failed ? { failed } : { posted: await postedMessage(deps, place, said) };
+  const reading = 'newest' in routed ? routed.newest : deps.conversations.newest(conversation.id);
+  return whenThere(reading, (newest) => {
+    const place = { conversation, goesOnFrom, newest };
+    return whenThere(failedIn(deps, place, said), (failed) =>
+      failed ? { failed } : whenThere(postedMessage(deps, place, said), (posted) => ({ posted })),
+    );
+  });
 }
 
 /** The only turn of a conversation that the same message has begun. */
@@ -88,26 +98,33 @@ async function failedFirstTurn(
 }
 
 /** The user's message that the client has stored before it asks for the answer to it: the newest one, with the same text. */
-async function postedMessage(
+function postedMessage(
   { conversations }: OpenaiDeps,
   { conversation, goesOnFrom, newest: found }: Place,
   said: readonly unknown[],
-): Promise<Message | undefined> {
+): Soon<Message | undefined> {
   if (found?.role !== 'user' || goesOnWithTurn(said)) return undefined;
   if (goesOnFrom !== undefined && goesOnFrom !== conversation.lastPosition) return undefined;
-  const posted = await conversations.findMessage(conversation.userId, found.id);
-  return posted?.message.content.trim() === newestUserText(said).trim() ? posted.message : undefined;
+  return conversations
+    .findMessage(conversation.userId, found.id)
+    .then((posted) => (posted?.message.content.trim() === newestUserText(said).trim() ? posted.message : undefined));
 }
 
-async function failedIn(
+function failedIn(deps: OpenaiDeps, place: Place, said: readonly unknown[]): Soon<FailedTurn | undefined> {
+  const { conversation, goesOnFrom, newest } = place;
+  const isNewest = goesOnFrom === undefined || goesOnFrom === conversation.lastPosition;
+  // Nearly every answer ends well, and then there is no more to read.
+  if (isNewest && newest?.status !== 'failed' && newest?.status !== 'stopped') return undefined;
+  return failedAt(deps, place, said);
+}
+
+async function failedAt(
   { conversations }: OpenaiDeps,
-  { conversation, goesOnFrom, newest }: Place,
+  { conversation, goesOnFrom }: Place,
   said: readonly unknown[],
 ): Promise<FailedTurn | undefined> {
   const { id, lastPosition } = conversation;
   const isNewest = goesOnFrom === undefined || goesOnFrom === lastPosition;
-  // Nearly every answer ends well, and then there is no more to read.
-  if (isNewest && newest?.status !== 'failed' && newest?.status !== 'stopped') return undefined;
   const heads = isNewest
     ? await conversations.heads(id, { limit: 2 })
     : await conversations.heads(id, { after: goesOnFrom, limit: 3 });

@@ -31,7 +31,7 @@ interface Place {
   readonly turn: Omit<RecordedTurn, 'answerId'> | undefined;
 }
 
-const NOTHING_STORED = { stored: [], contents: new Map(), thoughts: new Map() };
+const NOTHING_STORED = { stored: [], contents: new Map(), thoughts: new Map(), files: undefined };
 
 interface Told {
   /** Returns the body with the stored items in place of their references. */
@@ -59,22 +59,24 @@ interface Kept extends Told {
   readonly keeping: Keeping;
 }
 
+/** Waits only for what is not there: as a rule for nothing, where a chat goes on in its conversation. */
 async function placeIn(deps: OpenaiDeps, routed: Routed, asked: Kept): Promise<Place> {
   const { told, path, isTranslated, said, keeping } = asked;
-  const { failed, posted } = said ? await turnThere(deps, routed, said, keeping) : {};
+  const there = said ? turnThere(deps, routed, said, keeping) : {};
+  const { failed, posted } = there instanceof Promise ? await there : there;
   const before = failed?.before ?? (posted && posted.position - 1);
-  const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];
+  const history = routed.conversation && said ? storedBefore(deps, routed, said, before) : [];
+  const stored = history instanceof Promise ? await history : history;
   const goesOn = isTranslated && routed.goesOnFrom !== undefined ? stored : [];
-  const { contents = new Map(), files } = goesOn.length > 0 ? await toldContents(deps.attachments, goesOn) : {};
-  const thoughts = await toldThoughts(deps.conversations, routed.backend, goesOn, routed.path);
-  const chat =
-    told &&
-    (isTranslated ? chatOf(told, { stored: goesOn, contents, thoughts }, routed.backend) : withoutStorage(told));
+  const toldBefore = goesOn.length > 0 ? await toldBy(deps, routed, goesOn) : NOTHING_STORED;
+  const chat = told && (isTranslated ? chatOf(told, toldBefore, routed.backend) : withoutStorage(told));
+  const { files } = toldBefore;
   const messages = chat && messagesAt(path, chat);
   const isKept = messages !== undefined && keeping !== undefined;
   const expiresAtMs = keeping === 'asked' ? undefined : deps.now() + deps.config.responses.retentionMs;
   const isStored = routed.conversation !== undefined || isKept;
-  const target = failed ?? (isStored ? await conversationFor(deps, routed, expiresAtMs) : undefined);
+  const finding = failed ?? (isStored ? conversationFor(deps, routed, expiresAtMs) : undefined);
+  const target = finding instanceof Promise ? await finding : finding;
   const conversation = target?.conversation;
   if (!conversation || !messages) return { chat, files, conversation, match: undefined, turn: undefined };
   const hasNoSession = keeping === 'unasked' && !routed.conversation && bringsHistory(messages);
@@ -97,17 +99,23 @@ async function placeIn(deps: OpenaiDeps, routed: Routed, asked: Kept): Promise<P
   return { chat, files, conversation: undefined, match: undefined, turn: undefined };
 }
 
+/** What a runtime is told of the stored messages from which a response goes on. */
+async function toldBy(deps: OpenaiDeps, { backend, path }: Routed, stored: readonly Message[]) {
+  const { contents, files } = await toldContents(deps.attachments, stored);
+  return { stored, contents, files, thoughts: await toldThoughts(deps.conversations, backend, stored, path) };
+}
+
 function messagesAt(path: string, body: JsonBody) {
   return path === 'responses' ? (messagesOf(body) ?? inputOf(body)) : messagesOf(body);
 }
 
-/** Returns the stored messages before the request's turn. Empty if the request does not need them. */
-async function storedBefore(
+/** Returns the stored messages before the request's turn. Empty, at once, if the request does not need them. */
+function storedBefore(
   deps: OpenaiDeps,
   { conversation, backend, goesOnFrom, path }: Routed,
   said: readonly unknown[],
   before: number | undefined,
-): Promise<readonly Message[]> {
+): Soon<readonly Message[]> {
   if (!conversation) return [];
   const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
   if (!isOfUse) return [];
@@ -121,17 +129,24 @@ type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
  * Decides where the answer is stored. A request that continues an earlier answer forks the conversation. Stores
  * nothing.
  */
-async function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: number | undefined): Promise<Target> {
+function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: number | undefined): Soon<Target> {
   const { conversation, goesOnFrom, path, agent } = routed;
   if (!conversation) return beginningWith(deps.conversations.begin(agent, expiresAtMs));
+  if (goesOnFrom === undefined) return { conversation };
+  return continuedFrom(deps, conversation, { goesOnFrom, path });
+}
+
+async function continuedFrom(
+  { conversations }: OpenaiDeps,
+  conversation: Conversation,
+  { goesOnFrom, path }: { readonly goesOnFrom: number; readonly path: Routed['path'] },
+): Promise<Target> {
   // The newer messages may have been deleted.
   const isNewest =
-    goesOnFrom === undefined ||
-    (!path &&
-      (goesOnFrom === conversation.lastPosition ||
-        (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1, ofTurns: true })).length ===
-          0));
-  return isNewest ? { conversation } : beginningWith(await deps.conversations.fork(conversation, goesOnFrom, path));
+    !path &&
+    (goesOnFrom === conversation.lastPosition ||
+      (await conversations.heads(conversation.id, { after: goesOnFrom, limit: 1, ofTurns: true })).length === 0);
+  return isNewest ? { conversation } : beginningWith(await conversations.fork(conversation, goesOnFrom, path));
 }
 
 function beginningWith(beginning: Beginning): Target {

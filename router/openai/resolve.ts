@@ -42,20 +42,21 @@ export interface Routed {
 
 /**
  * Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. Nothing to
- * wait for if the request names a backend and no conversation, like most requests.
+ * wait for if the request names a backend or a conversation, like most requests.
  */
 export function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Soon<Routed> {
-  const naming = namedConversation(deps, who, asked);
-  if (!naming) return routeByModel(deps, who, asked);
-  return naming.then((named) => (named ? routeNamed(deps, who, named) : routeByModel(deps, who, asked)));
+  return whenThere(namedConversation(deps, who, asked), (named) =>
+    named ? routeNamed(deps, who, named) : routeByModel(deps, who, asked),
+  );
 }
 
-async function routeNamed(deps: OpenaiDeps, who: Caller, named: Named): Promise<Routed> {
-  const agent = await deps.agents.get(who.user.id, named.conversation.agentId);
-  const backend = deps.backends.find(agent.backend);
-  if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation no longer exists.' });
-  requireOpened(who, agent, backend);
-  return { agent, backend, ...named };
+function routeNamed(deps: OpenaiDeps, who: Caller, named: Named): Soon<Routed> {
+  return whenThere(deps.agents.get(who.user.id, named.conversation.agentId), (agent) => {
+    const backend = deps.backends.find(agent.backend);
+    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation no longer exists.' });
+    requireOpened(who, agent, backend);
+    return { agent, backend, ...named };
+  });
 }
 
 function routeByModel(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Soon<Routed> {
@@ -115,16 +116,12 @@ function requireOpened(
 
 type Named = Pick<Routed, 'goesOnFrom' | 'path' | 'newest'> & { readonly conversation: Conversation };
 
-/** Nothing to wait for if the request names no conversation, like most requests. */
-function namedConversation(
-  deps: OpenaiDeps,
-  who: Caller,
-  asked: RoutedRequest,
-): Promise<Named | undefined> | undefined {
+/** Nothing to wait for if the request names no conversation, like most requests, or one in which nothing is ending. */
+function namedConversation(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Soon<Named | undefined> {
   const { headers, path, body } = asked;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
   const id = headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
-  const byId = (known: string): Promise<Named> =>
+  const byId = (known: string): Soon<Named> =>
     afterEnding(deps, known, () => deps.conversations.getWithNewest(who.user.id, known));
   if (path === 'responses' && body) {
     return goneOnFrom(deps, who, body).then((goneOn) => goneOn ?? (id === undefined ? undefined : byId(id)));
@@ -160,13 +157,8 @@ async function goneOnFrom(deps: OpenaiDeps, who: Caller, body: JsonBody): Promis
 }
 
 /** Reads what is stored of a conversation, with the end of an answer that its client has read already. */
-export function afterEnding<T>(
-  { generations }: OpenaiDeps,
-  conversationId: string,
-  read: () => Promise<T>,
-): Promise<T> {
-  const ending = generations.ending(conversationId);
-  return ending ? ending.then(read) : read();
+export function afterEnding<T>({ generations }: OpenaiDeps, conversationId: string, read: () => Soon<T>): Soon<T> {
+  return whenThere(generations.ending(conversationId), read);
 }
 
 /** Converting a client's object to a text could call its `toString`. */

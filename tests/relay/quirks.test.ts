@@ -69,7 +69,7 @@ async function begun(who: Person, backendName: string) {
   );
   answer.chunk(await completion('One.').bytes());
   answer.end('done');
-  await answer.saved;
+  await answer.saved.promise;
   return conversation;
 }
 

@@ -23,6 +23,7 @@ const WAITING_BYTES_MAX = 1_048_576;
 /** Calls are stored in one row, with which everybody waits for the database: 25 ms for so much. */
 const CALLS_BYTES_MAX = 4_194_304;
 const EVENT_END = new TextEncoder().encode('\n\n');
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const NO_WORDS = { message: 'The agent reported an error.' };
 
 export interface ReaderOptions {
@@ -96,7 +97,7 @@ export class AnswerReader {
     while (this.#waitingBytes > 0 && !this.tooLarge) {
       if (performance.now() >= untilMs) return false;
       const bytes = this.#take(this.isStream ? SLICE_BYTES : Number.POSITIVE_INFINITY);
-      if (!this.isStream) this.#event(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+      if (!this.isStream) this.#event(utf8.decode(bytes));
       else {
         this.#parser ??= this.#eventsParser();
         this.#parser(bytes);
@@ -125,6 +126,12 @@ export class AnswerReader {
     // In one piece, because an answer may arrive byte by byte.
     const [first = EVENT_END] = this.#waiting;
     const all = this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting);
+    if (all.length <= lengthMax) {
+      // Without a view, for which an array of its own memory would have to be made.
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      return all;
+    }
     const taken = all.subarray(0, lengthMax);
     // A part of what is kept.
     this.#waiting = [all.subarray(taken.length) as KeptBytes];

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { generationsLog } from '../../lib/log';
 import type { ConversationsStore } from '../store/conversations';
+import type { TextPart } from '../store/texts';
 import type { AnswerEnd, NewTurn, WrittenTurn } from '../store/turns';
 import type { AnswerReader } from './answer-reader';
 import type { End } from './ending';
@@ -93,8 +94,8 @@ export class AnswerSaving {
       const isSame = revision === this.#savedSteps;
       if (!part && isSame) return;
       const newSteps = isSame ? undefined : [...steps.all];
-      await this.#untilSaved(() => conversations.saveText(messageId, part, newSteps));
-      if (part) text.saved(part);
+      const save = () => conversations.saveText(messageId, part, newSteps);
+      await this.#untilSaved(save, () => part && text.saved(part));
       this.#savedSteps = revision;
     }
   }
@@ -102,52 +103,65 @@ export class AnswerSaving {
   /**
    * Saves what is not saved of the text, of which only the last part is written with the end. A short answer is written
    * together with its turn, where that is not stored yet.
+   * @param saved called when all is in the database. As nearly every turn ends here, it waits for one promise.
    */
-  async saveEnd(end: End): Promise<void> {
+  saveEnd(end: End, saved: () => void): void {
     const { conversations, messageId, reader } = this.of;
     const { text } = reader;
-    for (;;) {
-      const part = text.next(true);
-      const isLast = !part || text.isLast(part);
-      const whole = { ...end, ...(part && { text: part }) };
-      if (this.isTurnDue) {
-        await this.#saveTurn(isLast ? whole : undefined);
-        if (isLast) return;
-      } else if (isLast) {
-        await this.#untilSaved(() => conversations.endAnswer(messageId, whole));
-        return;
-      } else {
-        await this.#untilSaved(() => conversations.saveText(messageId, part));
-        text.saved(part);
-      }
+    const part = text.next(true);
+    if (part && !text.isLast(part)) {
+      void this.#savePart(part).then(() => this.saveEnd(end, saved));
+      return;
     }
+    const whole = { ...end, ...(part && { text: part }) };
+    if (this.isTurnDue) void this.#saveTurn(whole, saved);
+    else void this.#untilSaved(() => conversations.endAnswer(messageId, whole), saved);
   }
 
-  async #saveTurn(answer?: Partial<AnswerEnd>): Promise<void> {
+  /** Saves a part of the text that is not its end; or the turn, where that is not stored yet. */
+  #savePart(part: TextPart): Promise<void> {
+    const { conversations, messageId, reader } = this.of;
+    if (this.isTurnDue) return this.#saveTurn();
+    const save = () => conversations.saveText(messageId, part);
+    return this.#untilSaved(save, () => reader.text.saved(part));
+  }
+
+  #saveTurn(answer?: Partial<AnswerEnd>, saved?: () => void): Promise<void> {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (!waiting) return;
-    const stored = await this.#untilSaved(() => this.of.conversations.insertTurn(waiting.turn, answer));
-    if (stored) waiting.written(stored);
-    else {
-      // The conversation was deleted meanwhile.
-      const { conversationId: conversation } = waiting.turn;
-      generationsLog.warn({ message: this.of.messageId, conversation }, 'turn.not_stored');
-    }
-    this.#isStored = stored !== undefined;
+    if (!waiting) return Promise.resolve();
+    const save = () => this.of.conversations.insertTurn(waiting.turn, answer);
+    return this.#untilSaved(save, (stored) => {
+      if (stored) waiting.written(stored);
+      else {
+        // The conversation was deleted meanwhile.
+        const { conversationId: conversation } = waiting.turn;
+        generationsLog.warn({ message: this.of.messageId, conversation }, 'turn.not_stored');
+      }
+      this.#isStored = stored !== undefined;
+      saved?.();
+    });
   }
 
-  /** An ending that is not in the database would leave the answer growing for ever: it is tried until it is (law 19). */
-  async #untilSaved<T>(save: () => Promise<T>): Promise<T> {
-    for (;;) {
+  /**
+   * An ending that is not in the database would leave the answer growing for ever: it is tried until it is (law 19).
+   * @param saved called with the result when it is.
+   */
+  #untilSaved<T>(save: () => Promise<T>, saved: (result: T) => void): Promise<void> {
+    return save().then(saved, (error) => this.#again(save, error).then(saved));
+  }
+
+  async #again<T>(save: () => Promise<T>, refusal: unknown): Promise<T> {
+    for (let error = refusal; ; ) {
+      // Somebody else's lock on the database is no reason to lose an answer.
+      this.#refused(error);
+      await delay(RETRY_MS);
       try {
-        const saved = await save();
-        if (this.isRefused) this.#taken();
-        return saved;
-      } catch (error) {
-        // Somebody else's lock on the database is no reason to lose an answer.
-        this.#refused(error);
-        await delay(RETRY_MS);
+        const result = await save();
+        this.#taken();
+        return result;
+      } catch (thrown) {
+        error = thrown;
       }
     }
   }

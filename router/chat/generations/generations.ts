@@ -8,15 +8,17 @@ import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
 import { generationsLog } from '../../lib/log';
+import { type Soon, whenThere } from '../../lib/lookup';
 import { Recent } from '../../lib/lru';
 import { within } from '../../lib/time';
+import type { KeptFile } from '../attachments/store';
 import type { Conversation, Message, Step, ToolResult } from '../store/conversations';
 import type { NewTurn, WrittenTurn } from '../store/turns';
 import { Refusing, type WaitingTurn } from './answer-saving';
 import { OpenAnswers, type Owner, stopAll } from './open-answers';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
 import { Answer } from './recorder';
-import { addsOnly, newTurn, type RecordedTurn } from './turn';
+import { addsOnly, newTurn, type RecordedTurn, tellTurn } from './turn';
 
 /** The predecessor's limit for one message. */
 export const TEXT_LENGTH_MAX = 200_000;
@@ -57,7 +59,7 @@ export function generationsService(deps: GenerationsDeps) {
     try {
       const written = await conversations.insertTurn(turn);
       if (!written) throw new AppError('answer_running');
-      tell(conversation, turn, written);
+      tellTurn(events, conversation, turn, written);
       return written;
     } catch (error) {
       open.leave(conversation.id);
@@ -65,28 +67,34 @@ export function generationsService(deps: GenerationsDeps) {
     }
   }
 
-  /** Tells the watchers of a turn. */
-  function tell(
-    { id: conversationId, userId }: Conversation,
-    { replacesId }: NewTurn,
-    { gone, user, answer }: WrittenTurn,
-  ): void {
-    for (const messageId of replacesId === undefined ? gone : [...gone, replacesId]) {
-      events.publish(userId, { kind: 'message.removed', conversationId, messageId });
-    }
-    if (user) events.publish(userId, { kind: 'message.added', conversationId, messageId: user.id });
-    events.publish(userId, { kind: 'message.added', conversationId, messageId: answer.id });
-    events.publish(userId, { kind: 'conversation', conversationId });
-  }
-
   /** Makes the recorder of an answer, which from here on can be stopped. */
   function record(conversation: Conversation, messageId: string, how: RecordOptions, waiting?: WaitingTurn): Answer {
     const { id: conversationId, userId, agentId } = conversation;
     const { stop, ...rest } = how;
-    const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, userId), ...(waiting && { waiting }) };
+    const share = new Share(held, userId);
+    const onSaved = () => open.remove(messageId, conversationId);
+    const options = { ...rest, maxBytes: maxAnswerBytes, share, onSaved, ...(waiting && { waiting }) };
     const answer = new Answer(answerDeps, { userId, conversationId, messageId }, options);
     open.add({ userId, conversationId, messageId, agentId, answer, stop });
     return answer;
+  }
+
+  /** Begins the recording of a turn whose message has these files. Nothing to wait for where it is stored with its answer. */
+  function recorded(
+    turn: RecordedTurn,
+    { files, options }: { readonly files: readonly KeptFile[]; readonly options: RecordOptions },
+  ): Soon<Answer> {
+    const { conversation, text } = turn;
+    const stored = newTurn(conversation, { ...turn, files }, now());
+    const waits = addsOnly(turn) && !refusing.isLikely;
+    const begin = (): Soon<unknown> => (waits ? open.take(conversation.id) : beginTurn(conversation, stored));
+    return whenThere(whenThere(open.ending(conversation.id), begin), () => {
+      if (text !== undefined && conversation.lastPosition === 0) {
+        begun.set(beginningOf(conversation.agentId, text), conversation.id);
+      }
+      const written = (one: WrittenTurn) => tellTurn(events, conversation, stored, one);
+      return record(conversation, stored.answerId, options, waits ? { turn: stored, written } : undefined);
+    });
   }
 
   async function agentOf(conversation: Conversation): Promise<Agent> {
@@ -108,7 +116,7 @@ export function generationsService(deps: GenerationsDeps) {
       const { answer, sessionFrom } = await beginTurn(conversation, newTurn(conversation, turn, now()));
       const track = (options: RecordOptions) => {
         const recorder = record(conversation, answer.id, options);
-        if (turn.beginning) void recorder.saved.then(() => firstEnded(conversation));
+        if (turn.beginning) void recorder.saved.promise.then(() => firstEnded(conversation));
         return recorder;
       };
       const told = { ...conversation, sessionFrom };
@@ -154,20 +162,10 @@ export function generationsService(deps: GenerationsDeps) {
      * with its answer where that ends soon, else some milliseconds later, or when its client is told of it: it costs half
      * as much. Throws `answer_running`.
      */
-    async record(turn: RecordedTurn, options: RecordOptions): Promise<Answer> {
-      const { conversation, text, sent = [] } = turn;
-      const files = sent.length > 0 ? await attachments.keepSent(conversation.userId, sent) : [];
-      const stored = newTurn(conversation, { ...turn, files }, now());
-      const waits = addsOnly(turn) && !refusing.isLikely;
-      const ending = open.ending(conversation.id);
-      if (ending) await ending;
-      if (waits) open.take(conversation.id);
-      else await beginTurn(conversation, stored);
-      if (text !== undefined && conversation.lastPosition === 0) {
-        begun.set(beginningOf(conversation.agentId, text), conversation.id);
-      }
-      const written = (one: WrittenTurn) => tell(conversation, stored, one);
-      return record(conversation, stored.answerId, options, waits ? { turn: stored, written } : undefined);
+    record(turn: RecordedTurn, options: RecordOptions): Soon<Answer> {
+      const { conversation, sent = [] } = turn;
+      if (sent.length === 0) return recorded(turn, { files: [], options });
+      return attachments.keepSent(conversation.userId, sent).then((files) => recorded(turn, { files, options }));
     },
 
     /** The conversation of `/v1` that this message has begun last. */
@@ -196,7 +194,7 @@ export function generationsService(deps: GenerationsDeps) {
 
     /** Resolves when what is being written in a conversation has ended and is saved. */
     async settled(conversationId: string): Promise<void> {
-      await Promise.all(open.in(conversationId).map(({ answer }) => answer.saved));
+      await Promise.all(open.in(conversationId).map(({ answer }) => answer.saved.promise));
     },
 
     /** Whether an answer is begun or written in a conversation, also one whose turn is not stored yet. */
@@ -223,7 +221,7 @@ export function generationsService(deps: GenerationsDeps) {
     async interruptAll(): Promise<void> {
       const all = open.all();
       for (const { answer } of all) answer.end('failed', interrupted());
-      await within(INTERRUPT_MS, Promise.all(all.map(({ answer }) => answer.saved)));
+      await within(INTERRUPT_MS, Promise.all(all.map(({ answer }) => answer.saved.promise)));
       for (const { messageId: message, conversationId: conversation } of open.all()) {
         generationsLog.error({ message, conversation }, 'answer.not_saved');
       }

@@ -1,5 +1,6 @@
 /** The answers that are being written now: found by their message, conversation or owner, and stopped. */
 import { AppError } from '../../lib/errors';
+import { Moment } from '../../lib/moment';
 import { within } from '../../lib/time';
 import { RETRY_MS } from './answer-saving';
 import type { Answer } from './recorder';
@@ -14,10 +15,16 @@ interface OpenAnswer extends AnswerIds {
 /** Whose answers: those of one agent, or of all agents of one user. */
 export type Owner = { readonly agentId: string } | { readonly userId: string };
 
+/** A conversation in which an answer is begun or written, one at a time. */
+interface Taken {
+  open?: OpenAnswer;
+  /** It is begun, or not begun after all. */
+  readonly begun: Moment;
+}
+
 export class OpenAnswers {
   readonly #all = new Map<string, OpenAnswer>();
-  /** Conversations in which an answer is begun or written, one at a time. Resolved when it is begun, or not begun after all. */
-  readonly #taken = new Map<string, PromiseWithResolvers<void>>();
+  readonly #taken = new Map<string, Taken>();
 
   /** Whether an answer is begun or written there. */
   has(conversationId: string): boolean {
@@ -26,7 +33,6 @@ export class OpenAnswers {
 
   /** Whether the database refuses the newest turn of this user's conversation: it is not stored yet, or not as a whole. */
   isUnsaved(userId: string, conversationId: string): boolean {
-    if (!this.has(conversationId)) return false;
     return this.in(conversationId).some((one) => one.userId === userId && one.answer.storing.isRefused);
   }
 
@@ -39,18 +45,18 @@ export class OpenAnswers {
   /** From here on no other answer can be begun there. Throws `answer_running`. */
   take(conversationId: string): void {
     if (this.#taken.has(conversationId)) throw new AppError('answer_running');
-    this.#taken.set(conversationId, Promise.withResolvers());
+    this.#taken.set(conversationId, { begun: new Moment() });
   }
 
   /** Undoes `take`, for an answer that was not begun. */
   leave(conversationId: string): void {
-    this.#taken.get(conversationId)?.resolve();
+    this.#taken.get(conversationId)?.begun.come();
     this.#taken.delete(conversationId);
   }
 
   /** Resolves when the answer that is begun there can be found by `in`. */
   begun(conversationId: string): Promise<void> | undefined {
-    return this.#taken.get(conversationId)?.promise;
+    return this.#taken.get(conversationId)?.begun.promise;
   }
 
   /**
@@ -58,9 +64,8 @@ export class OpenAnswers {
    * Who has read the end of an answer may ask for the next one.
    */
   ending(conversationId: string): Promise<unknown> | undefined {
-    if (!this.has(conversationId)) return undefined;
-    const ended = this.in(conversationId).find(({ answer }) => answer.hasEnded);
-    return ended && within(RETRY_MS, ended.answer.saved);
+    const answer = this.#taken.get(conversationId)?.open?.answer;
+    return answer?.hasEnded ? within(RETRY_MS, answer.saved.promise) : undefined;
   }
 
   /** Resolves when the turn of what is being written there is stored, or the database has refused it. */
@@ -75,14 +80,19 @@ export class OpenAnswers {
     return waiting.length === 0 ? undefined : Promise.all(waiting.map(({ answer }) => answer.begin()));
   }
 
-  /** Adds the answer of a taken conversation, until its end is saved. */
+  /** Adds the answer of a taken conversation. */
   add(open: OpenAnswer): void {
     this.#all.set(open.messageId, open);
-    this.#taken.get(open.conversationId)?.resolve();
-    void open.answer.saved.then(() => {
-      this.#all.delete(open.messageId);
-      this.leave(open.conversationId);
-    });
+    const taken = this.#taken.get(open.conversationId);
+    if (!taken) return;
+    taken.open = open;
+    taken.begun.come();
+  }
+
+  /** The end of an answer is saved. */
+  remove(messageId: string, conversationId: string): void {
+    this.#all.delete(messageId);
+    this.leave(conversationId);
   }
 
   get size(): number {
@@ -98,7 +108,8 @@ export class OpenAnswers {
   }
 
   in(conversationId: string): readonly OpenAnswer[] {
-    return this.all().filter((one) => one.conversationId === conversationId);
+    const open = this.#taken.get(conversationId)?.open;
+    return open ? [open] : [];
   }
 
   of(owner: Owner): readonly OpenAnswer[] {
@@ -114,5 +125,5 @@ export class OpenAnswers {
  */
 export async function stopAll(answers: readonly OpenAnswer[]): Promise<void> {
   for (const one of answers) one.stop();
-  await Promise.all(answers.map(({ answer }) => answer.tried));
+  await Promise.all(answers.map(({ answer }) => answer.tried.promise));
 }

@@ -5,6 +5,7 @@
 import type { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
 import { logAnswer } from '../../lib/log';
+import { Moment } from '../../lib/moment';
 import { safely } from '../../lib/safely';
 import type { Ending, Recorder } from '../../relay/relay';
 import type { AttachmentsService } from '../attachments/attachments';
@@ -15,13 +16,9 @@ import { type End, type Ended, endOf } from './ending';
 import { PIECE_LENGTH_MAX } from './growing-text';
 import { Growth } from './growth';
 import { PictureSaving } from './picture-saving';
-import { inTurn, tickSoon } from './ticks';
+import { type Later, saveLater, tickSoon } from './ticks';
 import type { AnswerIds } from './turn';
 
-/** How often text is saved: less than the second that may be missing after a crash. */
-const SAVE_EVERY_MS = 500;
-/** Answers are saved at multiples of this, so that those of many are one transaction. */
-const SAVE_STEP_MS = 100;
 /** When this many bytes wait, they are parsed before the tick. */
 const PENDING_BYTES_MAX = 65_536;
 /** Parsing blocks the event loop. After this time it continues in the next turn of the loop. */
@@ -44,6 +41,8 @@ export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   onTooLarge?(error: AppError): void;
   /** The turn of the answer, where it is not stored yet. It is when the text would be saved, unless the answer has ended before that. */
   readonly waiting?: WaitingTurn;
+  /** Called when the ending is in the database, before anybody is told of it. */
+  onSaved(): void;
 }
 
 export class Answer implements Recorder {
@@ -54,19 +53,18 @@ export class Answer implements Recorder {
   readonly #store: AnswerSaving;
   readonly #pictures: PictureSaving;
   readonly #growth: Growth;
-  readonly #saved = Promise.withResolvers<void>();
-  readonly #tried = Promise.withResolvers<void>();
-  /** Resolves when the ending is in the database. */
-  readonly saved = this.#saved.promise;
-  /** Resolves when the ending is in the database, or the database has refused it once. */
-  readonly tried = this.#tried.promise;
-  /** Somebody waits for its turn to be written. */
-  #begun: PromiseWithResolvers<void> | undefined;
+  /** The ending is in the database. */
+  readonly saved = new Moment();
+  /** The ending is in the database, or the database has refused it once. */
+  readonly tried = new Moment();
+  /** Its turn is written, or the database has refused it once. */
+  readonly #begun = new Moment();
   /** The received bytes are parsed at the next tick. */
   #isTicking = false;
   /** More is parsed in the next turn of the event loop. */
   #isBehind = false;
-  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What is new is saved then. */
+  #toSave: Later | undefined;
   /** The saving that is under way. */
   #saving: Promise<void> | undefined;
   #ended: Ended | undefined;
@@ -83,8 +81,8 @@ export class Answer implements Recorder {
       ...{ conversations: deps.conversations, messageId, reader: this.#reader, waiting: options.waiting },
       onRefused: () => {
         deps.onRefused();
-        this.#begun?.resolve();
-        if (this.#ended) this.#tried.resolve();
+        this.#begun.come();
+        if (this.#ended) this.tried.come();
       },
       onTurned: () => deps.events.publish(userId, { kind: 'conversation', conversationId }),
     });
@@ -123,9 +121,8 @@ export class Answer implements Recorder {
    */
   begin(): Promise<void> | undefined {
     const turn = this.#turn();
-    if (!turn) return this.#ended && this.tried;
-    this.#begun ??= Promise.withResolvers();
-    void turn.then(this.#begun.resolve);
+    if (!turn) return this.#ended && this.tried.promise;
+    void turn.then(() => this.#begun.come());
     return this.#begun.promise;
   }
 
@@ -152,10 +149,10 @@ export class Answer implements Recorder {
   end(ending: Ending, error?: AppError): Promise<void> {
     if (!this.#ended) {
       this.#ended = { ending, error };
-      clearTimeout(this.#saveTimer);
+      this.#saveNoLater();
       if (!this.#isBehind) this.#work();
     }
-    return this.tried;
+    return this.tried.promise;
   }
 
   /** Ends the answer with its text so far. */
@@ -198,16 +195,24 @@ export class Answer implements Recorder {
 
   #finish(ended: Ended): void {
     safely('recorder', this.#ids, () => this.#reader.end());
-    const end = endOf(this.#reader, ended, this.#deps.now());
-    void this.#saveEnd(end).then(() => {
-      const { messageId, conversationId, userId } = this.#ids;
-      logAnswer({ message: messageId, status: end.status, code: end.failure?.code, event: 'generation.ended' });
-      this.#options.share.end();
-      // First, so that who is told of the end can ask for the next answer.
-      this.#saved.resolve();
-      this.#tried.resolve();
-      this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
-    });
+    // Asked when the ending is written: a page may come until then.
+    const isSeen = () => this.#deps.isShown(this.#ids.conversationId);
+    const end = { ...endOf(this.#reader, ended, this.#deps.now()), isSeen };
+    const save = () => this.#store.saveEnd(end, () => this.#endSaved(end));
+    const { stored } = this.#pictures;
+    if (this.#saving || stored) void Promise.all([this.#saving, stored]).then(save);
+    else save();
+  }
+
+  #endSaved({ status, failure }: End): void {
+    const { messageId, conversationId, userId } = this.#ids;
+    logAnswer({ message: messageId, status, code: failure?.code, event: 'generation.ended' });
+    this.#options.share.end();
+    // First, so that who is told of the end can ask for the next answer.
+    this.#options.onSaved();
+    this.saved.come();
+    this.tried.come();
+    this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
   }
 
   #saveSoon(): void {
@@ -217,18 +222,21 @@ export class Answer implements Recorder {
   }
 
   #saveLater(): void {
-    if (this.#saveTimer || this.#saving || this.#ended) return;
-    const due = () => {
+    if (this.#toSave || this.#saving || this.#ended) return;
+    this.#toSave = saveLater(() => {
       if (this.#ended) return;
       if (this.#reader.isStream && !this.#isBehind) this.#work();
       this.#saveNow();
-    };
-    this.#saveTimer = setTimeout(() => inTurn(due), SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
+    });
+  }
+
+  #saveNoLater(): void {
+    if (this.#toSave) this.#toSave.work = undefined;
+    this.#toSave = undefined;
   }
 
   #saveNow(): void {
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = undefined;
+    this.#saveNoLater();
     if (this.#store.isDue && !this.#saving && !this.#ended) this.#saving = this.#save();
   }
 
@@ -238,12 +246,5 @@ export class Answer implements Recorder {
     if (this.#ended) return;
     this.#growth.tell();
     this.#saveSoon();
-  }
-
-  async #saveEnd(end: End): Promise<void> {
-    if (this.#saving) await this.#saving;
-    if (this.#pictures.stored) await this.#pictures.stored;
-    // Asked when the ending is written: a page may come until then.
-    await this.#store.saveEnd({ ...end, isSeen: () => this.#deps.isShown(this.#ids.conversationId) });
   }
 }

@@ -1,10 +1,11 @@
 /** A turn as it comes, and as it is stored. */
 import type { SentFile } from '../../backends/shape';
+import type { Events } from '../../lib/events';
 import { newTimeId } from '../../lib/ids';
 import type { KeptFile } from '../attachments/store';
 import { titleFrom } from '../conversations';
 import type { Conversation, ToolResult } from '../store/conversations';
-import type { Beginning, NewTurn } from '../store/turns';
+import type { Beginning, NewTurn, WrittenTurn } from '../store/turns';
 
 /** An answer, where it is, and whose. */
 export interface AnswerIds {
@@ -60,4 +61,19 @@ export function newTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'co
 /** Whether nothing that is stored can refuse the turn. */
 export function addsOnly({ replacesId, after, beginning, sent }: RecordedTurn): boolean {
   return replacesId === undefined && after === undefined && beginning?.fork === undefined && !sent?.length;
+}
+
+/** Tells the watchers of a turn that is stored. */
+export function tellTurn(
+  events: Events,
+  { id: conversationId, userId }: Conversation,
+  { replacesId }: NewTurn,
+  { gone, user, answer }: WrittenTurn,
+): void {
+  for (const messageId of replacesId === undefined ? gone : [...gone, replacesId]) {
+    events.publish(userId, { kind: 'message.removed', conversationId, messageId });
+  }
+  if (user) events.publish(userId, { kind: 'message.added', conversationId, messageId: user.id });
+  events.publish(userId, { kind: 'message.added', conversationId, messageId: answer.id });
+  events.publish(userId, { kind: 'conversation', conversationId });
 }

@@ -18,14 +18,11 @@ export function answersStore(write: Write, run: Statements) {
      * Writes a user's message and the answer to it, with what there is of it.
      * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
      */
-    async insertTurn(turn: NewTurn, answer?: Partial<AnswerEnd>): Promise<WrittenTurn | undefined> {
-      try {
-        return await write((tx) => insertTurn(tx, run, turn, answer));
-      } catch (error) {
+    insertTurn: (turn: NewTurn, answer?: Partial<AnswerEnd>): Promise<WrittenTurn | undefined> =>
+      write((tx) => insertTurn(tx, run, turn, answer)).catch((error: unknown) => {
         if (isUniqueViolation(error)) return undefined;
         throw error;
-      }
-    },
+      }),
     /** Saves a part of the text of an answer that is still being written, and its steps. */
     async saveText(id: string, part: TextPart | undefined, steps?: readonly Step[]): Promise<void> {
       await write(() => {

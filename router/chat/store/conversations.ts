@@ -10,6 +10,7 @@ import {
   type ToolCall,
   type ToolResult,
 } from '../../database/schema/chat';
+import type { Soon } from '../../lib/lookup';
 import { searchIndex } from '../search/store-index';
 import { answersStore } from './answers';
 import { deletingStore } from './deleting';
@@ -49,7 +50,8 @@ export function conversationsStore(db: Db) {
     async find(id: string): Promise<Conversation | undefined> {
       return run.find.get(id) ?? undefined;
     },
-    async findWithNewest(id: string): Promise<{ conversation: Conversation; newest: Newest | undefined } | undefined> {
+    /** Before every recorded turn, so it is not waited for. */
+    findWithNewest(id: string): Soon<{ conversation: Conversation; newest: Newest | undefined } | undefined> {
       const row = run.findWithNewest.get(id);
       if (!row) return undefined;
       const { newestId, newestRole: role, newestStatus: status } = row;

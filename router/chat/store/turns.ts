@@ -109,9 +109,20 @@ export function insertTurn(
     position += 1;
     const status = role === 'user' ? 'done' : (end.status ?? 'streaming');
     const message: Message = {
-      ...{ id, conversationId: conversation.id, position, role, content, status, createdAtMs: nowMs },
-      ...{ failure: end.failure ?? null, calls: end.calls ?? null, endedAtMs: end.nowMs ?? null },
-      ...{ results: results.length > 0 ? results : null, parent, isHidden: false, callbackId: null },
+      id,
+      conversationId: conversation.id,
+      position,
+      role,
+      content,
+      status,
+      failure: end.failure ?? null,
+      calls: end.calls ?? null,
+      results: results.length > 0 ? results : null,
+      createdAtMs: nowMs,
+      endedAtMs: end.nowMs ?? null,
+      parent,
+      isHidden: false,
+      callbackId: null,
       incomplete: end.incomplete ?? null,
     };
     results = [];
