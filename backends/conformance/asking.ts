@@ -21,7 +21,7 @@ export interface Asked {
   readonly accessKey: string;
 }
 
-export interface AskOptions {
+interface AskOptions {
   /** Id of the conversation to which the message belongs. Default: a new one. */
   readonly session?: string;
   readonly stream?: boolean;

@@ -2,7 +2,7 @@
 import { AgentError } from './openai';
 
 /** An event as `docs/api.md` describes it. */
-export interface CallbackEvent {
+interface CallbackEvent {
   readonly role?: 'assistant' | 'notice';
   /** Markdown. */
   readonly content?: string;

@@ -162,7 +162,7 @@ export function answerShapes(model: string) {
 }
 
 /** The merged answer. */
-export interface Whole {
+interface Whole {
   readonly message: Members;
   readonly finish: string;
   readonly usage: Usage | undefined;

@@ -8,7 +8,7 @@ import { newId } from '../lib/ids';
 import { lazy } from '../lib/lazy';
 
 export type Agent = typeof agents.$inferSelect;
-export type AgentName = Pick<Agent, 'id' | 'name'>;
+type AgentName = Pick<Agent, 'id' | 'name'>;
 
 export type AgentsStore = ReturnType<typeof agentsStore>;
 

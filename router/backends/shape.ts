@@ -34,7 +34,7 @@ export interface SentFile {
 }
 
 /** The facts that decide how a body is shaped. */
-export interface Shape {
+interface Shape {
   readonly variables: RequestVariables;
   /** The value of the variable that the backend's `forward_model_env` names. */
   readonly model: string | undefined;

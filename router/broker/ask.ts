@@ -21,7 +21,7 @@ const TEXT = UPSTREAM_PATHS.get(PATH);
 const EVENTS_BYTES_MAX = 262_144;
 const utf8 = new TextEncoder();
 
-export interface Question {
+interface Question {
   readonly agent: Agent;
   readonly backend: Backend;
   readonly messages: readonly ChatMessage[];

@@ -14,7 +14,7 @@ import type { Values } from './tiers';
 const USERS_MAX = 1000;
 
 /** Scope ('' for all backends) → variable → plain value. */
-export type Scopes = ReadonlyMap<string, Values>;
+type Scopes = ReadonlyMap<string, Values>;
 
 interface CacheDeps {
   readonly settings: SettingsStore;

@@ -10,7 +10,7 @@ import type { HomeFiles } from './home-files';
 const READ_BYTES = 65_536;
 const ARCHIVE_BYTES_MAX = 1_073_741_824;
 /** Bytes of a text that a page shows, and of the beginning by which pictures are known. */
-export const TEXT_BYTES_MAX = 262_144;
+const TEXT_BYTES_MAX = 262_144;
 
 /** What a file is, from its beginning: a picture, text, or neither. */
 export type Kind = { readonly picture: string } | { readonly text: string; readonly isCut: boolean } | undefined;

@@ -20,7 +20,7 @@ const WALKED_MAX = 20_000;
 const WALK_MS = 2_000;
 
 /** A folder of a home. */
-export interface Listing {
+interface Listing {
   /** Folders first, then by name. */
   readonly entries: readonly FolderEntry[];
   /** How many more there are; undefined when there are too many to be counted. */

@@ -12,7 +12,7 @@ const NESTING_MAX = 200;
  * The work that one text may be, in characters outside of strings, escapes, and `STRING_WORK` for each string: 40 ms on
  * a slow core (measured on Bun 1.4.5). A long text or a picture is one string.
  */
-export const WORK_MAX = 1_000_000;
+const WORK_MAX = 1_000_000;
 const STRING_WORK = 8;
 const QUOTE = 34;
 const utf8 = new TextDecoder();

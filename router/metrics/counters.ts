@@ -5,7 +5,7 @@
  */
 import type { Ending } from '../relay/relay';
 
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 
 /** One sample: one line in the text format of Prometheus. */
 export interface Sample {

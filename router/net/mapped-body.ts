@@ -8,7 +8,7 @@ const TURN_BYTES = LARGE_BYTES;
 const CHUNK_BYTES_MAX = 2 * TURN_BYTES;
 
 /** The result of a step for one chunk: bytes, or an iterator whose pieces are made when they are passed on. */
-export type Made = Uint8Array | Iterator<Uint8Array>;
+type Made = Uint8Array | Iterator<Uint8Array>;
 
 /** Transforms one body into another. An error that it throws breaks off the new body. */
 export interface Step {

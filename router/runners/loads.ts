@@ -12,13 +12,13 @@ import type { Running } from './slots/lookups';
 
 /** Milliseconds between two samples. */
 export const SAMPLE_MS = 20_000;
-export const KEPT_MS = 3_600_000;
+const KEPT_MS = 3_600_000;
 /** A sample takes some 60 bytes: at most 180 samples for each of these agents, some 20 MB. */
 const AGENTS_MAX = 2_000;
 const ANSWER_MS = 5_000;
 const PARALLEL = 8;
 
-export interface Load {
+interface Load {
   /** Milliseconds since the epoch. */
   readonly atMs: number;
   /** Percent of one CPU since the sample before; absent in the first sample of a runner. */

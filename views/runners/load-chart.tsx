@@ -5,7 +5,7 @@ import type { LoadView } from './models';
 /** Size of the drawing in its own units; it is stretched to the width of its place. */
 const WIDTH = 360;
 const HEIGHT = 100;
-export const SPAN_MS = 3_600_000;
+const SPAN_MS = 3_600_000;
 /** Longer than this between two samples, and the line is broken: the runner was asleep. */
 const GAP_MS = 90_000;
 

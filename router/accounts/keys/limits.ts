@@ -12,7 +12,7 @@ const MINUTE_MS = 60_000;
 const COUNTERS_MAX = 10_000;
 
 /** The limits of a key; null means no limit. */
-export type LimitedKey = Pick<Key, 'id' | 'requestsPerMinute' | 'tokensPerMinute' | 'concurrentMax'>;
+type LimitedKey = Pick<Key, 'id' | 'requestsPerMinute' | 'tokensPerMinute' | 'concurrentMax'>;
 
 /** The current state of a limit. */
 export interface LimitState {

@@ -9,7 +9,7 @@ import type { Session, SessionsStore } from './store';
 const BROWSER_LENGTH_MAX = 300;
 
 /** Where a session is opened from: the IP address, and the `User-Agent` of the browser. */
-export interface Origin {
+interface Origin {
   readonly address: string;
   readonly browser: string;
 }

@@ -25,7 +25,7 @@ const LINE_LENGTH_MAX = 200;
 const TRIES_MAX = 400;
 
 /** A part of a page, with the id of its element. */
-export interface Part {
+interface Part {
   readonly id: string;
   readonly view: JSX.Element;
   /** Its rows: while they are the same ones, only those that changed are sent. */

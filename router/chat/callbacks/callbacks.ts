@@ -29,7 +29,7 @@ const PER_MINUTE = { max: 30, perMs: 60_000 };
 const STORED_PER_DAY = { max: 1_000, perMs: 86_400_000 };
 
 /** An event as an agent sends it. Members of the wrong form are refused. */
-export interface CallbackEvent {
+interface CallbackEvent {
   readonly conversation_id?: unknown;
   readonly role?: unknown;
   readonly kind?: unknown;

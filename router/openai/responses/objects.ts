@@ -71,7 +71,7 @@ export interface Failure {
 }
 
 /** The progress of an answer. */
-export interface State {
+interface State {
   readonly status: Status;
   readonly output: readonly Item[];
   readonly usage?: Tokens | undefined;

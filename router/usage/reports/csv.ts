@@ -3,7 +3,7 @@ import { AppError } from '../../lib/errors';
 import { dataHeaders } from '../../web/answers/headers';
 import { type Incoming, waitNoLonger, waitPatiently } from '../../web/patience';
 
-export type Cell = string | number | boolean | null;
+type Cell = string | number | boolean | null;
 export type Line = readonly Cell[];
 
 const utf8 = new TextEncoder();

@@ -7,7 +7,7 @@ import type { Draining } from './draining';
 /** Anybody may call `/readyz`, as often as they want, and each check writes to the disk. */
 const KEPT_MS = 5_000;
 
-export interface Readiness {
+interface Readiness {
   readonly ready: boolean;
   /** Part → `ok`, or a sentence about what is wrong with it. */
   readonly checks: {

@@ -6,7 +6,7 @@ import type { Events } from '../../lib/events';
 import { type IndexedMember, IndexedSet } from '../../lib/indexed-set';
 import { safely } from '../../lib/safely';
 
-export interface Holder {
+interface Holder {
   readonly userId: string;
   /** Id of the session or key that opened the stream. */
   readonly credentialId: string;
