@@ -1,6 +1,7 @@
 /** The process table of Linux: `/proc`, as proc_pid_stat(5) and proc_pid_environ(5) describe it. */
 import { readdir, readFile } from 'node:fs/promises';
-import { markVariable, type Process, type ProcessTable } from './table';
+import { markVariable } from './marks';
+import type { Process, ProcessTable } from './table';
 
 /** Milliseconds per clock tick, the unit of times in `/proc`. USER_HZ is 100 on every architecture that Bun runs on. */
 const tickMs = 10;

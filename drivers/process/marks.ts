@@ -2,6 +2,9 @@
 
 import { EARLIER_HOST } from '../runner-host';
 
+/** Name of the environment variable that holds the mark. The descendants of a runner inherit it. */
+export const markVariable = 'AGENT_STACK_RUNNER';
+
 /** The content of a mark. It holds no secret, because other processes may be able to read the environment. */
 export interface Mark {
   readonly runnerId: string;

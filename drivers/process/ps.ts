@@ -1,5 +1,6 @@
 /** The process table of macOS, read from `ps`. Written from the manual page of ps(1); not yet run on a Mac. */
-import { markVariable, type Process, type ProcessTable } from './table';
+import { markVariable } from './marks';
+import type { Process, ProcessTable } from './table';
 
 /** `-E` appends the environment to the command. The mark contains no space, so it can be found in the text. */
 const columns = ['-wwE', '-o', 'pid=,pgid=,stat=,lstart=,command='];

@@ -6,10 +6,10 @@ import type { Children } from './children';
 import { endRunner } from './end';
 import type { Exits } from './exits';
 import type { LogFiles } from './log-files';
-import { writeMark } from './marks';
+import { markVariable, writeMark } from './marks';
 import { type PickedPort, pickPort } from './ports';
 import { failure, findRunners, handleOf, type ProcessHandle, refuseAborted } from './runners';
-import { markVariable, type ProcessTable } from './table';
+import type { ProcessTable } from './table';
 
 const markMs = 500;
 

@@ -34,9 +34,6 @@ export interface ProcessTable {
   usage?(pid: number): Promise<Usage | undefined>;
 }
 
-/** Name of the environment variable that holds the mark. The descendants of a runner inherit it. */
-export const markVariable = 'AGENT_STACK_RUNNER';
-
 /** Returns the process table for the platform on which this process runs. */
 export function processTable(platform: NodeJS.Platform = process.platform): ProcessTable {
   return platform === 'linux' ? linuxTable : psTable;

@@ -1,7 +1,6 @@
-/** What can be done with a conversation: a menu beside its link, and a page of its own without scripts. */
+/** What can be done with a conversation: a menu beside its link. Without scripts it is a page: options-page.tsx. */
 import { Icon, type IconName } from '../icons';
-import { AppLayout, TitleBar } from '../layout';
-import type { OptionsView, Shelf, Shell } from '../models';
+import type { OptionsView, Shelf } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
 
@@ -115,7 +114,8 @@ function ActionItem({ action, icon, shelf, isBad, children }: ActionProps) {
   );
 }
 
-function ExportItems({ id, kind }: { id: string; kind: 'menuitem' | 'button' }) {
+/** Links to the conversation as a file. */
+export function ExportItems({ id, kind }: { id: string; kind: 'menuitem' | 'button' }) {
   const t = useText();
   const look = kind === 'button' ? { class: 'button' } : { role: kind, class: 'menu-item' };
   return EXPORTS.map((format) => (
@@ -155,48 +155,6 @@ export function RenameForm({ conversation: { id, title, error } }: { conversatio
         </p>
       )}
     </form>
-  );
-}
-
-/** Everything that the menu offers, without scripts. */
-export function OptionsPage({ shell, conversation }: { shell: Shell; conversation: OptionsView }) {
-  const t = useText().conversation;
-  const { id, title, shelf } = conversation;
-  const path = `/conversations/${id}`;
-  const moves: { shelf: Shelf; label: string }[] =
-    shelf === 'list'
-      ? [
-          { shelf: 'pinned', label: t.pin },
-          { shelf: 'archived', label: t.archive },
-        ]
-      : [{ shelf: 'list', label: shelf === 'pinned' ? t.unpin : t.unarchive }];
-  return (
-    <AppLayout shell={shell} title={title}>
-      <TitleBar dir="auto">
-        <a href={path}>{title}</a>
-      </TitleBar>
-      <div class="settings column">
-        <section class="card" aria-label={t.menu}>
-          <RenameForm conversation={conversation} />
-          <div class="row">
-            {moves.map((move) => (
-              <form key={move.shelf} method="post" action={`${path}/shelf`}>
-                <input type="hidden" name="shelf" value={move.shelf} />
-                <button type="submit" class="button">
-                  {move.label}
-                </button>
-              </form>
-            ))}
-            <ExportItems id={id} kind="button" />
-          </div>
-          <form method="post" action={`${path}/delete`}>
-            <button type="submit" class="button danger">
-              {t.delete}
-            </button>
-          </form>
-        </section>
-      </div>
-    </AppLayout>
   );
 }
 

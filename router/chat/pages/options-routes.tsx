@@ -2,7 +2,8 @@
 import { Elysia, t } from 'elysia';
 import type { JSX } from 'preact';
 import { ConversationsPage } from '../../../views/chat/conversations-page';
-import { OptionsMenu, OptionsPage, RenameForm } from '../../../views/chat/options';
+import { OptionsMenu, RenameForm } from '../../../views/chat/options';
+import { OptionsPage } from '../../../views/chat/options-page';
 import { ConversationItems } from '../../../views/chat/sidebar/conversation-list';
 import { LiveConversationLink, LiveConversationRemove, LiveUndo } from '../../../views/chat/sidebar/live';
 import type { OptionsView } from '../../../views/models';

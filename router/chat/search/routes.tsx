@@ -1,7 +1,8 @@
 /** The search page, and its results for the dialog. */
 import { Elysia, t } from 'elysia';
 import type { SearchView } from '../../../views/chat/models';
-import { SearchPage, SearchResults } from '../../../views/chat/sidebar/search';
+import { SearchResults } from '../../../views/chat/sidebar/search';
+import { SearchPage } from '../../../views/chat/sidebar/search-page';
 import type { Shell } from '../../../views/models';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { AgentsService } from '../../agents/agents';

@@ -1,28 +1,10 @@
 import { Icon } from '../../icons';
 import { Time } from '../../kit/time';
-import { AppLayout, TitleBar } from '../../layout';
-import type { Shell } from '../../models';
 import { useText } from '../../render';
 import { AgentMark } from '../agent-mark';
 import type { SearchHit, SearchView, TextPiece } from '../models';
 
-/** The page of a search, which works without scripts. */
-export function SearchPage({ shell, search }: { shell: Shell; search: SearchView }) {
-  const t = useText().search;
-  return (
-    <AppLayout shell={shell} title={t.title} search={false}>
-      <TitleBar>{t.title}</TitleBar>
-      <div class="settings column search">
-        <SearchForm query={search.query} />
-        <div id="search-results">
-          <SearchResults search={search} />
-        </div>
-      </div>
-    </AppLayout>
-  );
-}
-
-/** The search over every page. app/search.js opens it by a key; without scripts its link leads to the page. */
+/** The search over every page. app/search.js opens it by a key; without scripts its link leads to the page: search-page.tsx. */
 export function SearchDialog() {
   const t = useText().search;
   return (
@@ -33,7 +15,7 @@ export function SearchDialog() {
   );
 }
 
-function SearchForm({ query }: { query: string }) {
+export function SearchForm({ query }: { query: string }) {
   const t = useText().search;
   return (
     <search>
