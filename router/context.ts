@@ -168,8 +168,9 @@ async function begin(
   watches.follow();
   backends.watch(
     () => {
-      if (backends.problem) processLog.error({ problem: backends.problem }, 'backends.refused');
-      else processLog.info({ backends: backends.all().map(({ name }) => name) }, 'backends.reloaded');
+      const served = backends.all().map(({ name }) => name);
+      if (backends.problem) processLog.error({ problem: backends.problem, stillServed: served }, 'backends.refused');
+      else processLog.info({ backends: served }, 'backends.reloaded');
       watches.follow();
       // Which values reach a runner is the backend's to say.
       void runners.valuesChanged();

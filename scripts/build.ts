@@ -7,7 +7,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
 
-const INPUTS = ['{router,views}/**/*.{ts,tsx}', 'drivers/**/*', '{package,tsconfig}.json', 'bun.lock'];
+/** Patterns of the files that the bundle is made of. */
+export const INPUTS = [
+  ...['{router,views}/**/*.{ts,tsx}', 'drivers/**/*', 'backends/{shared/*.ts,shapes.json}'],
+  ...['{package,tsconfig}.json', 'bun.lock'],
+];
 
 const NOT_READ =
   'Bun makes no bytecode of the sources. Of import.meta they may use dir, file, path, url and main, and nothing else.';

@@ -51,7 +51,7 @@ const SHARED = [
   'drivers/create',
   'drivers/driver',
   'package.json',
-  'backends.json',
+  'backends/shapes.json',
   'backends/shared/calls',
   'backends/shared/finishes',
   'backends/shared/upstream-errors',

@@ -1,12 +1,21 @@
 /**
  * Finds entries of a known runtime that lack members which the shipped `backends.json` has for it. The first agent-stack
  * had these rules in its code, so its file loads, and then its agents get no session or the whole history twice.
+ * `backends/shapes.json` repeats the shipped members, because people edit `backends.json`.
  */
-import shipped from '../../backends.json';
+import shapes from '../../backends/shapes.json';
 import { isJsonObject, parseJson } from '../lib/json';
 
 /** Members that say how requests are shaped for a runtime. Without them an agent answers, but wrongly. */
-const SHAPING = ['headers', 'session_body', 'omit_body', 'history', 'stream_lacks_role', 'model', 'paths'] as const;
+export const SHAPING = [
+  'headers',
+  'session_body',
+  'omit_body',
+  'history',
+  'stream_lacks_role',
+  'model',
+  'paths',
+] as const;
 
 interface MissingMembers {
   /** Name of the entry. */
@@ -32,14 +41,13 @@ export function missingMembers(json: string): readonly MissingMembers[] {
 }
 
 function shippedFor({ name, image }: Record<string, unknown>): Record<string, unknown> | undefined {
-  const all: readonly Record<string, unknown>[] = shipped;
-  const hasImage = (known: Record<string, unknown>) =>
-    typeof image === 'string' && typeof known.image === 'string' && repositoryOf(known.image) === repositoryOf(image);
-  return all.find(hasImage) ?? all.find((known) => known.name === name && known.image !== undefined);
+  const all: readonly Record<string, unknown>[] = shapes;
+  const repository = typeof image === 'string' ? repositoryOf(image) : undefined;
+  return all.find((known) => known.image === repository) ?? all.find((known) => known.name === name);
 }
 
 /** The last two parts of an image's name, without tag, digest and registry. */
-function repositoryOf(image: string): string {
+export function repositoryOf(image: string): string {
   const [named = ''] = image.split('@', 1);
   return named
     .replace(/:[^/:]*$/, '')

@@ -1,7 +1,7 @@
 /** Reads the text of a `backends.json`, and lists every problem in it. */
 import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import { isJsonObject, parseJson } from '../lib/json';
+import { isJsonObject, parseJson, whyNotJson } from '../lib/json';
 import { schemaProblems, withDefaults } from '../lib/schema-check';
 import { type Entry, entrySchema } from './schema';
 
@@ -33,7 +33,7 @@ export function parseEntries(label: string, json: string): { entries: readonly E
   try {
     file = parseJson(json);
   } catch (error) {
-    return { entries: [], problems: [`${label}: not JSON: ${error instanceof Error ? error.message : error}`] };
+    return { entries: [], problems: [`${label} ${whyNotJson(error, json)}`] };
   }
   const filled = Array.isArray(file) ? file.map((entry) => withDefaults(entrySchema, withoutNulls(entry))) : file;
   const problems = schemaProblems(label, fileSchema, filled);

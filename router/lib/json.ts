@@ -68,7 +68,7 @@ export function parseBody(bytes: Uint8Array, limits?: { readonly workMax: number
     text = decoded(bytes);
     value = parseJson(text, limits);
   } catch (cause) {
-    throw new AppError('invalid_request', { message: `The body ${whyRefused(cause, text)}.`, cause });
+    throw new AppError('invalid_request', { message: `The body ${whyNotJson(cause, text)}.`, cause });
   }
   if (isJsonObject(value)) return value;
   throw new AppError('invalid_request', { message: 'The body must be a JSON object.' });
@@ -83,7 +83,8 @@ function decoded(bytes: Uint8Array): string {
   return utf8.decode(bytes);
 }
 
-function whyRefused(cause: unknown, text: string): string {
+/** What is wrong with a text that `parseJson` has refused, and where: "is not valid JSON at line 1, column 5: …". */
+export function whyNotJson(cause: unknown, text: string): string {
   if (cause instanceof JsonLimitError) return cause.message;
   if (!(cause instanceof SyntaxError)) return 'is not valid UTF-8';
   const fault = faultIn(text);

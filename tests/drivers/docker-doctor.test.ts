@@ -67,6 +67,16 @@ describe('doctor on the host', () => {
     expect(exitCode).toBe(1);
   });
 
+  test('a backends.json that is no JSON is named with the place, and nothing is said of what depends on it', async () => {
+    const { output, exitCode } = await run(await setUp('[\n  {"name": "demo",\n]'));
+    expect(output).toMatch(
+      /^problem {2}backends: backends\.json is not valid JSON at line 3, column 1: .+\n +→ edit \//m,
+    );
+    expect(output).toContain('note     docker: not checked, as backends.json is not valid\n');
+    expect(output).toEndWith('1 problem.\n');
+    expect(exitCode).toBe(1);
+  });
+
   test('a data folder that cannot be written to', async () => {
     const env = await setUp(plain);
     const found = await problems({ ...env, STACK_DATA_ROOT: join(env.BACKENDS_CONFIG_PATH, 'data') });

@@ -3,7 +3,8 @@ import { expect, test } from 'bun:test';
 import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from '../../scripts/build';
+import { build, INPUTS } from '../../scripts/build';
+import { readSources } from '../support/sources';
 
 /** A small program in the place of the router's. Its words say where its own source is, and what another one says. */
 async function program() {
@@ -60,6 +61,19 @@ test('a change of a source is in the next file, and without one the file stays',
     ...['key', 'main.js', 'main.js.jsc'],
     ...['markdown-worker.js', 'markdown-worker.js.jsc'],
   ]);
+});
+
+test('a change of any file that the router imports makes its bundle anew', async () => {
+  const globs = INPUTS.map((pattern) => new Bun.Glob(pattern));
+  const isInput = (path: string) => globs.some((glob) => glob.match(path));
+  const sources = (await readSources(['router', 'views', 'drivers', 'backends'])).filter(({ path }) => isInput(path));
+  expect(sources.map(({ path }) => path)).toContain('router/main.ts');
+  const missing = sources.flatMap(({ path, imports }) =>
+    imports
+      .filter(({ isOurs, target }) => isOurs && !['', '.ts', '.tsx', '/index.ts'].some((end) => isInput(target + end)))
+      .map(({ target }) => `${path} imports ${target}: name it among the INPUTS of scripts/build.ts`),
+  );
+  expect(missing).toEqual([]);
 });
 
 test('a thread runs from a file that was made with the router, not from what its sources are by then', async () => {
