@@ -9,7 +9,11 @@ import type { Subject } from './subjects';
 const TAIL_MS = 3_000;
 /** Enough of the end of an answer to know it by. */
 const END_BYTES = 24;
-const END = /\[DONE\]\s*\r\n0\r\n\r\n$/;
+const CHUNKED_END = /\[DONE\]\s*\r\n0\r\n\r\n$/;
+/** Of an answer with a length: Bun tells one where all of the body has come before the head is sent, such as the floor's flat out. */
+const WHOLE_END = /\[DONE\]\n\n$/;
+/** A head is shorter. */
+const HEAD_BYTES = 2_048;
 
 interface StreamLoad {
   readonly streams: number;
@@ -121,8 +125,9 @@ class Stream {
   #isOver = false;
   #socket: Socket | undefined;
   #askedUs = 0;
-  /** Nothing of the answer has come yet. */
-  #isNew = true;
+  /** What has come of the answer's head; nothing once all of it was read. */
+  #head: string | undefined = '';
+  #endOfAnswer = CHUNKED_END;
   #hasMark = false;
   /** The beginning of a mark whose rest has not come yet. */
   #cutMark: Buffer | undefined;
@@ -161,7 +166,7 @@ class Stream {
   }
 
   #ask(): void {
-    this.#isNew = true;
+    this.#head = '';
     this.#hasMark = false;
     this.#end = '';
     this.#askedUs = nowUs();
@@ -182,16 +187,24 @@ class Stream {
 
   #receive(bytes: Buffer): void {
     const arrivedUs = nowUs();
-    if (this.#isNew && bytes.toString('latin1', 0, 12) !== 'HTTP/1.1 200') {
+    if (this.#head !== undefined && !this.#readHead(this.#head + bytes.toString('latin1', 0, HEAD_BYTES))) {
       this.#lost();
       return;
     }
-    this.#isNew = false;
     this.#readMarks(bytes, arrivedUs);
     this.#end = (this.#end + bytes.toString('latin1', Math.max(0, bytes.length - END_BYTES))).slice(-END_BYTES);
-    if (!END.test(this.#end)) return;
+    if (!this.#endOfAnswer.test(this.#end)) return;
     if (this.isLast) this.#finish();
     else this.#ask();
+  }
+
+  /** @returns whether it is a success, as far as is known: Bun sends a head in pieces where its buffer is full. */
+  #readHead(head: string): boolean {
+    const isAllThere = head.includes('\r\n\r\n');
+    this.#head = isAllThere ? undefined : head;
+    if (!isAllThere) return true;
+    this.#endOfAnswer = /\r\ncontent-length:/i.test(head) ? WHOLE_END : CHUNKED_END;
+    return head.startsWith('HTTP/1.1 200');
   }
 
   #readMarks(received: Buffer, arrivedUs: number): void {
