@@ -12,19 +12,29 @@ export interface Beating extends IndexedMember {
 
 const beating = new IndexedSet<Beating>();
 let clock: ReturnType<typeof setInterval> | undefined;
+let tickMs = 0;
+
+/** The time of the last tick, by `steadyMs()`, while anything beats: up to a second old, and for nothing. */
+export function lastTickMs(): number {
+  return tickMs;
+}
 
 /** Calls `one.beat()` every second until `stopBeat(one)`. */
 export function startBeat(one: Beating): void {
   beating.add(one);
-  clock ??= setInterval(() => {
-    const nowMs = steadyMs();
-    for (const each of beating.toArray()) if (each.place !== undefined) safely('beat', {}, () => each.beat(nowMs));
-    if (beating.size > 0) return;
-    clearInterval(clock);
-    clock = undefined;
-  }, TICK_MS);
+  if (clock) return;
+  tickMs = steadyMs();
+  clock = setInterval(tick, TICK_MS);
 }
 
 export function stopBeat(one: Beating): void {
   beating.delete(one);
+}
+
+function tick(): void {
+  tickMs = steadyMs();
+  for (const each of beating.toArray()) if (each.place !== undefined) safely('beat', {}, () => each.beat(tickMs));
+  if (beating.size > 0) return;
+  clearInterval(clock);
+  clock = undefined;
 }

@@ -85,6 +85,8 @@ class Exchange extends Lifecycle {
       const facts = answerFacts(call.agent, { path: plan.path, isCold: this.#isCold });
       const trace = this.trace('answer', 'server', () => options.request.headers, facts);
       const asked = callRunner(runners, { ...call, ...(trace && { work: { ...call.work, trace } }), signal, silence });
+      // A stream is open for long, and would keep what was sent.
+      call.body = undefined;
       const passed = wantsStream ? this.#passStream(plan, asked) : this.#pass(plan, this.#arrived(await asked));
       return passed instanceof Promise ? await passed : passed;
     } catch (thrown) {

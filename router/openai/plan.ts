@@ -21,7 +21,7 @@ import { withReferences } from './responses/references';
 
 /** The work of the exchange for a request. */
 export interface Plan {
-  readonly call: Omit<RunnerRequest, 'signal' | 'silence'>;
+  readonly call: Omit<RunnerRequest, 'signal' | 'silence' | 'body'> & { body?: RunnerRequest['body'] };
   /** Below `/v1/`. */
   readonly path: string;
   readonly wantsStream: boolean;

@@ -22,7 +22,7 @@ interface Answered {
   /** The lease on the runner, which is held until the end. */
   readonly lease?: { readonly release: () => void };
   /** Returns why the body broke off; `runner_lost` by default. */
-  lost?(cause: unknown): AppError | Promise<AppError>;
+  readonly lost?: (cause: unknown) => AppError | Promise<AppError>;
 }
 
 /** The relay options that the request itself decides. The others follow from its life. */
@@ -43,7 +43,8 @@ export abstract class Lifecycle {
   #unansweredEnding: Ending = 'failed';
   #silence: Silence | undefined;
   #relay: Relay | undefined;
-  #answer: Answered | undefined;
+  #status: number | undefined;
+  #lostBy: Answered['lost'];
   #hasEnded = false;
 
   /**
@@ -70,7 +71,7 @@ export abstract class Lifecycle {
 
   /** The status of the answer. Undefined until then. */
   protected get status(): number | undefined {
-    return this.#answer?.status;
+    return this.#status;
   }
 
   /** Milliseconds since the start. */
@@ -111,7 +112,8 @@ export abstract class Lifecycle {
   /** The answer has begun: its lease is held from here on. */
   protected answered(answer: Answered): void {
     this.answeredMs = this.elapsedMs;
-    this.#answer = answer;
+    this.#status = answer.status;
+    this.#lostBy = answer.lost;
     if (answer.lease) this.hold(answer.lease.release);
   }
 
@@ -224,7 +226,7 @@ export abstract class Lifecycle {
 
   async #lost(cause: unknown): Promise<AppError> {
     if (cause instanceof AppError) return cause;
-    return (await this.#answer?.lost?.(cause)) ?? new AppError('runner_lost', { cause });
+    return (await this.#lostBy?.(cause)) ?? new AppError('runner_lost', { cause });
   }
 
   #endSpan(ending: Ending, bytes: number, error?: AppError): void {

@@ -59,6 +59,9 @@ export interface RelayOptions {
 
 export class Relay implements Sink, Beating {
   readonly #options: RelayOptions;
+  /** These are used for each chunk: together here, they are read with the rest. */
+  readonly #recorder: Recorder | undefined;
+  readonly #silence: Silence | undefined;
   /** Set for an event stream. */
   readonly #tail: EventTail | undefined;
   #source: Body | undefined;
@@ -66,7 +69,7 @@ export class Relay implements Sink, Beating {
   #isWanted = false;
   #isReading = false;
   #isPaused = false;
-  readonly #client = new RelayClient();
+  readonly #client = new RelayClient(this);
   #ended: Ending | undefined;
   #detached = false;
   /** The recorder accepts no more. */
@@ -77,23 +80,22 @@ export class Relay implements Sink, Beating {
   /** Call `stream` or `drain` next: they decide whether there is a client. */
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#recorder = options.recorder;
+    this.#silence = options.silence;
     this.#tail = options.events ? new EventTail() : undefined;
   }
 
   /** Returns the stream for the client. */
   stream(): ReadableStream<Uint8Array> {
     startBeat(this);
-    return this.#client.stream(
-      () => this.#want(),
-      () => this.clientGone(),
-    );
+    return this.#client.stream();
   }
 
   /** Attaches the runner's answer: its body from here on. */
   attach(source: Body): void {
     this.#source = source;
     if (this.#ended) source.cancel();
-    else if (this.#isWanted) this.#want();
+    else if (this.#isWanted) this.wanted();
   }
 
   /**
@@ -148,20 +150,20 @@ export class Relay implements Sink, Beating {
   /** Reads the answer to its end, without a client. */
   drain(): void {
     this.#detached = true;
-    this.#want();
+    this.wanted();
   }
 
   /** Starts or resumes reading the source. */
-  #want(): void {
+  wanted(): void {
     this.#isWanted = true;
     if (!this.#source || this.#ended) return;
     if (!this.#isReading) {
       this.#isReading = true;
-      this.#options.silence?.awaited();
+      this.#silence?.awaited();
       this.#source.read(this);
     } else if (this.#isPaused) {
       this.#isPaused = false;
-      this.#options.silence?.awaited();
+      this.#silence?.awaited();
       this.#source.resume();
     }
   }
@@ -169,13 +171,12 @@ export class Relay implements Sink, Beating {
   /** Called for each chunk of the source. */
   chunk(bytes: Uint8Array): void {
     if (this.#ended) return;
-    const { recorder, silence } = this.#options;
-    silence?.heard();
+    const recorder = this.#recorder;
+    this.#silence?.heard();
     this.#bytes += bytes.length;
-    this.#client.answer(bytes);
-    if (this.#client.isBehind) {
+    if (this.#client.send(bytes)) {
       this.#isPaused = true;
-      silence?.unawaited();
+      this.#silence?.unawaited();
       this.#source?.pause();
     }
     this.#tail?.push(bytes);
@@ -231,7 +232,7 @@ export class Relay implements Sink, Beating {
   #end(ending: Ending, error?: AppError): Promise<void> | undefined {
     this.#ended = ending;
     stopBeat(this);
-    const stored = safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
+    const stored = safely('recorder', {}, () => this.#recorder?.end(ending, error));
     if (ending !== 'done') safely('cancel', {}, () => this.#source?.cancel());
     safely('onEnd', {}, () => this.#options.onEnd(ending, this.#bytes, error));
     return stored;

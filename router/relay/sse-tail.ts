@@ -51,10 +51,12 @@ export class EventTail {
    * Whether the stream ends with an empty line, in any of SSE's line ends. Then a comment or another event may follow.
    */
   get isBetweenEvents(): boolean {
-    const [a, b, c] = [this.#bytes[TAIL_BYTES - 3], this.#bytes[TAIL_BYTES - 2], this.#bytes[TAIL_BYTES - 1]];
+    // Without a list, which would be made for each chunk.
+    const last = this.#bytes[TAIL_BYTES - 1];
+    const before = this.#bytes[TAIL_BYTES - 2];
     // If lines end with two bytes, the second one may still arrive.
-    if (c === CR) return b === CR;
-    return c === LF && isLineEnd(b === CR ? a : b);
+    if (last === CR) return before === CR;
+    return last === LF && isLineEnd(before === CR ? this.#bytes[TAIL_BYTES - 3] : before);
   }
 
   /** Whether `[DONE]` was among the last events. */

@@ -59,7 +59,7 @@ export interface RunnerAnswer {
   readonly body: Body;
   readonly lease: Lease;
   /** Returns why the body broke off. */
-  lost(cause: unknown): Promise<AppError>;
+  readonly lost: (cause: unknown) => Promise<AppError>;
 }
 
 /** Throws the error that made the start fail, `runner_lost` when the runner does not answer, or the signal's reason. */
@@ -91,9 +91,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
       }
       const shown = status >= 400 ? await refusalBody(answer, runners, request, lease) : answerBody(answer, request);
       request.signal.throwIfAborted();
-      const lost = async (cause: unknown) =>
-        (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
-      return { status, headers: shown.headers, body: shown.body, lease, lost };
+      return { status, headers: shown.headers, body: shown.body, lease, lost: lostBy(runners, lease) };
     } catch (error) {
       lease.answered(false);
       try {
@@ -114,6 +112,11 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
       }
     }
   }
+}
+
+/** Not made where the request is: what is made there keeps the request, and its body, as long as the answer. */
+function lostBy(runners: RunnersService, { runner }: Lease): RunnerAnswer['lost'] {
+  return async (cause) => (await (await runners.endOf(runner))?.error) ?? new AppError('runner_lost', { cause });
 }
 
 /**

@@ -28,8 +28,9 @@ export interface WireAnswer {
 /** A request under way. */
 interface Exchange {
   readonly reader: WireReader;
-  readonly answered: PromiseWithResolvers<WireAnswer>;
-  body?: WireBody;
+  /** Until there is an answer. */
+  answered: PromiseWithResolvers<WireAnswer> | undefined;
+  body: WireBody | undefined;
 }
 
 export class Connection implements Beating, InTurn, Source {
@@ -57,19 +58,20 @@ export class Connection implements Beating, InTurn, Source {
 
   /** Call it only on an idle or new connection. */
   send(method: string, bytes: readonly Uint8Array[], signal: Abortable): Promise<WireAnswer> {
-    const exchange: Exchange = { reader: new WireReader(method), answered: Promise.withResolvers() };
+    const answered = Promise.withResolvers<WireAnswer>();
+    const exchange: Exchange = { reader: new WireReader(method), answered, body: undefined };
     takeIdle(this);
     signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason));
     this.#exchange = exchange;
     // The signal may have aborted between the end of the connect and now.
     if (signal.aborted) {
       this.#break(signal.reason);
-      return exchange.answered.promise;
+      return answered.promise;
     }
     this.#unsent = [...bytes];
     this.#isSending = false;
     awaitTurn(this);
-    return exchange.answered.promise;
+    return answered.promise;
   }
 
   /** The socket accepts more bytes. */
@@ -124,7 +126,7 @@ export class Connection implements Beating, InTurn, Source {
       this.#end('terminate');
       return;
     }
-    const { reader, answered } = exchange;
+    const { reader } = exchange;
     let piece: Buffer;
     try {
       piece = reader.push(bytes);
@@ -132,9 +134,12 @@ export class Connection implements Beating, InTurn, Source {
       this.#break(fault);
       return;
     }
-    if (reader.head && !exchange.body) {
+    const { head } = reader;
+    if (head) {
       exchange.body = new WireBody(this);
-      answered.resolve({ status: reader.head.status, headers: reader.head, body: exchange.body });
+      exchange.answered?.resolve({ status: head.status, headers: head, body: exchange.body });
+      // A stream is open for long, and would keep both.
+      reader.head = exchange.answered = undefined;
     }
     if (piece.length > 0) exchange.body?.push(piece);
     // The reader of the body may have cancelled it.
@@ -195,7 +200,7 @@ export class Connection implements Beating, InTurn, Source {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#end('terminate');
-    exchange?.answered.reject(cause);
+    exchange?.answered?.reject(cause);
     exchange?.body?.break(cause);
   }
 

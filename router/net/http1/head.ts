@@ -58,10 +58,13 @@ function lineOf(name: string): string {
  * encoding.
  */
 function withoutBlanks(text: string, start: number, end: number): string {
-  const isBlank = (at: number) => text.charCodeAt(at) === BLANK || text.charCodeAt(at) === TAB;
   let from = start;
   let to = end;
-  while (from < to && isBlank(from)) from += 1;
-  while (to > from && isBlank(to - 1)) to -= 1;
+  while (from < to && isBlank(text.charCodeAt(from))) from += 1;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1;
   return text.slice(from, to);
+}
+
+function isBlank(code: number): boolean {
+  return code === BLANK || code === TAB;
 }

@@ -50,7 +50,7 @@ function hexDigit(byte = 0): number {
 type Part = 'head' | 'bytes' | 'chunk size' | 'chunk' | 'chunk end' | 'trailers' | 'until close' | 'nothing';
 
 export class WireReader {
-  /** Set when the head is complete. */
+  /** Set when the head is complete. Who has taken it may unset it. */
   head: Head | undefined;
   #part: Part = 'head';
   /** The bytes of an incomplete head or line. */
