@@ -64,19 +64,25 @@ test('a step that its reader has opened stays open, and keeps the focus, while t
   await expect(listing.locator('summary')).toBeFocused();
 });
 
-test('a step that changes keeps the focus, and a thought that ends its text', async ({ page, router }) => {
+test('a call that changes stays unfolded and keeps the focus, and a thought that ends keeps its text', async ({
+  page,
+  router,
+}) => {
   await signIn(page, router);
   await send(page, 'tools 3');
   await ended(page, 'done');
   const thought = await answer(page).locator('.step .prose').textContent();
-  await steps(page).nth(1).locator('summary').focus();
+  await steps(page).nth(1).locator('summary').click();
   // As the stream brings them.
   await answer(page).evaluate(async (article) => {
     article.setAttribute('aria-busy', 'true');
     const [first, second] = article.querySelectorAll('.step');
     const changed = [first, second].map((step) => step?.cloneNode(true) as HTMLElement);
     changed[0]?.querySelector('.prose')?.replaceChildren();
-    for (const step of changed) step.querySelector('summary')?.append(' anew');
+    for (const step of changed) {
+      step.querySelector('summary')?.append(' anew');
+      step.querySelector('details')?.removeAttribute('open');
+    }
     const live = document.querySelector('#live');
     const text = changed.map((step) => step.outerHTML).join('');
     const { htmx } = window as unknown as { htmx: { swap(event: object): Promise<void> } };
@@ -85,6 +91,7 @@ test('a step that changes keeps the focus, and a thought that ends its text', as
   await expect(steps(page)).toHaveText([/ anew/, / anew/, /^Used/, /^Used/]);
   expect(await answer(page).locator('.step .prose').textContent()).toBe(thought);
   await expect(steps(page).nth(1).locator('summary')).toBeFocused();
+  await expect(answer(page).locator('.steps details[open]')).toHaveCount(1);
 });
 
 test('a thought is open while it grows, and an agent that is stopped meanwhile leaves what it thought', async ({

@@ -60,7 +60,7 @@ test('on paper is what was said, dark on white, and nothing that is for a screen
   await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
   await expect(page.locator('article.user .bubble')).toBeVisible();
   await expect(answer(page).locator('pre')).toBeVisible();
-  for (const part of ['#sidebar', '.dock', '.title-bar .icon-button', '.actions', '.copy-code']) {
+  for (const part of ['#sidebar', '.dock', '.title-bar .icon-button', '.byline .dot', '.actions', '.copy-code']) {
     await expect(page.locator(part).first()).toBeHidden();
   }
   const [ink] = await answer(page).evaluate((one) => /[\d.]+/.exec(getComputedStyle(one).color) ?? []);

@@ -11,6 +11,8 @@ test('a message is edited from the keyboard, and arrows lead between the variant
   await page.locator('#composer-text').press('ArrowUp');
   const edit = page.getByLabel('Your message');
   await expect(edit).toBeFocused();
+  await page.keyboard.type(' and more');
+  await expect(edit).toHaveValue('echo one and more');
   await expectAccessible(page, 'edit');
   await edit.press('Escape');
   await expect(page.locator('.bubble')).toHaveText('echo one');

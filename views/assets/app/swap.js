@@ -33,7 +33,7 @@ function asPlainLink(link) {
 }
 
 // A step of the growing answer comes without its place, and so do the words of the line above many steps. A step that is here
-// already is changed, so that it keeps the focus, and its thought if no other comes.
+// already is changed, so that it keeps the focus, and its thought if no other comes. A call stays unfolded; a thought that ends folds.
 function placeSteps(tasks) {
   const steps = $('#messages [aria-busy] > .steps');
   const parts = tasks.find(({ type }) => type === 'main')?.fragment.children ?? [];
@@ -42,6 +42,7 @@ function placeSteps(tasks) {
     const isLine = part.matches('summary');
     fragment.append(...(isLine ? part.childNodes : [part]));
     const present = isLine ? $('.steps-fold summary', steps) : document.getElementById(part.id);
+    if (present?.matches('.step:has(> [open])') && !$('.prose', part)) $('details', part).open = true;
     const change = isLine ? 'innerHTML' : $('.prose:not(:empty)', part) ? 'outerHTML' : 'outerMorph';
     tasks.push({ fragment, target: present ?? steps, swapSpec: { style: present ? change : 'beforeend' } });
   }
@@ -123,5 +124,9 @@ document.addEventListener('htmx:after:swap', ({ target, detail }) => {
     if (anew) anew.focus();
     else focusComposer();
   }
+  // Who edits a message goes on at its end.
+  const { activeElement } = document;
+  if (activeElement !== focused && activeElement.matches('.edit-form textarea'))
+    activeElement.setSelectionRange(activeElement.value.length, activeElement.value.length);
   focused = goesOn = undefined;
 });
