@@ -76,7 +76,7 @@ export async function restoreBackup(folder: string, places: Places): Promise<rea
   ];
   if (inTheWay.length > 0) {
     throw new BackupError(
-      `Nothing was restored, because there is data at ${inTheWay.join(' and ')}. Move it away first.`,
+      `Nothing was restored, because there is data at ${inTheWay.join(' and ')}. Stop the router, and move it away first.`,
     );
   }
   checkCopy(copy);

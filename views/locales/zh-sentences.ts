@@ -188,7 +188,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   '{} was started but did not become ready within {} s ({}).': '{} 已启动，但未能在 {} 秒内就绪（{}）。',
   'The agent is paused on its platform.': '智能体在平台上处于暂停状态。',
   'Resume it there.': '请在那里恢复它。',
-  'The router was restarted in the middle of this answer.': '路由器在回答途中重启了。',
+  'The router was restarted in the middle of this answer. Try again.': '路由器在回答途中重启了，请重试。',
 
   // Credentials
   '{} needs {}. {}Set {} in Settings → Model.': '{} 需要 {}。{3}请在“设置 → 模型”中填写。',

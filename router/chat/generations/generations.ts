@@ -244,5 +244,5 @@ function beginningOf(agentId: string, text: string): string {
 export const INTERRUPTED = 'shutting_down';
 
 function interrupted(): AppError {
-  return new AppError(INTERRUPTED, { message: 'The router was restarted in the middle of this answer.' });
+  return new AppError(INTERRUPTED, { message: 'The router was restarted in the middle of this answer. Try again.' });
 }

@@ -92,7 +92,7 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
       };
     },
     closeAll() {
-      const message = 'The router was restarted in the middle of this answer.';
+      const message = 'The router was restarted in the middle of this answer. Try again.';
       close(open.toArray(), new AppError('shutting_down', { message }));
     },
     get size() {
