@@ -1,6 +1,6 @@
 /**
- * The events of a chat page's live stream: pieces that each name the part they go to. A target that is not on the
- * page is skipped, so one stream serves every page.
+ * The events of a chat page's live stream: pieces that each name the part they go to, and steps of the growing answer. A target
+ * that is not on the page is skipped, so one stream serves every page.
  */
 
 import type { Change } from '../growth';
