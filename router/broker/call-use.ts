@@ -1,6 +1,7 @@
 /** The limits of one call of a runner, its usage, and its row of usage. */
 import type { Upstream } from '../credentials/credentials';
 import type { Abortable } from '../lib/abort';
+import { type Soon, whenThere } from '../lib/lookup';
 import { safely } from '../lib/safely';
 import type { EndedAnswer } from '../metrics/counters';
 import type { Ending } from '../relay/relay';
@@ -47,22 +48,26 @@ export class CallUse {
    * Checks the limits before each try, because the next try may use another model or another key. A `GET` is free:
    * runners list the models when they start. Throws the error of the limit, or the signal's reason.
    */
-  async admit(upstream: Upstream, signal: Abortable): Promise<void> {
+  admit(upstream: Upstream, signal: Abortable): Soon<void> {
     const earlier = this.#upstream;
     const isSame = earlier?.model === upstream.model && earlier.source === upstream.source;
     const { allowed, body, path } = this.call;
-    if (allowed.method === 'POST' && !isSame) {
-      this.#settle?.();
-      this.#settle = undefined;
-      const { isBackground } = body;
-      const call = {
-        ...{ userId: this.held.agent.userId, keyIds: this.#keyIds, path, isBackground },
-        ...{ isCountable: allowed.isCountable, model: body.modelAt(upstream.model), source: upstream.source },
-        most: () => ({ tokens: body.mostTokens(), calls: body.calls }),
-      };
-      this.#settle = await this.deps.limits.admit(call, signal);
+    if (allowed.method !== 'POST' || isSame) {
+      this.#upstream = upstream;
+      return;
     }
-    this.#upstream = upstream;
+    this.#settle?.();
+    this.#settle = undefined;
+    const { isBackground } = body;
+    const call = {
+      ...{ userId: this.held.agent.userId, keyIds: this.#keyIds, path, isBackground },
+      ...{ isCountable: allowed.isCountable, model: body.modelAt(upstream.model), source: upstream.source },
+      most: () => ({ tokens: body.mostTokens(), calls: body.calls }),
+    };
+    return whenThere(this.deps.limits.admit(call, signal), (settle) => {
+      this.#settle = settle;
+      this.#upstream = upstream;
+    });
   }
 
   /** Called with the bytes of the upstream's answer as they pass. */

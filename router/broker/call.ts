@@ -2,7 +2,8 @@
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
-import { relayLog } from '../lib/log';
+import { logRequest, relayLog } from '../lib/log';
+import { type Soon, whenThere } from '../lib/lookup';
 import { safely } from '../lib/safely';
 import { answerFacts, type Caller, callerWith } from '../lib/tracing';
 import { isShort, requestHeaders } from '../net/outgoing';
@@ -118,7 +119,7 @@ export class BrokerCall extends Lifecycle {
     return dataResponse(text, status, this.headers, foreignHeaders(headers));
   }
 
-  async #pass({ upstream, response, addedUsage }: UpstreamAnswer): Promise<Response> {
+  #pass({ upstream, response, addedUsage }: UpstreamAnswer): Soon<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
     const own = foreignHeaders(headers);
@@ -127,12 +128,13 @@ export class BrokerCall extends Lifecycle {
     this.recorder = { chunk: isFiltered ? NOTHING : (bytes) => this.#see(bytes), end: NOTHING };
     if (!events && isShort(headers)) {
       // Before the runner is answered: when the body breaks off, the runner gets an error status.
-      const bytes = await this.whole(body);
-      const text = utf8.decode(bytes.subarray(0, SAID_BYTES_MAX));
-      // An API's answer never begins so. Some servers send it with the status 200.
-      const isError = /^\s*(<|\{\s*"error")/.test(text) && isElsewhere(status, text);
-      const hint = isError ? addressHint(upstream.baseUrl) : undefined;
-      return hint === undefined ? dataResponse(bytes, status, this.headers, own) : this.#misplaced(text, 502, hint);
+      return whenThere(this.whole(body), (bytes) => {
+        const text = utf8.decode(bytes.subarray(0, SAID_BYTES_MAX));
+        // An API's answer never begins so. Some servers send it with the status 200.
+        const isError = /^\s*(<|\{\s*"error")/.test(text) && isElsewhere(status, text);
+        const hint = isError ? addressHint(upstream.baseUrl) : undefined;
+        return hint === undefined ? dataResponse(bytes, status, this.headers, own) : this.#misplaced(text, 502, hint);
+      });
     }
     // Not every API closes with [DONE]; one that is cut breaks its connection.
     const relay = this.open({ events, expectDone: false });
@@ -165,7 +167,7 @@ export class BrokerCall extends Lifecycle {
     const hasLeft = ending === 'stopped' && !this.isRelayed;
     const status = hasLeft ? CLIENT_GONE : (upstreamStatus ?? error?.status ?? 0);
     const ended = { ending, status, upstreamStatus, firstByteMs: this.#firstByteMs, totalMs: this.elapsedMs };
-    relayLog.info({ ...of, path: this.#path, status, bytes, ending }, 'upstream.called');
+    logRequest({ ...of, path: this.#path, status, bytes, ending, event: 'upstream.called' });
     safely('metrics', of, () => this.deps.metrics.upstreamCalled(agent.backend, ended));
     use?.end(ended);
   }

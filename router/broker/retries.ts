@@ -1,5 +1,6 @@
 /** Which calls to an upstream are tried again, and when. */
 import { isLastingRefusal } from '../lib/errors';
+import type { Soon } from '../lib/lookup';
 import { bodyOf, readText } from '../net/body';
 import { ConnectTimeoutError } from '../net/connect-timeout';
 import { type OutgoingAnswer, UnreachableError } from '../net/outgoing';
@@ -16,14 +17,23 @@ interface Answered {
   readonly response: OutgoingAnswer;
 }
 
+interface Outcome<Answer> {
+  readonly outcome: Answer;
+  readonly isLasting: boolean;
+}
+
 /**
  * Reads the body of a refusal that may be temporary by its status, and returns the answer with that body in its place.
  * `isLasting`: its words say that it is not temporary, such as a quota that is used up, which is also a 429.
  */
-export async function readOutcome<Answer extends Answered>(answer: Answer | UnreachableError) {
-  if (answer instanceof UnreachableError || !RETRIED.has(answer.response.status)) {
-    return { outcome: answer, isLasting: false };
-  }
+export function readOutcome<Answer extends Answered>(
+  answer: Answer | UnreachableError,
+): Soon<Outcome<Answer | UnreachableError>> {
+  const isRefusal = !(answer instanceof UnreachableError) && RETRIED.has(answer.response.status);
+  return isRefusal ? readRefusal(answer) : { outcome: answer, isLasting: false };
+}
+
+async function readRefusal<Answer extends Answered>(answer: Answer): Promise<Outcome<Answer>> {
   const { status, headers, body } = answer.response;
   const text = await readText(body, REFUSAL_BYTES_MAX);
   const isLasting = headers.get('x-should-retry') === 'false' || isLastingRefusal(refusalIn(status, text));

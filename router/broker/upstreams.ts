@@ -5,6 +5,7 @@ import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
 import { type Abortable, signalOf } from '../lib/abort';
 import { relayLog } from '../lib/log';
+import type { Soon } from '../lib/lookup';
 import { Recent } from '../lib/lru';
 import { steadyMs } from '../lib/time';
 import type { UpstreamAddresses } from '../net/address-policy';
@@ -48,7 +49,7 @@ export interface UpstreamRequest {
   /** Aborts when the runner has left. */
   readonly signal: Abortable;
   /** Called before each try with the upstream that it uses. What it throws ends the call. */
-  allow(upstream: Upstream): Promise<void>;
+  allow(upstream: Upstream): Soon<void>;
 }
 
 export interface UpstreamAnswer {
@@ -105,13 +106,17 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
       const firstMs = steadyMs();
       for (let tryNumber = 1; ; tryNumber += 1) {
-        const upstream = await credentials.upstreamOf(request.agent, request.backend);
-        await request.allow(upstream);
+        // Waits only for what is not there yet, as nearly all is (lib/lookup.ts).
+        const finding = credentials.upstreamOf(request.agent, request.backend);
+        const upstream = finding instanceof Promise ? await finding : finding;
+        const allowing = request.allow(upstream);
+        if (allowing) await allowing;
         const answer = await callOnce(upstream, request).catch((error: unknown) => {
           if (error instanceof UnreachableError) return error;
           throw error;
         });
-        const { outcome, isLasting } = await readOutcome(answer);
+        const reading = readOutcome(answer);
+        const { outcome, isLasting } = reading instanceof Promise ? await reading : reading;
         const name = `${request.agent.userId} ${upstream.baseUrl}`;
         const nowMs = steadyMs();
         const waitMs = isLasting ? undefined : retryDelayMs(outcome, tryNumber);

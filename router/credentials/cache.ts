@@ -5,6 +5,7 @@
 
 import type { UsersStore } from '../accounts/users/store';
 import { ownerOf } from '../database/sealing';
+import { Lookup, type Soon } from '../lib/lookup';
 import { Recent } from '../lib/lru';
 import type { Vault } from '../lib/vault';
 import type { SettingsStore } from './store';
@@ -14,7 +15,7 @@ import type { Values } from './tiers';
 const USERS_MAX = 1000;
 
 /** Scope ('' for all backends) → variable → plain value. */
-type Scopes = ReadonlyMap<string, Values>;
+export type Scopes = ReadonlyMap<string, Values>;
 
 interface CacheDeps {
   readonly settings: SettingsStore;
@@ -25,10 +26,10 @@ interface CacheDeps {
 export type CredentialsCache = ReturnType<typeof credentialsCache>;
 
 export function credentialsCache({ settings, users, vault }: CacheDeps) {
-  // Caches promises, not values. A load that began before a change is removed together with its promise, so an old value
-  // never enters the cache after the change.
-  const byUser = new Recent<string, Promise<Scopes>>(USERS_MAX);
-  let shared: Promise<Values> | undefined;
+  // Caches loads, not values. A load that began before a change is removed as a whole, so an old value never enters the
+  // cache after the change.
+  const byUser = new Recent<string, Lookup<Scopes>>(USERS_MAX);
+  let shared: Lookup<Values> | undefined;
 
   async function load(userId: string): Promise<Scopes> {
     const scopes = new Map<string, Map<string, string>>();
@@ -39,13 +40,13 @@ export function credentialsCache({ settings, users, vault }: CacheDeps) {
     return scopes;
   }
 
-  function of(userId: string): Promise<Scopes> {
+  function of(userId: string): Soon<Scopes> {
     const found = byUser.get(userId);
-    if (found) return found;
-    const values = load(userId);
+    if (found) return found.result;
+    const values = new Lookup(load(userId));
     byUser.set(userId, values);
-    values.catch(() => byUser.delete(userId, values));
-    return values;
+    values.promise.catch(() => byUser.delete(userId, values));
+    return values.promise;
   }
 
   /** Returns the administrator's values for all backends. Only these can be shared. */
@@ -70,13 +71,14 @@ export function credentialsCache({ settings, users, vault }: CacheDeps) {
     ofAdmin,
 
     /** Returns the administrator's values that are shared with all users. */
-    shared(): Promise<Values> {
-      if (shared) return shared;
-      shared = loadShared();
-      shared.catch(() => {
-        shared = undefined;
+    shared(): Soon<Values> {
+      if (shared) return shared.result;
+      const values = new Lookup(loadShared());
+      shared = values;
+      values.promise.catch(() => {
+        if (shared === values) shared = undefined;
       });
-      return shared;
+      return values.promise;
     },
 
     /** Call this after every change of a user's values; call `forgetShared` after a change of the shared variables. */

@@ -9,8 +9,9 @@ import type { Backend, BackendRegistry } from '../backends/backends';
 import type { UPSTREAM_VARIABLES } from '../backends/traits';
 import { ownerOf } from '../database/sealing';
 import { AppError } from '../lib/errors';
+import { type Soon, whenThere } from '../lib/lookup';
 import type { Vault } from '../lib/vault';
-import { credentialsCache } from './cache';
+import { credentialsCache, type Scopes } from './cache';
 import { sharing } from './sharing';
 import type { SettingsStore } from './store';
 import { type EffectiveValue, resolveValue, type Source, type Tiers, type Values } from './tiers';
@@ -81,13 +82,10 @@ export function credentialsService(deps: {
     for (const listener of listeners) await listener(userId);
   }
 
-  async function tiersOf(userId: string, scope: string): Promise<Tiers> {
-    const [own, shared] = await Promise.all([known.of(userId), known.shared()]);
-    return {
-      backend: (scope !== GLOBAL && own.get(scope)) || NO_VALUES,
-      global: own.get(GLOBAL) ?? NO_VALUES,
-      shared,
-    };
+  function tiersOf(userId: string, scope: string): Soon<Tiers> {
+    const [own, shared] = [known.of(userId), known.shared()];
+    if (!(own instanceof Promise || shared instanceof Promise)) return tiersIn(own, shared, scope);
+    return Promise.all([own, shared]).then(([own, shared]) => tiersIn(own, shared, scope));
   }
 
   /** The value that applies in the calls of an agent, which may have a model of its own. */
@@ -109,6 +107,20 @@ export function credentialsService(deps: {
       const shown = value === undefined ? {} : { shown: mask(name, value, rest.source !== 'shared') };
       return { ...rest, ...shown, isSecret: isSecret(name), isOwn: own.has(name) };
     });
+  }
+
+  function upstreamIn(tiers: Tiers, agent: AgentModel, backend: Backend): Upstream {
+    // A variable that the backend does not list in `user_overridable_env` is unset for it.
+    const of = (name: (typeof UPSTREAM_VARIABLES)[number]): EffectiveValue =>
+      backend.userOverridableEnv.includes(name) ? valueFor(agent, name, tiers) : { name, source: 'unset' };
+    const [baseUrl, apiKey, model] = [of('LLM_BASE_URL'), of('LLM_API_KEY'), of('LLM_MODEL')];
+    if (baseUrl.value === undefined || apiKey.value === undefined || model.value === undefined) {
+      const missing = [baseUrl, apiKey, model].filter(({ source }) => source === 'unset');
+      throw credentialsMissing(backend, missing);
+    }
+    // For the type only: a variable with a value never has the source `unset`.
+    const source = apiKey.source === 'unset' ? 'global' : apiKey.source;
+    return { baseUrl: baseUrl.value, apiKey: apiKey.value, model: model.value, source };
   }
 
   function requireVariable(name: string, scope = GLOBAL): void {
@@ -137,20 +149,8 @@ export function credentialsService(deps: {
     },
 
     /** Returns the credentials for broker calls of this agent now. Throws `credentials_missing`. */
-    async upstreamOf(agent: AgentModel, backend: Backend): Promise<Upstream> {
-      const tiers = await tiersOf(agent.userId, backend.name);
-      // A variable that the backend does not list in `user_overridable_env` is unset for it.
-      const of = (name: (typeof UPSTREAM_VARIABLES)[number]): EffectiveValue =>
-        backend.userOverridableEnv.includes(name) ? valueFor(agent, name, tiers) : { name, source: 'unset' };
-      const [baseUrl, apiKey, model] = [of('LLM_BASE_URL'), of('LLM_API_KEY'), of('LLM_MODEL')];
-      if (baseUrl.value === undefined || apiKey.value === undefined || model.value === undefined) {
-        const missing = [baseUrl, apiKey, model].filter(({ source }) => source === 'unset');
-        throw credentialsMissing(backend, missing);
-      }
-      // For the type only: a variable with a value never has the source `unset`.
-      const source = apiKey.source === 'unset' ? 'global' : apiKey.source;
-      return { baseUrl: baseUrl.value, apiKey: apiKey.value, model: model.value, source };
-    },
+    upstreamOf: (agent: AgentModel, backend: Backend): Soon<Upstream> =>
+      whenThere(tiersOf(agent.userId, backend.name), (tiers) => upstreamIn(tiers, agent, backend)),
 
     /**
      * Returns the credentials to test, before they are saved, for the values typed into a scope's form. Throws
@@ -216,6 +216,14 @@ export function credentialsService(deps: {
 
     /** Returns the variables that at least one backend lets its users set. */
     variables,
+  };
+}
+
+function tiersIn(own: Scopes, shared: Values, scope: string): Tiers {
+  return {
+    backend: (scope !== GLOBAL && own.get(scope)) || NO_VALUES,
+    global: own.get(GLOBAL) ?? NO_VALUES,
+    shared,
   };
 }
 

@@ -6,13 +6,16 @@ import { lookup as lookUp } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { AppError } from '../lib/errors';
+import { Lookup as Found, type Soon } from '../lib/lookup';
 import { Recent } from '../lib/lru';
 import { baseUrlProblem, canonical, hostOf, isLoopback, NEVER_CALLED, portOf, reachOf } from './addresses';
 import type { ProxyFor } from './proxies';
+import { partsOf, type UrlParts, urlParts } from './url-parts';
 
 /** Milliseconds for which resolved addresses are used without another lookup. */
 const RESOLUTION_MS = 10_000;
 const RESOLUTIONS_MAX = 1_000;
+const BASE_URLS_MAX = 1_000;
 
 /** Returns all addresses of a host name. Rejects when it has none. */
 export type Lookup = (host: string) => Promise<readonly string[]>;
@@ -55,7 +58,7 @@ interface UpstreamPolicy {
 }
 
 interface Resolution {
-  readonly addresses: Promise<readonly string[]>;
+  readonly addresses: Found<readonly string[]>;
   readonly untilMs: number;
 }
 
@@ -68,25 +71,37 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
   const words = policy.words ?? LLM_WORDS;
   const ownOrigin = policy.ownOrigin === undefined ? undefined : new URL(policy.ownOrigin);
   const resolutions = new Recent<string, Resolution>(RESOLUTIONS_MAX);
+  /** The parts of base URLs by their texts. In memory only, as the keys that belong to them: a token may be in a path. */
+  const baseUrls = new Recent<string, UrlParts>(BASE_URLS_MAX);
 
-  function resolve(host: string): Promise<readonly string[]> {
+  function resolve(host: string): Soon<readonly string[]> {
     const known = resolutions.get(host);
-    if (known && known.untilMs > now()) return known.addresses;
-    const addresses = lookup(host).catch((cause: unknown) => {
+    if (known && known.untilMs > now()) return known.addresses.result;
+    const found = lookup(host).catch((cause: unknown) => {
       resolutions.delete(host, resolution);
       throw new AppError('upstream_unreachable', {
         message: words.unknown(host),
         cause,
       });
     });
-    const resolution = { addresses, untilMs: now() + RESOLUTION_MS };
+    const resolution = { addresses: new Found(found), untilMs: now() + RESOLUTION_MS };
     resolutions.set(host, resolution);
-    return addresses;
+    return found;
   }
 
-  const addressesOf = async (host: string) => (isIP(host) ? [host] : resolve(host));
+  const addressesOf = (host: string): Soon<readonly string[]> => (isIP(host) ? [host] : resolve(host));
 
-  function problemOf(url: URL, address: string): string | undefined {
+  /** Throws `invalid_request` for what is no base URL. */
+  function read(text: string): UrlParts {
+    const known = baseUrls.get(text);
+    if (known) return known;
+    refuse(baseUrlProblem(text));
+    const parts = partsOf(new URL(text));
+    baseUrls.set(text, parts);
+    return parts;
+  }
+
+  function problemOf(url: UrlParts, address: string): string | undefined {
     const reach = reachOf(address);
     if (reach === 'never') return NEVER_CALLED;
     if (reach === 'private' && !allowPrivate) {
@@ -99,11 +114,14 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
   }
 
   /** Whether a call would reach the command interface of a platform: access to it gives control of the machine. */
-  async function isPlatform(url: URL, addresses: readonly string[]): Promise<boolean> {
-    const places = (policy.platforms?.() ?? []).flatMap((text) => URL.parse(text) ?? []);
-    for (const place of places.filter((one) => portOf(one) === portOf(url))) {
+  async function isPlatform(
+    url: UrlParts,
+    places: readonly UrlParts[],
+    addresses: readonly string[],
+  ): Promise<boolean> {
+    for (const place of places) {
       if (isSamePlace(place, url)) return true;
-      const theirs = (await addressesOf(hostOf(place)).catch(() => [])).map(canonical);
+      const theirs = (await Promise.try(addressesOf, hostOf(place)).catch(() => [])).map(canonical);
       if (theirs.some(isThisMachine) && addresses.some(isThisMachine)) return true;
       if (addresses.some((address) => theirs.includes(canonical(address)))) return true;
     }
@@ -114,16 +132,26 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
     if (problem) throw new AppError('invalid_request', { message: words.refused(problem) });
   }
 
-  async function allowed(url: URL): Promise<readonly string[]> {
+  function allowed(url: UrlParts): Soon<readonly string[]> {
     const isProxied = proxyFor(url) !== undefined;
-    const addresses = await addressesOf(hostOf(url)).catch((error: unknown) => {
+    const found = addressesOf(hostOf(url));
+    if (!(found instanceof Promise)) return checked(url, found);
+    const known = found.catch((error: unknown) => {
       if (isProxied) return [];
       throw error;
     });
+    return known.then((addresses) => checked(url, addresses));
+  }
+
+  function checked(url: UrlParts, addresses: readonly string[]): Soon<readonly string[]> {
     // One forbidden address is enough: a name that mixes allowed and forbidden addresses is likely an attack.
     for (const address of addresses) refuse(problemOf(url, address));
-    if (await isPlatform(url, addresses)) refuse(words.platform);
-    return addresses;
+    const places = (policy.platforms?.() ?? []).map(urlParts).filter((place) => portOf(place) === portOf(url));
+    if (places.length === 0) return addresses;
+    return isPlatform(url, places, addresses).then((is) => {
+      if (is) refuse(words.platform);
+      return addresses;
+    });
   }
 
   return {
@@ -133,10 +161,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
      * can resolve. Throws `invalid_request` when one of the addresses is not allowed, and `upstream_unreachable` when
      * there is none.
      */
-    async of(baseUrl: string): Promise<readonly string[]> {
-      refuse(baseUrlProblem(baseUrl));
-      return allowed(new URL(baseUrl));
-    },
+    of: (baseUrl: string): Soon<readonly string[]> => allowed(read(baseUrl)),
 
     /** Like `of`, for a whole URL, which may have a query. */
     async ofUrl(url: URL): Promise<readonly string[]> {
@@ -144,8 +169,8 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
       return allowed(url);
     },
 
-    /** The proxy for calls of this base URL, or `undefined`. */
-    proxyOf: (baseUrl: string): string | undefined => proxyFor(new URL(baseUrl)),
+    /** The proxy for calls of this URL, or `undefined`. */
+    proxyOf: (url: UrlParts): string | undefined => proxyFor(url),
 
     /** Makes the next call resolve the name again, because no connection was possible at its addresses. */
     forget(baseUrl: string): void {
@@ -154,7 +179,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
   };
 }
 
-function isSamePlace(one: URL, other: URL): boolean {
+function isSamePlace(one: UrlParts, other: UrlParts): boolean {
   return hostOf(one) === hostOf(other) && portOf(one) === portOf(other);
 }
 

@@ -2,6 +2,8 @@
 import { isIP, isIPv6 } from 'node:net';
 import { type IPv4, IPv6, parse, subnetMatch } from 'ipaddr.js';
 import { lazy } from '../lib/lazy';
+import { Recent } from '../lib/lru';
+import type { UrlParts } from './url-parts';
 
 /** Names under which clouds serve a machine's secrets. They are refused whatever they resolve to. */
 const METADATA_NAMES = new Set(['metadata', 'metadata.google.internal', 'metadata.azure.internal', 'instance-data']);
@@ -15,6 +17,10 @@ const LOCAL_PROXIES = lazy(() => rangesOf('198.18.0.0/15'));
 const PRIVATE_KINDS = new Set(['loopback', 'private', 'carrierGradeNat', 'uniqueLocal']);
 
 export type Reach = 'never' | 'private' | 'public';
+
+/** Addresses whose reach is remembered: each call of a runner asks for that of its upstream. */
+const REACHES_MAX = 1_000;
+const reaches = new Recent<string, Reach>(REACHES_MAX);
 
 type Address = IPv4 | IPv6;
 
@@ -37,6 +43,15 @@ function isIn(ranges: readonly [Address, number][], address: Address): boolean {
  * @param address an IP address without brackets.
  */
 export function reachOf(address: string): Reach {
+  let reach = reaches.get(address);
+  if (reach === undefined) {
+    reach = readReach(address);
+    reaches.set(address, reach);
+  }
+  return reach;
+}
+
+function readReach(address: string): Reach {
   const plain = plainOf(address);
   if (isIn(METADATA(), plain)) return 'never';
   const kind = plain.range();
@@ -82,11 +97,11 @@ function isIsatap({ parts }: IPv6): boolean {
  * The host of a URL without brackets and without the final dot. The URL parser has already normalised every spelling of
  * an IPv4 address.
  */
-export function hostOf({ hostname }: URL): string {
+export function hostOf({ hostname }: Pick<UrlParts, 'hostname'>): string {
   return hostname.replace(/^\[|\]$|\.$/g, '');
 }
 
-export function portOf({ port, protocol }: URL): number {
+export function portOf({ port, protocol }: Pick<UrlParts, 'port' | 'protocol'>): number {
   return Number(port) || (protocol === 'https:' ? 443 : 80);
 }
 

@@ -47,7 +47,7 @@ export function libraryFetch(options: {
         message: `${new URL(home).host} leads to the private address of ${url.host}.`,
       });
     }
-    return addresses.proxyOf(url.href) === undefined ? found : [];
+    return addresses.proxyOf(url) === undefined ? found : [];
   }
 
   return async (target, { method, headers, body, signal }) => {
@@ -56,7 +56,7 @@ export function libraryFetch(options: {
     const limit = AbortSignal.timeout(limitMs);
     const answer = await openAt(found, {
       url: url.href,
-      proxy: addresses.proxyOf(url.href),
+      proxy: addresses.proxyOf(url),
       method,
       headers: Object.fromEntries(new Headers(headers)),
       ...(body ? { body: String(body) } : {}),

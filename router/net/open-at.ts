@@ -5,10 +5,7 @@ import { type Outgoing, type OutgoingAnswer, open, UnreachableError } from './ou
  * Tries the addresses in order, until one can be reached. Rejects as `open` does.
  * @param addresses that were checked. Empty: the connection is left to a proxy or the system's resolver.
  */
-export async function openAt(
-  addresses: readonly string[],
-  outgoing: Omit<Outgoing, 'address'>,
-): Promise<OutgoingAnswer> {
+export function openAt(addresses: readonly string[], outgoing: Omit<Outgoing, 'address'>): Promise<OutgoingAnswer> {
   const [first, ...others] = addresses;
   const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
   let answer = at(first);

@@ -11,7 +11,7 @@ import { MalformedError } from './http1/head';
 import type { WireRequest } from './http1/request';
 import { send } from './http1/send';
 import { inTurns } from './mapped-body';
-import { urlParts } from './url-parts';
+import { type UrlParts, urlParts } from './url-parts';
 
 /** Headers that are passed on to a runner or an upstream (law 12). All other headers of a client stay here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
@@ -41,7 +41,8 @@ const SHORT_BYTES_MAX = 65_536;
 const NO_PROXY = false;
 
 export interface Outgoing extends Omit<WireRequest, 'url'> {
-  readonly url: string;
+  /** The text of a user's URL is not kept (`urlParts`); the parts of one may be known already. */
+  readonly url: string | UrlParts;
   /**
    * URL of the HTTP proxy that makes the connection, instead of a connection to `address`. Absent: no proxy, whatever
    * the environment says.
@@ -84,9 +85,9 @@ export class UnreachableError extends Error {
  * for the answer: the caller's signal sets it. Throws `UnreachableError`, or the signal's reason.
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
-  const { method, headers, body, signal, address, peer, proxy, connectMs } = outgoing;
-  // The address of an upstream is a user's, and a token may be in its path.
-  const url = peer === undefined ? new URL(outgoing.url) : urlParts(outgoing.url);
+  const { method, headers, body, signal, address, peer, proxy, connectMs, url: to } = outgoing;
+  // Without a runner the address is a user's, and a token may be in its path.
+  const url = typeof to !== 'string' ? to : peer === undefined ? new URL(to) : urlParts(to);
   const request = { url, address, peer, method, headers, body, signal, connectMs };
   const isPlain = url.protocol === 'http:' && proxy === undefined;
   let answer: OutgoingAnswer;

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { parse, parseCIDR } from 'ipaddr.js';
 import { AppError } from '../lib/errors';
 import { canonical, hostOf, isLoopback, portOf } from './addresses';
+import type { UrlParts } from './url-parts';
 
 interface ProxySettings {
   /** URLs of proxies, by the scheme of the URL that is called. */
@@ -16,7 +17,7 @@ interface ProxySettings {
  * Returns the URL of the proxy for a call, or `undefined` for a direct call. Throws `upstream_unreachable` for a SOCKS
  * proxy.
  */
-export type ProxyFor = (url: URL) => string | undefined;
+export type ProxyFor = (url: UrlParts) => string | undefined;
 
 export function proxyChooser({ http, https, except }: ProxySettings): ProxyFor {
   return (url) => {
@@ -35,7 +36,7 @@ function isHere(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || (isIP(host) !== 0 && isLoopback(host));
 }
 
-function matches(entry: string, url: URL): boolean {
+function matches(entry: string, url: UrlParts): boolean {
   if (entry === '*') return true;
   const host = hostOf(url);
   const { name, port } = splitPort(entry);

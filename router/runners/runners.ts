@@ -49,7 +49,7 @@ export function runnersService(deps: RunnersDeps) {
     },
   });
   const transitions = runnerTransitions({ ...deps, capacity });
-  const health = runnerHealth({ transitions, events, findByAgent: slots.find, findByRunner: slots.findByRunner });
+  const health = runnerHealth({ transitions, events, findByAgent: slots.find, findByRunner: slots.identities.find });
   const stale = staleness(deps);
   let closed = false;
 

@@ -7,6 +7,7 @@
 import type { Source } from '../credentials/tiers';
 import type { Abortable } from '../lib/abort';
 import { AppError } from '../lib/errors';
+import type { Soon } from '../lib/lookup';
 import type { Charged, PricesService } from './prices/prices';
 
 /**
@@ -14,6 +15,7 @@ import type { Charged, PricesService } from './prices/prices';
  * call within another (decision 0011).
  */
 const WAIT_MS = 2_000;
+const NOTHING = () => undefined;
 
 /** The subjects that a call counts for: a user, and the keys whose requests it may serve. */
 export interface Counted {
@@ -95,32 +97,37 @@ export function limitsService(deps: { limiters: readonly Limiter[]; prices: Pric
     return refusals.find(({ isHeld }) => !isHeld) ?? refusals[0];
   };
 
+  /** Holds the most that the call may use. Waits for calls under way that alone block it. */
+  async function held(call: AskedCall, signal: Abortable): Promise<() => void> {
+    const sinceMs = performance.now();
+    for (;;) {
+      const refusal = refusalOf(call);
+      if (!refusal) break;
+      const restMs = refusal.isHeld ? WAIT_MS - (performance.now() - sinceMs) : 0;
+      if (restMs <= 0 || !(await anEnd(restMs, signal))) throw refusal.error;
+    }
+    const most = call.most();
+    const tokens = most.tokens.prompt + most.tokens.completion;
+    const amount = { tokens, cost: prices.costOf(call.model, most.tokens, most.calls) ?? 0 };
+    const releases = limiters.map((limiter) => limiter.hold(call, amount));
+    return () => {
+      for (const release of releases) release();
+      wake();
+    };
+  }
+
   return {
     /**
      * Admits a call and holds the most that it may use. Throws `insufficient_quota` or `rate_limit_exceeded` when a
      * limit is reached, and `invalid_request` for a call that an applying limit could not count.
      * @returns an idempotent release, to be called at the end of the call.
      */
-    async admit(call: AskedCall, signal: Abortable): Promise<() => void> {
+    admit(call: AskedCall, signal: Abortable): Soon<() => void> {
       if (call.source === 'shared') prices.requireShared(call.model);
       const units = limiters.flatMap((limiter) => limiter.unitsOf(call));
-      if (units.length === 0) return () => undefined;
+      if (units.length === 0) return NOTHING;
       requireCountable(call, units, prices);
-      const sinceMs = performance.now();
-      for (;;) {
-        const refusal = refusalOf(call);
-        if (!refusal) break;
-        const restMs = refusal.isHeld ? WAIT_MS - (performance.now() - sinceMs) : 0;
-        if (restMs <= 0 || !(await anEnd(restMs, signal))) throw refusal.error;
-      }
-      const most = call.most();
-      const tokens = most.tokens.prompt + most.tokens.completion;
-      const amount = { tokens, cost: prices.costOf(call.model, most.tokens, most.calls) ?? 0 };
-      const releases = limiters.map((limiter) => limiter.hold(call, amount));
-      return () => {
-        for (const release of releases) release();
-        wake();
-      };
+      return held(call, signal);
     },
   };
 }

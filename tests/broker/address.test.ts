@@ -104,7 +104,7 @@ test('law 22: the router never calls itself, so that no agent asks itself for ev
     now: Date.now,
   });
   for (const host of ['agents.example.org', 'AGENTS.example.org.', 'agents.example.org:443']) {
-    expect([host, await codeOf(own.of(`https://${host}/v1`))]).toEqual([
+    expect([host, await codeOf(Promise.try(own.of, `https://${host}/v1`))]).toEqual([
       host,
       expect.stringContaining('router itself'),
     ]);
@@ -152,7 +152,10 @@ test('law 22: the command interface of a platform is never called, in any notati
     ],
   ];
   for (const url of refused) {
-    expect([url, await codeOf(addresses.of(url))]).toEqual([url, expect.stringContaining('what runs the agents')]);
+    expect([url, await codeOf(Promise.try(addresses.of, url))]).toEqual([
+      url,
+      expect.stringContaining('what runs the agents'),
+    ]);
   }
   for (const url of [
     'http://127.0.0.1:11434/v1',
@@ -160,7 +163,7 @@ test('law 22: the command interface of a platform is never called, in any notati
     'https://engine.test/v1',
     'http://10.1.2.3:98',
   ]) {
-    expect([url, await codeOf(addresses.of(url))]).toEqual([url, 'none']);
+    expect([url, await codeOf(Promise.try(addresses.of, url))]).toEqual([url, 'none']);
   }
 });
 

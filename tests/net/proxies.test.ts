@@ -68,7 +68,7 @@ test('a forbidden address is not called through a proxy either', async () => {
   const lookup = async (name: string) => names[name] ?? Promise.reject(new Error('ENOTFOUND'));
   const addresses = upstreamAddresses({ policy, lookup, now: Date.now });
   for (const host of ['169.254.169.254', 'metadata.test', 'intranet.test', '127.0.0.1', 'metadata.google.internal']) {
-    expect([host, await addresses.of(`http://${host}/v1`).catch(({ code }) => code)]).toEqual([
+    expect([host, await Promise.try(addresses.of, `http://${host}/v1`).catch(({ code }) => code)]).toEqual([
       host,
       'invalid_request',
     ]);

@@ -11,7 +11,7 @@ export function runnerHolds({ slots, hold }: { slots: Slots; hold: (slot: Runner
      * may serve any open request.
      */
     holdByKey(keyHash: string, workId?: string | null): HeldRunner | undefined {
-      const slot = slots.all().find((one) => one.identity?.keyHash === keyHash);
+      const slot = slots.identities.findByKey(keyHash);
       if (!slot) return undefined;
       const named = workId ? slot.works.find(({ id }) => id === workId) : undefined;
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };

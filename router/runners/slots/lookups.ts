@@ -28,7 +28,7 @@ export function runnerLookups(deps: { slots: Slots; capacity: CapacityService; c
     isWarm: (agentId: string): boolean => slots.find(agentId)?.warm !== undefined,
 
     /** The state of a runner that this process knows, by the runner's id. */
-    stateOf: (runnerId: string): RunnerState | undefined => slots.findByRunner(runnerId)?.state,
+    stateOf: (runnerId: string): RunnerState | undefined => slots.identities.find(runnerId)?.state,
 
     /** Whether the agent has a runner, or one that is starting. */
     hasRunner: (agentId: string): boolean => slots.find(agentId)?.identity !== undefined,

@@ -7,6 +7,7 @@ import type { Agent } from '../../agents/store';
 import type { AppError } from '../../lib/errors';
 import { within } from '../../lib/time';
 import type { Census } from './census';
+import type { Identities } from './identities';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 
@@ -45,7 +46,7 @@ export interface Adopted {
 }
 
 /** The ids of a runner, from the intent to start it on. */
-interface RunnerIdentity {
+export interface RunnerIdentity {
   readonly id: string;
   /** SHA-256 of the key that the runner sends to the broker. */
   readonly keyHash: string;
@@ -109,8 +110,7 @@ export class RunnerSlot {
   starting: { readonly runner: Promise<LiveRunner>; readonly abort: AbortController } | undefined;
   /** Called when the platform reports the end of the runner that is being started. */
   onExit: ((health: Health) => void) | undefined;
-  /** The runner that exists or is being started. */
-  identity: RunnerIdentity | undefined;
+  #identity: RunnerIdentity | undefined;
   /** The last end: one that has happened or is under way. */
   end: RunnerEnd | undefined;
   /** Id of a runner that is known to be stale: its spec differs from the one it would get now. */
@@ -129,6 +129,7 @@ export class RunnerSlot {
   constructor(
     public agent: Agent,
     readonly census: Pick<Census, 'moved'>,
+    readonly identities: Pick<Identities, 'changed'>,
   ) {
     census.moved(agent.backend, undefined, 'stopped');
   }
@@ -142,8 +143,19 @@ export class RunnerSlot {
     this.#state = next;
   }
 
-  /** The agent has been deleted: the slot leaves the census and is not used again. */
+  /** The runner that exists or is being started. */
+  get identity(): RunnerIdentity | undefined {
+    return this.#identity;
+  }
+
+  set identity(next: RunnerIdentity | undefined) {
+    this.identities.changed(this, this.#identity, next);
+    this.#identity = next;
+  }
+
+  /** The agent has been deleted: the slot leaves the census, is found no more and is not used again. */
   leave(): void {
+    this.identity = undefined;
     this.census.moved(this.agent.backend, this.#state, undefined);
   }
 

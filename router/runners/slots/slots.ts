@@ -1,24 +1,23 @@
 /** One slot for each agent that had a runner, or asked for one, since the router began. */
 import type { Agent } from '../../agents/store';
 import { Census } from './census';
+import { Identities } from './identities';
 import { type LiveRunner, RunnerSlot } from './slot';
 
 export class Slots {
   readonly #slots = new Map<string, RunnerSlot>();
   readonly census = new Census();
+  /** By runners that exist or are being started. */
+  readonly identities = new Identities();
 
   /** The slot of an agent, made when there is none. */
   of(agent: Agent): RunnerSlot {
-    const slot = this.#slots.get(agent.id) ?? new RunnerSlot(agent, this.census);
+    const slot = this.#slots.get(agent.id) ?? new RunnerSlot(agent, this.census, this.identities);
     this.#slots.set(agent.id, slot);
     return slot;
   }
 
   readonly find = (agentId: string): RunnerSlot | undefined => this.#slots.get(agentId);
-
-  /** By a runner that exists or is being started. */
-  readonly findByRunner = (runnerId: string): RunnerSlot | undefined =>
-    this.all().find((slot) => slot.identity?.id === runnerId);
 
   all(): readonly RunnerSlot[] {
     return [...this.#slots.values()];
