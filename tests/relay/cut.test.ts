@@ -107,6 +107,24 @@ test.each([true, false])('a client that takes nothing for ten minutes is ended (
   expect([endings, abort.signal.aborted]).toEqual([['stopped'], true]);
 });
 
+test.each([true, false])('a client that takes each chunk as it comes is not ended (events: %p)', async (events) => {
+  const { source, endings, relay, reader } = relayed('cancel', events);
+  const taking = (async () => {
+    for (let next = await reader.read(); !next.done; next = await reader.read());
+  })().catch(() => undefined);
+  const startedMs = Date.now();
+  for (let minutes = 1; minutes < 30; minutes += 1) {
+    source.write(chunk(`Minute ${minutes}.`));
+    for (const half of [0, 0.5]) {
+      await new Promise((resolve) => setImmediate(resolve));
+      relay.beat(startedMs + (minutes + half) * MINUTE_MS);
+    }
+  }
+  expect(endings).toEqual([]);
+  relay.stop();
+  await taking;
+});
+
 test('a client that waits for a silent agent is not ended, however long it takes', async () => {
   const { source, endings, relay, reader } = relayed('cancel', true);
   source.write(chunk('One.'));
