@@ -32,7 +32,7 @@ const VERSION = '3.1.2';
 /** Routes that are read in one turn of the event loop. */
 const ROUTES_AT_ONCE = 20;
 const ABOUT =
-  'Bodies are JSON of at most 1 MB where nothing else is said; a member that is null counts as absent. ' +
+  'Bodies are JSON of at most 1 MiB where nothing else is said; a member that is null counts as absent. ' +
   'What does not exist, or belongs to another user, is 404. A request of a page of another site is 403.';
 
 /** Ways in by who may call: a list of schemes, each with the scopes it needs. */
