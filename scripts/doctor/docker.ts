@@ -77,7 +77,9 @@ async function image({ docker, backend }: Examined): Promise<readonly Finding[]>
   const { image: name } = backend;
   if (name === undefined) return problem('the backend names no image', 'give it an "image" in backends.json');
   if (await isThere(docker, name)) return ok(name);
-  return problem(`${name} is not on this machine`, buildCommand(name) ?? `docker pull ${name}`);
+  const command = buildCommand(name);
+  if (command !== undefined) return problem(`${name} is not on this machine, and nobody publishes it`, command);
+  return note(`${name} is not on this machine: the first start of a runner fetches it`, `docker pull ${name}`);
 }
 
 async function isThere(docker: Engine, name: string): Promise<boolean> {

@@ -168,11 +168,13 @@ describe.skipIf(!(await requireEngine('doctor and the engine')))('doctor and the
     }
   });
 
-  test('an image that is missing', async () => {
+  test('an image that is not there yet, which the first start fetches, is a note and no problem', async () => {
     const env = await setUp([await backend({ image: 'agent-stack.invalid/none:1' })]);
-    expect(await problems(env)).toEqual([
-      'boxed: image: agent-stack.invalid/none:1 is not on this machine → docker pull agent-stack.invalid/none:1',
-    ]);
+    expect(await problems(env)).toEqual([]);
+    expect(await all(env)).toContainEqual({
+      ...{ name: 'boxed: image', state: 'note', remedy: 'docker pull agent-stack.invalid/none:1' },
+      text: 'agent-stack.invalid/none:1 is not on this machine: the first start of a runner fetches it',
+    });
   });
 
   test('an engine that is away', async () => {

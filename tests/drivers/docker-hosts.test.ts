@@ -101,7 +101,7 @@ describe.skipIf(!(await requireEngine('engines that can do less')))('engines tha
     expect(await engineFindings(enginePath)).toContainEqual({
       name: 'boxed: image',
       state: 'problem',
-      text: 'agent-stack/none:1 is not on this machine',
+      text: 'agent-stack/none:1 is not on this machine, and nobody publishes it',
       remedy: 'docker build -t agent-stack/none:1 images/none',
     });
   });
