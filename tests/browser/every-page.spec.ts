@@ -1,9 +1,8 @@
 /** Every page and its main states in both languages and themes, wide, on a phone and enlarged, there also in forced colours. */
-import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { walk } from './every-page';
 import { furnish } from './every-page-place';
-import { expect, overflowing, standsStill, test } from './fixtures';
+import { expect, findings, overflowing, THEMES, test } from './fixtures';
 
 const LANGUAGES = [
   { lang: 'en', locale: 'en-GB' },
@@ -12,7 +11,6 @@ const LANGUAGES = [
 /** A small screen that is enlarged to 200 %. */
 const ENLARGED = { width: 320, height: 512 };
 const SIZES = [{ width: 1440, height: 900 }, { width: 360, height: 740 }, ENLARGED];
-const THEMES = ['light', 'dark'] as const;
 
 /** `bun run test:pages` walks each language at each size. Otherwise each of both is in one of the walks, as all take a quarter of an hour. */
 const isWhole = process.env.TEST_PAGES === '1';
@@ -21,15 +19,6 @@ const isWhole = process.env.TEST_PAGES === '1';
 test.describe.configure({ mode: 'parallel' });
 // Two pages are seen while a runner starts.
 test.use({ startDelayMs: 3_000, contextOptions: { reducedMotion: 'reduce' } });
-
-async function findings(page: Page, colorScheme: (typeof THEMES)[number]): Promise<string[]> {
-  await page.emulateMedia({ colorScheme });
-  await standsStill(page);
-  // In one step, without a second window: no page has a frame of another site. What is right is not listed: that takes as long.
-  const axe = new AxeBuilder({ page }).setLegacyMode().options({ resultTypes: ['violations'] });
-  const { violations } = await axe.analyze();
-  return violations.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-}
 
 /** What is wrong with the page that is open, in its window and in the smallest one with forced colours. */
 async function faultsOf(page: Page): Promise<string[]> {
