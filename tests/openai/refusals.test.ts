@@ -80,26 +80,27 @@ test.each(REFUSALS)(
   'what comes after the stream began is told in it: $status $code',
   async (refused) => {
     const { status, headers, error, event, code } = refused;
-    for (const path of ['chat/completions', 'responses'] as const) {
-      for (const { agent } of router.context.runners.running()) await router.context.runners.stop(agent.id, 'test');
-      refuse(status, error, headers);
-      const go = heldStart();
-      const response = await ask(path, { stream: true });
-      expect(response.status).toBe(200);
-      const received = new Reading(response);
-      await received.until('agent-stack:');
-      go();
-      const events = eventsOf((await received.end()).replaceAll(/^event: .*\n/gm, ''));
-      const told = { ...error, status, ...event };
-      if (path === 'responses') {
-        const [failed, last] = events.slice(-2).map((one) => JSON.parse(one));
-        expect(failed.response).toMatchObject({ status: 'failed', error: { code, message: told.message } });
-        expect(last).toMatchObject({ type: 'error', error: told, code: error.code, param: error.param });
-      } else {
-        expect(JSON.parse(events.at(-2) ?? '')).toEqual({ error: told });
-        expect(events.at(-1)).toBe('[DONE]');
-      }
-    }
+    refuse(status, error, headers);
+    const go = heldStart();
+    const streams = await Promise.all(
+      (['chat/completions', 'responses'] as const).map(async (path) => {
+        const response = await ask(path, { stream: true });
+        expect(response.status).toBe(200);
+        const received = new Reading(response);
+        await received.until('agent-stack:');
+        return received;
+      }),
+    );
+    go();
+    const [chat = [], response = []] = await Promise.all(
+      streams.map(async (one) => eventsOf((await one.end()).replaceAll(/^event: .*\n/gm, ''))),
+    );
+    const told = { ...error, status, ...event };
+    expect(JSON.parse(chat.at(-2) ?? '')).toEqual({ error: told });
+    expect(chat.at(-1)).toBe('[DONE]');
+    const [failed, last] = response.slice(-2).map((one) => JSON.parse(one));
+    expect(failed.response).toMatchObject({ status: 'failed', error: { code, message: told.message } });
+    expect(last).toMatchObject({ type: 'error', error: told, code: error.code, param: error.param });
     expect(router.context.runners.running().map((one) => one.status.leases)).toEqual([0]);
   },
   20_000,
