@@ -31,25 +31,35 @@ export async function kindOf({ handle, bytes }: OpenFile): Promise<Kind> {
   }
 }
 
-/** The bytes of an open file, up to the length that it had when it was opened. Closes it at the end, and when the reader leaves. */
+/**
+ * The bytes of an open file, up to the length that it had when it was opened. Closes it at the end, when it cannot be read any
+ * more, and when the reader leaves.
+ */
 export function fileStream({ handle, bytes }: OpenFile, onEnd: () => void): ReadableStream<Uint8Array> {
   let at = 0;
   const end = async () => {
     onEnd();
     await handle.close();
   };
+  const read = async (): Promise<Uint8Array> => {
+    const buffer = new Uint8Array(Math.min(READ_BYTES, bytes - at));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    // The length was announced: without an error the client would wait for the rest.
+    if (bytesRead < 1) throw new Error('The file was cut while it was read');
+    at += bytesRead;
+    return buffer.subarray(0, bytesRead);
+  };
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const buffer = new Uint8Array(Math.min(READ_BYTES, bytes - at));
-        const { bytesRead } = buffer.length === 0 ? { bytesRead: 0 } : await handle.read(buffer, 0, buffer.length, at);
-        at += bytesRead;
-        if (bytesRead > 0) controller.enqueue(buffer.subarray(0, bytesRead));
-        if (at < bytes && bytesRead > 0) return;
+        try {
+          if (at < bytes) controller.enqueue(await read());
+          if (at < bytes) return;
+          controller.close();
+        } catch (error) {
+          controller.error(error);
+        }
         await end();
-        // The length was announced: without an error the client would wait for the rest.
-        if (at < bytes) controller.error(new Error('The file was cut while it was read'));
-        else controller.close();
       },
       cancel: end,
     },

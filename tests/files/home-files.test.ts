@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
+import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 
 let router: TestRouter;
 let alice: Person;
@@ -196,4 +196,20 @@ test('a folder with too much in it is refused as an archive, before its first by
     more: number;
   };
   expect([entries.length, more]).toEqual([1_000, 19_002]);
+});
+
+test('law 20: a download ends with the session that it was asked for in, and is not counted any more', async () => {
+  await writeFile(home('long'), new Uint8Array(50_000_000));
+  const elsewhere = await router.person(PEOPLE.alice);
+  const before = router.context.streams.size;
+  const response = await elsewhere.request(api('/content', 'long'));
+  const reader = response.body?.getReader();
+  await reader?.read();
+  expect(router.context.streams.size).toBe(before + 1);
+  await elsewhere.request('/sign-out', { method: 'POST' });
+  const rest = async () => {
+    while (!(await reader?.read())?.done);
+  };
+  await expect(rest()).rejects.toThrow();
+  await until(() => router.context.streams.size === before, 'nothing is counted');
 });
