@@ -5,11 +5,10 @@ import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import type { Config } from '../config/config';
-import { type Allowance, Share } from '../lib/allowance';
+import type { Allowance } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { dataHeaders } from '../web/answers/headers';
-import { readBody } from '../web/bodies/read';
-import type { Listener } from '../web/patience';
+import { withBody } from '../web/bodies/read';
 import type { OpenStreams } from '../web/streams/open-streams';
 import { archiveStream, attachment, fileStream, kindOf } from './download';
 import { type HomeFiles, pathFrom } from './home-files';
@@ -102,9 +101,9 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
         const names = pathFrom(path);
         const name = names.at(-1);
         if (name === undefined) throw new AppError('invalid_request', { message: 'Name the file with "path".' });
-        await upload(deps, { who, request, listener: server }, async (bytes) => {
-          await put(deps, agent, names.slice(0, -1), { files: [{ name, bytes }], isReplacing: replace !== undefined });
-        });
+        await withBody({ request, server }, bodyLimits(deps, who), (bytes) =>
+          put(deps, agent, names.slice(0, -1), { files: [{ name, bytes }], isReplacing: replace !== undefined }),
+        );
         set.status = 204;
       },
       {
@@ -115,18 +114,9 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
     );
 }
 
-/** Reads the body of an upload within the memory for bodies, and holds it until `work` has ended. */
-export async function upload(
-  { config, held }: Pick<FilesDeps, 'config' | 'held'>,
-  { who, request, listener }: { readonly who: Who; readonly request: Request; readonly listener: Listener },
-  work: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
-): Promise<void> {
-  const share = new Share(held, who.user.id);
-  try {
-    await work(await readBody(request, { maxBytes: config.maxBodyBytes, share, listener }));
-  } finally {
-    share.end();
-  }
+/** The limits of an upload. */
+export function bodyLimits({ config, held }: Pick<FilesDeps, 'config' | 'held'>, { user }: Who) {
+  return { held, holder: user.id, maxBytes: config.maxBodyBytes };
 }
 
 export async function put(

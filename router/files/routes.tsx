@@ -9,8 +9,9 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import { refusalOf } from '../web/answers/refused-form';
 import { isPartRequest, page, part, seeOther } from '../web/answers/respond';
+import { withBody } from '../web/bodies/read';
 import { textOf } from '../web/reader';
-import { type FilesDeps, put, upload } from './api-routes';
+import { bodyLimits, type FilesDeps, put } from './api-routes';
 import { kindOf } from './download';
 import { pathFrom } from './home-files';
 
@@ -62,7 +63,7 @@ export function filesUpload(deps: FilesPagesDeps, session: SessionPlugin) {
       const agent = await agents.get(who.user.id, params.id);
       const names = pathFrom(path);
       try {
-        await upload(deps, { who, request, listener: server }, async (bytes) =>
+        await withBody({ request, server }, bodyLimits(deps, who), async (bytes) =>
           put(deps, agent, names, await formOf(request, bytes)),
         );
       } catch (error) {

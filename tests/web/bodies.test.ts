@@ -1,5 +1,5 @@
 /** The maximum length of request bodies on each route, with and without a declared length. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, spyOn, test } from 'bun:test';
 import { type BrokerBench, startBroker } from '../support/broker';
 import { ADMIN, memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { chunk, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
@@ -171,4 +171,22 @@ test('what a stream was asked with is held until its end, also with an Idempoten
     await response.text();
     await until(() => router.context.held.total === 0, 'the memory is given back');
   }
+});
+
+test('the bytes of a file for a message are held until it is stored', async () => {
+  const backends = [memoryBackend('agent', { attachments: true })];
+  await using router = await startRouter({ backends });
+  const alice = await router.person(PEOPLE.alice);
+  const made = await alice.request('/api/conversations', { method: 'POST', body: { backend: 'agent' } });
+  const { conversation } = (await made.json()) as { conversation: { id: string } };
+  const { attachments, held } = router.context;
+  const { upload } = attachments;
+  const heldBytes: number[] = [];
+  using _ = spyOn(attachments, 'upload').mockImplementation((...file) => {
+    heldBytes.push(held.total);
+    return upload.apply(attachments, file);
+  });
+  const path = `/api/conversations/${conversation.id}/attachments?name=long.txt`;
+  const response = await alice.request(path, { method: 'POST', body: 'a'.repeat(200_000) });
+  expect([response.status, heldBytes, held.total]).toEqual([200, [200_000], 0]);
 });

@@ -1,14 +1,13 @@
 /** `/api/…/attachments`: the files of messages, for programs and for the pages. */
 import { Elysia, t } from 'elysia';
-import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { SessionPlugin } from '../../accounts/identify';
 import { isLink, isPicture, TEXT_TYPE } from '../../attachments/kinds';
 import type { Config } from '../../config/config';
 import { attachment as asAttachment } from '../../files/download';
-import { type Allowance, Share } from '../../lib/allowance';
+import type { Allowance } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { dataHeaders } from '../../web/answers/headers';
-import { readBody } from '../../web/bodies/read';
-import type { Listener } from '../../web/patience';
+import { withBody } from '../../web/bodies/read';
 import { attachmentJson } from '../api/present';
 import type { ConversationsService } from '../conversations';
 import type { AttachmentsService } from './attachments';
@@ -47,8 +46,11 @@ export function attachmentsRoutes(deps: AttachmentsRoutesDeps, session: SessionP
       '/api/conversations/:id/attachments',
       async ({ who, params, query, request, server }) => {
         const conversation = await conversations.get(who.user.id, params.id);
-        const bytes = await read(deps, who, request, server);
-        return { attachment: attachmentJson(await attachments.upload(conversation, { name: query.name, bytes })) };
+        const limits = { held: deps.held, holder: who.user.id, maxBytes: deps.config.maxBodyBytes };
+        const file = await withBody({ request, server }, limits, (bytes) =>
+          attachments.upload(conversation, { name: query.name, bytes }),
+        );
+        return { attachment: attachmentJson(file) };
       },
       { session: true, parse: 'none', query: t.Object({ name: t.String({ maxLength: 1_024 }) }) },
     );
@@ -57,18 +59,4 @@ export function attachmentsRoutes(deps: AttachmentsRoutesDeps, session: SessionP
 function contentGone(): AppError {
   const hint = 'Restore a backup that has it, or attach the file again.';
   return new AppError('not_found', { message: 'The content of this file is missing on the disk.', hint });
-}
-
-async function read(
-  { config, held }: AttachmentsRoutesDeps,
-  { user }: Who,
-  request: Request,
-  listener: Listener,
-): Promise<Uint8Array> {
-  const share = new Share(held, user.id);
-  try {
-    return await readBody(request, { maxBytes: config.maxBodyBytes, share, listener });
-  } finally {
-    share.end();
-  }
 }

@@ -2,10 +2,10 @@
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Config } from '../../config/config';
-import { type Allowance, Share } from '../../lib/allowance';
+import type { Allowance } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { inPieces, seeOther } from '../../web/answers/respond';
-import { readBody } from '../../web/bodies/read';
+import { withBody } from '../../web/bodies/read';
 import type { Incoming } from '../../web/patience';
 import { textOf } from '../../web/reader';
 import type { CountedConversation } from '../api/counted-store';
@@ -100,20 +100,16 @@ function file(
   });
 }
 
-/** Reads the file, within the memory for bodies, which it holds until `work` has ended. Throws `too_large`. */
-async function withFile<T>(
+/** Reads the file, and holds its memory until `work` has ended. */
+function withFile<T>(
   { config, held }: TransferRoutesDeps,
   { user }: Who,
-  { request, server }: Incoming,
+  incoming: Incoming,
   work: (bytes: Uint8Array) => Promise<T>,
 ): Promise<T> {
-  const share = new Share(held, user.id);
-  try {
-    const bytes = await readBody(request, { maxBytes: config.maxBodyBytes, share, listener: server });
-    return await work(await fileIn(bytes, request.headers.get('content-type') ?? ''));
-  } finally {
-    share.end();
-  }
+  const limits = { held, holder: user.id, maxBytes: config.maxBodyBytes };
+  const type = incoming.request.headers.get('content-type') ?? '';
+  return withBody(incoming, limits, async (body) => work(await fileIn(body, type)));
 }
 
 /** The file: the body itself, or the one in a form. */

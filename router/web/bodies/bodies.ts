@@ -1,11 +1,11 @@
 /** Bodies of forms and of the router's own JSON: read within a limit before Elysia, which has none, reads them. */
 import { Elysia } from 'elysia';
 import type { Config } from '../../config/config';
-import { type Allowance, Share } from '../../lib/allowance';
+import type { Allowance } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, parseBody } from '../../lib/json';
 import type { Listener } from '../patience';
-import { readBody } from './read';
+import { withBody } from './read';
 
 /** Bytes. No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
 export const FORM_BYTES_MAX = 1_048_576;
@@ -28,14 +28,10 @@ interface BodiesDeps {
 export function bodies({ held, config, networkOf, listenerOf }: BodiesDeps) {
   const maxBytes = Math.min(FORM_BYTES_MAX, config.maxBodyBytes);
   return new Elysia({ name: 'bodies' }).onParse({ as: 'global' }, async ({ request }, contentType) => {
-    const share = new Share(held, `network ${networkOf(request)}`);
-    try {
-      const bytes = await readBody(request, { maxBytes, share, listener: listenerOf() });
-      // Programs that send only JSON may leave its type out.
-      return await parsedBody(bytes, contentType ? String(contentType) : 'application/json', request);
-    } finally {
-      share.end();
-    }
+    const limits = { held, holder: `network ${networkOf(request)}`, maxBytes };
+    // Programs that send only JSON may leave its type out.
+    const type = contentType ? String(contentType) : 'application/json';
+    return withBody({ request, server: listenerOf() }, limits, (bytes) => parsedBody(bytes, type, request));
   });
 }
 

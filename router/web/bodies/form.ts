@@ -1,9 +1,9 @@
 /** A form that may bring files, for a route that is registered before `bodies` and reads its body by itself. */
-import { type Allowance, Share } from '../../lib/allowance';
+import type { Allowance } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { Listener } from '../patience';
 import { FORM_BYTES_MAX, parsedBody } from './bodies';
-import { readBody } from './read';
+import { withBody } from './read';
 
 export interface SentForm {
   /** The texts of a field, in their order. */
@@ -30,16 +30,11 @@ export async function withForm<T>(
 ): Promise<T> {
   const type = request.headers.get('content-type') ?? 'application/json';
   const bringsFiles = /^\s*multipart\/form-data\b/i.test(type);
-  const share = new Share(held, holder);
-  try {
-    const bytes = await readBody(request, {
-      maxBytes: bringsFiles ? maxBytes : Math.min(FORM_BYTES_MAX, maxBytes),
-      share,
-      listener,
-    });
+  const limits = { held, holder, maxBytes: bringsFiles ? maxBytes : Math.min(FORM_BYTES_MAX, maxBytes) };
+  return withBody({ request, server: listener }, limits, async (bytes) => {
     const fields = await parsedBody(bytes, type.split(';')[0]?.trim() ?? '', request).catch(refuse);
     const valuesOf = (name: string) => [fields[name] ?? []].flat();
-    return await work({
+    return work({
       texts: (name) => valuesOf(name).filter((value) => typeof value === 'string'),
       files: (name) => {
         const files = valuesOf(name).filter((value): value is File => value instanceof File);
@@ -48,9 +43,7 @@ export async function withForm<T>(
         return Promise.all(sent.map(async (file) => ({ name: file.name ?? '', bytes: await file.bytes() })));
       },
     });
-  } finally {
-    share.end();
-  }
+  });
 }
 
 function refuse(cause: unknown): never {

@@ -1,9 +1,9 @@
 /** Reads the bodies of requests up to a limit, whatever length they declare, within the memory for bodies. */
-import type { Share } from '../../lib/allowance';
+import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { steadyMs } from '../../lib/time';
-import { IDLE_SECONDS, type Listener, waitPatiently } from '../patience';
+import { IDLE_SECONDS, type Incoming, type Listener, waitPatiently } from '../patience';
 import { decompressed } from './decompress';
 
 /** Bytes. Shorter bodies do not count against the memory limit: a connection alone costs as much. */
@@ -48,6 +48,23 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   if (plain !== bytes) hold(share, plain.length);
   if (isPatient) waitPatiently(listener, request);
   return plain;
+}
+
+/**
+ * Reads a body within the memory for bodies, which it holds until `work` has ended. Throws as `readBody` does.
+ * @param limits.holder whose part of the memory it takes.
+ */
+export async function withBody<T>(
+  { request, server }: Incoming,
+  limits: { readonly held: Allowance; readonly holder: string; readonly maxBytes: number },
+  work: (bytes: Uint8Array<ArrayBuffer>) => Promise<T>,
+): Promise<T> {
+  const share = new Share(limits.held, limits.holder);
+  try {
+    return await work(await readBody(request, { maxBytes: limits.maxBytes, share, listener: server }));
+  } finally {
+    share.end();
+  }
 }
 
 function cutOff(cause: unknown): AppError {
