@@ -56,9 +56,15 @@ EventTarget.prototype.addEventListener = function (type: string, listener: never
 const Stream = globalThis.ReadableStream;
 globalThis.ReadableStream = class<T> extends Stream<T> {
   constructor(source: UnderlyingDefaultSource<T> = {}, strategy?: QueuingStrategy<T>) {
-    const { pull, cancel } = source;
+    // The source may be an instance of a class, whose methods are not its own properties.
+    const [start, pull, cancel] = [source.start?.bind(source), source.pull?.bind(source), source.cancel?.bind(source)];
     super(
-      { ...source, ...(pull && { pull: wrapped('pull', pull) }), ...(cancel && { cancel: wrapped('cancel', cancel) }) },
+      {
+        ...source,
+        ...(start && { start }),
+        ...(pull && { pull: wrapped('pull', pull) }),
+        ...(cancel && { cancel: wrapped('cancel', cancel) }),
+      },
       strategy,
     );
   }
