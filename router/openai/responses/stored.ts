@@ -5,6 +5,7 @@ import { opens } from '../../accounts/keys/keys';
 import { ToldFiles } from '../../chat/generations/told';
 import { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
+import { heldBody } from '../../web/answers/held-body';
 import type { OpenaiDeps } from '../deps';
 import { answerOf, responseNotFound } from '../resolve';
 import { inputItems, responseFrom } from './stored-items';
@@ -37,7 +38,7 @@ export async function storedResponse(
   const what = `${request.method === 'HEAD' ? 'GET' : request.method} ${part}`;
   if (what === 'GET ') {
     if (query.get('stream') === 'true') throw notInBackground('stream', 'streamed again');
-    return Response.json(responseFrom(message, agent.backend));
+    return written(deps, who, async () => JSON.stringify(responseFrom(message, agent.backend)));
   }
   if (what === 'GET input_items') {
     const path = await deps.conversations.hiddenPath(message);
@@ -45,7 +46,8 @@ export async function storedResponse(
     const files = new ToldFiles(deps.attachments);
     const own = before && (await deps.attachments.ofMessages([before])).get(before.id);
     const items = inputItems(message, before, files.input(before?.content ?? '', own ?? []));
-    return written(deps, who, files, listOf(items, query));
+    const list = listOf(items, query);
+    return written(deps, who, (share) => files.write(list, share));
   }
   if (what === 'DELETE ') {
     // A turn that waits to be stored is seen by what deletes, and its conversation is not empty.
@@ -65,13 +67,16 @@ function notInBackground(param: string, what: string): AppError {
   return new AppError('invalid_request', { message, param });
 }
 
-async function written(deps: OpenaiDeps, { user }: Caller, files: ToldFiles, list: object): Promise<Response> {
-  const share = new Share(deps.held, user.id);
-  try {
-    return new Response(await files.write(list, share), { headers: { 'content-type': 'application/json' } });
-  } finally {
-    share.end();
-  }
+/** @param write makes the JSON, with the memory that it takes for that. Its result may be long, too, and slowly read. */
+async function written(
+  { held }: OpenaiDeps,
+  { user }: Caller,
+  write: (share: Share) => Promise<string | Uint8Array<ArrayBuffer>>,
+): Promise<Response> {
+  const share = new Share(held, user.id);
+  const json = await write(share).finally(() => share.end());
+  const bytes = typeof json === 'string' ? new TextEncoder().encode(json) : json;
+  return new Response(heldBody(bytes, held, user.id), { headers: { 'content-type': 'application/json' } });
 }
 
 /** Returns a page of a list by OpenAI's parameters. Throws `invalid_request` that names the parameter. */

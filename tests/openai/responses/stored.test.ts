@@ -303,3 +303,37 @@ test('a thought in tags is an item of its own, and a client of the chat may send
     await saved(id);
   }
 });
+
+test('long responses that are read slowly, or not at all, have a bound for each user', async () => {
+  const slow = scriptedRunner('responses-slow');
+  await using bounded = await startRouter({
+    backends: [memoryBackend('plain', {}, slow.program)],
+    env: { MAX_HELD_BYTES_PER_USER: '20000000' },
+  });
+  const bob = await bounded.person(PEOPLE.bob);
+  const key = await bob.createKey();
+  const headers = { authorization: `Bearer ${key}` };
+  slow.reply = () => completion('x'.repeat(15_000_000));
+  const body = JSON.stringify({ model: 'plain', messages: [user('A lot')], store: true });
+  const asked = await fetch(`${bounded.url}/v1/chat/completions`, { method: 'POST', headers, body });
+  await asked.arrayBuffer();
+  const [, answer] = await bounded.context.stores.conversations.page(asked.headers.get('x-conversation-id') ?? '', {
+    limit: 2,
+  });
+  const path = `/v1/responses/resp_${answer?.id}`;
+  const { held } = bounded.context;
+  await until(() => held.total === 0, 'the answer is stored');
+  const { hostname, port } = new URL(bounded.url);
+  const socket = await Bun.connect({ hostname, port: Number(port), socket: { data: (one) => one.pause() } });
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${key}\r\n\r\n`);
+  await until(() => held.total > 15_000_000, 'it is on its way');
+  const refused = await fetch(bounded.url + path, { headers });
+  expect([refused.status, await refused.json()]).toMatchObject([429, { error: { code: 'too_much_at_once' } }]);
+  socket.terminate();
+  await until(() => held.total === 0, 'its memory is given back');
+  const read = await fetch(bounded.url + path, { headers });
+  expect(
+    ((await read.json()) as { output: { content: { text: string }[] }[] }).output[0]?.content[0]?.text.length,
+  ).toBe(15_000_000);
+  await until(() => held.total === 0, 'its memory is given back, too');
+});
