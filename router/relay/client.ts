@@ -23,8 +23,8 @@ export class RelayClient implements UnderlyingDefaultSource<Uint8Array> {
   readonly #relay: Told;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   /**
-   * Ends the stream's `pull`. While one is under way the stream makes no other, which costs a chunk two promises, two closures and
-   * a turn in the queue (docs/performance-notes.md): a client that takes chunks as they come is not asked for each.
+   * Ends the stream's `pull`. While one is under way the stream makes no other: of a client that takes chunks as they come nobody
+   * is told at each that it wants the next one (docs/performance-notes.md).
    */
   #endPull: (() => void) | undefined;
   /** Whether the client was sent something since that `pull`: whether it wants more is not known then. */

@@ -25,7 +25,9 @@ export function awaitTurn(one: InTurn): void {
 }
 
 function takeTurns(): void {
-  [taken, waiting] = [waiting, taken];
+  const turns = waiting;
+  waiting = taken;
+  taken = turns;
   for (const one of taken) {
     try {
       one.turn();
@@ -36,7 +38,10 @@ function takeTurns(): void {
   taken.length = 0;
 }
 
-/** The reader of a body threw `cause`: its answer breaks off, and no other one. Apart, since a closure in a loop costs each turn a scope. */
+/**
+ * The reader of a body threw `cause`: its answer breaks off, and no other one. A function of its own, since a closure in a loop makes
+ * each turn a scope.
+ */
 function broke(one: InTurn, cause: unknown): void {
   safely('turn', {}, () => one.closed(cause));
 }
