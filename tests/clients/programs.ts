@@ -156,6 +156,7 @@ models:
     env: () => ({ CONTINUE_TELEMETRY_ENABLED: '0', CONTINUE_ALLOW_ANONYMOUS_TELEMETRY: '0' }),
   },
   {
+    // The last version that runs on Node 20.
     ...{ name: 'promptfoo', package: 'promptfoo', version: '0.121.20', bin: 'promptfoo' },
     async prepare({ project, url, model, prompt }) {
       const command = { type: 'object', properties: { command: { type: 'string' } }, required: ['command'] };
