@@ -73,7 +73,7 @@ export function conversationsService(deps: {
     ...conversationMessages({ conversations, events, get }),
     ...conversationShelves({ conversations, writtenOf, events, now, get }),
 
-    /** A conversation of this user, with its newest message that is no callback. */
+    /** A conversation of this user, with its newest message that is no callback, unless that is an answer that ended well. */
     getWithNewest(userId: string, id: string): Soon<{ conversation: Conversation; newest: Newest | undefined }> {
       return whenThere(conversations.findWithNewest(id), (found) => {
         if (found?.conversation.userId === userId) return found;

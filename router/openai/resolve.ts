@@ -30,7 +30,10 @@ export interface Routed {
   readonly agent: Agent;
   readonly backend: Backend;
   readonly conversation?: Conversation;
-  /** The newest message of the conversation, where it was read with it. Its value is undefined where there is none. */
+  /**
+   * The newest message of the conversation, where it was looked for with it. Its value is undefined where there is none, or
+   * it is an answer that ended well.
+   */
   readonly newest?: Newest | undefined;
   /**
    * Position of the message that the request continues from. The messages up to there belong to the request's history.

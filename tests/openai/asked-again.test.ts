@@ -83,6 +83,22 @@ test('another message after a failure is another turn', async () => {
   expect((await ended(id)).map(([, content]) => content)).toEqual(['One?', '', 'Two?', 'Fine.']);
 });
 
+test('where the answers after a failed one are deleted, the same message is that turn again', async () => {
+  refusing(3);
+  await chat('First?').catch(() => undefined);
+  const [newest] = await list();
+  const id = newest?.id ?? '';
+  await chat('Second?', { 'x-conversation-id': id });
+  const [, failed] = await router.context.conversations.page(id, { limit: 9 });
+  const path = `/api/conversations/${id}/messages/after/${failed?.id}`;
+  expect((await alice.request(path, { method: 'DELETE' })).status).toBe(204);
+  await chat('First?', { 'x-conversation-id': id });
+  expect(await ended(id)).toEqual([
+    ['user', 'First?', 'done'],
+    ['assistant', 'Fine.', 'done'],
+  ]);
+});
+
 test('a response that continues another is retried in the same conversation, and sent once', async () => {
   const respond = (body: object) => client.responses.create({ model: 'plain', store: true, ...body } as never);
   const first = (await respond({ input: 'One?' })) as OpenAI.Responses.Response;

@@ -21,8 +21,8 @@ import { statements } from './statements';
 import { treeStore } from './tree';
 import { insertConversation } from './turns';
 
-/** Without what only the search index needs to know. */
-export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo'>;
+/** Without what only the store and the search index need to know. */
+export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo' | 'answeredTo'>;
 /** A message with what its agent did for it. */
 export type WholeMessage = typeof messages.$inferSelect;
 /** Without the steps, which only pages show, and the data of a callback, which only programs read. */
@@ -50,14 +50,15 @@ export function conversationsStore(db: Db) {
     async find(id: string): Promise<Conversation | undefined> {
       return run.find.get(id) ?? undefined;
     },
-    /** Before every recorded turn, so it is not waited for. */
+    /**
+     * With its newest message that is no callback, unless that is known to be an answer that ended well. Before every recorded
+     * turn, so it is not waited for.
+     */
     findWithNewest(id: string): Soon<{ conversation: Conversation; newest: Newest | undefined } | undefined> {
-      const row = run.findWithNewest.get(id);
-      if (!row) return undefined;
-      const { newestId, newestRole: role, newestStatus: status } = row;
-      const newest = newestId && role && status ? { id: newestId, role, status } : undefined;
-      // Not copied without the three, which costs as much as to read them.
-      return { conversation: row, newest };
+      const conversation = run.find.get(id);
+      if (!conversation) return undefined;
+      const isAnswered = conversation.answeredTo === conversation.lastPosition;
+      return { conversation, newest: isAnswered ? undefined : (run.newest.get(id) ?? undefined) };
     },
     async insert(conversation: Conversation): Promise<void> {
       await write(() => insertConversation(run, conversation));

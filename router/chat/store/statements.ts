@@ -4,7 +4,7 @@ import type { Db } from '../../database/database';
 import { TEXT_PARAMETER } from '../../database/parameters';
 import { conversations, messages } from '../../database/schema/chat';
 import { attaching, copyingAttachments } from '../attachments/store';
-import type { Conversation, Message } from './conversations';
+import type { Conversation } from './conversations';
 import type { Newest } from './messages';
 
 /**
@@ -16,16 +16,8 @@ export function statements(db: Db) {
   return {
     attach: attaching(db),
     copyAttachments: copyingAttachments(db),
-    find: $client.query<Conversation, [id: string]>(
+    find: $client.query<Conversation & { readonly answeredTo: number }, [id: string]>(
       `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
-    ),
-    /** With its newest message that is no callback; all null where there is none. */
-    findWithNewest: $client.query<Conversation & NewestColumns, [id: string]>(
-      `SELECT ${columnsOf(conversations, 'c.')}, m.id AS newestId, m.role AS newestRole, m.status AS newestStatus
-        FROM conversations AS c
-        LEFT JOIN messages AS m ON m.rowid = (SELECT rowid FROM messages WHERE conversation_id = c.id AND is_hidden = 0
-          AND callback_id IS NULL ORDER BY position DESC LIMIT 1)
-        WHERE c.id = ${TEXT_PARAMETER} AND c.shelf <> 'deleted'`,
     ),
     /** With whether an answer is being written in it. */
     findForTurn: $client.query<Conversation & { isStreaming: number }, [id: string]>(
@@ -56,7 +48,7 @@ export function statements(db: Db) {
     touch: $client.query<never, Values>(
       // What goes on is not archived any more.
       `UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ?, is_unread = ?,
-        goes_on_from = NULL, shelf = CASE shelf WHEN 'archived' THEN 'list' ELSE shelf END WHERE id = ?`,
+        answered_to = ?, goes_on_from = NULL, shelf = CASE shelf WHEN 'archived' THEN 'list' ELSE shelf END WHERE id = ?`,
     ),
     stay: $client.query<never, [expiresAtMs: number | null, id: string]>(
       'UPDATE conversations SET expires_at_ms = ? WHERE id = ?',
@@ -92,18 +84,13 @@ const COPIED = Object.values(getTableColumns(messages))
   // A copied path is the only one.
   .filter((name) => !['id', 'conversation_id', 'parent', 'is_hidden'].includes(name))
   .join(', ');
-interface NewestColumns {
-  readonly newestId: string | null;
-  readonly newestRole: Message['role'] | null;
-  readonly newestStatus: Message['status'] | null;
-}
 type Values = (string | number | null)[];
 export type Statements = ReturnType<typeof statements>;
 
 /** The columns of a table for a statement in SQL whose rows have the names of the schema. */
-function columnsOf(table: typeof conversations, from = ''): string {
+function columnsOf(table: typeof conversations): string {
   return Object.entries(getTableColumns(table))
-    .map(([name, column]) => `${from}"${column.name}" AS "${name}"`)
+    .map(([name, column]) => `"${column.name}" AS "${name}"`)
     .join(', ');
 }
 

@@ -59,6 +59,7 @@ export function goOn(tx: Db, conversationId: string): void {
     .set({
       goesOnFrom: sql`nullif(${shown}, ifnull(${newest()}, 0))`,
       sessionFrom: conversations.lastPosition,
+      answeredTo: 0,
     })
     .where(eq(conversations.id, conversationId))
     .run();

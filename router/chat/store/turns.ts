@@ -148,7 +148,8 @@ export function insertTurn(
   const expiresAtMs = conversation.expiresAtMs === null ? null : (turn.expiresAtMs ?? null);
   // One that expires is in no list.
   const isUnread = conversation.isUnread || (expiresAtMs === null && so.isSeen?.() === false);
-  write.touch.run(position, nowMs, title, sessionFrom, isUnread ? 1 : 0, conversation.id);
+  const answeredTo = answer.status === 'done' ? position : 0;
+  write.touch.run(position, nowMs, title, sessionFrom, isUnread ? 1 : 0, answeredTo, conversation.id);
   if (expiresAtMs !== conversation.expiresAtMs) write.stay.run(expiresAtMs, conversation.id);
   return { ...(user && { user }), answer, gone, sessionFrom };
 }

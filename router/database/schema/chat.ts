@@ -32,6 +32,11 @@ export const conversations = sqliteTable(
     shelf: text({ enum: ['list', 'pinned', 'archived', 'deleted'] })
       .notNull()
       .default('list'),
+    /**
+     * Where this is `lastPosition`, the newest message is an answer that ended well, and need not be read to know that. A turn
+     * that is stored with its answer writes it; what is added later only raises `lastPosition`, what goes elsewhere writes 0.
+     */
+    answeredTo: integer('answered_to').notNull().default(0),
     /** An answer has ended while no page showed the conversation, and none has since. */
     isUnread: integer('is_unread', { mode: 'boolean' }).notNull().default(false),
   },
