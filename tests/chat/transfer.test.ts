@@ -327,3 +327,24 @@ test('the bytes of a file are held until it is imported', async () => {
   expect(heldBytes.map((bytes) => bytes > 200_000)).toEqual([true, true]);
   expect(held.total).toBe(0);
 });
+
+test('a long message is held until its client has read it, in a conversation and in a file of one', async () => {
+  const content = 'x'.repeat(15_000_000);
+  const { held } = router.context;
+  const delta = { role: 'assistant', content };
+  const events = `data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\ndata: [DONE]\n\n`;
+  runner.reply = () => new Response(events, { headers: { 'content-type': 'text/event-stream' } });
+  const id = await conversation('A lot');
+  const { hostname, port } = new URL(router.url);
+  for (const path of ['', '/export?format=json', '/export?format=markdown']) {
+    const socket = await Bun.connect({ hostname, port: Number(port), socket: { data: (one) => one.pause() } });
+    socket.write(
+      `GET /api/conversations/${id}${path} HTTP/1.1\r\nhost: ${hostname}\r\ncookie: ${alice.cookie}\r\n\r\n`,
+    );
+    await until(() => held.total > content.length, 'it is on its way');
+    socket.terminate();
+    await until(() => held.total === 0, 'its memory is given back');
+    const whole = await (await alice.request(`/api/conversations/${id}${path}`)).text();
+    expect([whole.includes(content), held.total]).toEqual([true, 0]);
+  }
+});

@@ -4,8 +4,10 @@ import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { AgentsService } from '../../agents/agents';
 import type { Agent } from '../../agents/store';
 import type { BackendRegistry } from '../../backends/backends';
+import type { Allowance } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
-import { jsonInPieces } from '../../web/answers/respond';
+import { dataHeaders } from '../../web/answers/headers';
+import { heldTexts } from '../../web/answers/held-body';
 import type { GenerationsService } from '../generations/generations';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
@@ -17,6 +19,8 @@ export interface ConversationsRoutesDeps extends ConversationStreamDeps {
   readonly agents: AgentsService;
   readonly backends: BackendRegistry;
   readonly generations: GenerationsService;
+  /** The memory for long bodies. */
+  readonly held: Allowance;
 }
 
 export function conversationsRoutes(deps: ConversationsRoutesDeps, session: SessionPlugin) {
@@ -59,12 +63,12 @@ export function conversationsRoutes(deps: ConversationsRoutesDeps, session: Sess
     )
     .get(
       '/api/conversations/:id',
-      async ({ who, params }) => withMessages(deps, await posted.getCounted(who.user.id, params)),
+      async ({ who, params }) => withMessages(deps, who.user.id, await posted.getCounted(who.user.id, params)),
       { session: true },
     )
     .get(
       '/api/conversations/by-slug/:backend/:seq',
-      async ({ who, params }) => withMessages(deps, await posted.getCounted(who.user.id, params)),
+      async ({ who, params }) => withMessages(deps, who.user.id, await posted.getCounted(who.user.id, params)),
       { session: true, params: t.Object({ backend: t.String(), seq: t.Integer() }) },
     )
     .patch(
@@ -167,7 +171,11 @@ function roleOf(role: string): PostedRole {
 }
 
 /** A conversation with all its messages, however many: they are read while the client reads. */
-function withMessages({ attachments, posted }: ConversationsRoutesDeps, conversation: ToldConversation): Response {
+function withMessages(
+  { attachments, held, posted }: ConversationsRoutesDeps,
+  userId: string,
+  conversation: ToldConversation,
+): Response {
   async function* pieces() {
     yield `{"conversation":${JSON.stringify(conversationJson(conversation))},"messages":[`;
     let position = 0;
@@ -182,7 +190,7 @@ function withMessages({ attachments, posted }: ConversationsRoutesDeps, conversa
     }
     yield ']}';
   }
-  return jsonInPieces(pieces());
+  return new Response(heldTexts(pieces(), held, userId), { headers: dataHeaders('application/json;charset=utf-8') });
 }
 
 /** The position of the newest message that the client has seen. */

@@ -4,7 +4,8 @@ import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Config } from '../../config/config';
 import type { Allowance } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
-import { inPieces, seeOther } from '../../web/answers/respond';
+import { heldTexts } from '../../web/answers/held-body';
+import { seeOther } from '../../web/answers/respond';
 import { withBody } from '../../web/bodies/read';
 import type { Incoming } from '../../web/patience';
 import { textOf } from '../../web/reader';
@@ -33,7 +34,7 @@ export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin)
       '/api/conversations/:id/export',
       async ({ who, params, query }) => {
         const conversation = await posted.getCounted(who.user.id, params);
-        return query.format === 'markdown' ? markdown(deps, who, conversation) : json(deps, conversation);
+        return query.format === 'markdown' ? markdown(deps, who, conversation) : json(deps, who, conversation);
       },
       {
         session: true,
@@ -77,22 +78,27 @@ async function markdown(deps: TransferRoutesDeps, who: Who, one: CountedConversa
   const { incomplete } = text.message;
   const did = { thought, used, failed, incomplete };
   const words = { you: text.transfer.you, untitled: text.conversation.untitled, agentName, ...did };
-  return file(deps.transfer.markdown(one, words), { title: one.title, type: 'text/markdown', ending: 'md' });
+  const body = heldTexts(deps.transfer.markdown(one, words), deps.held, who.user.id);
+  return file(body, { title: one.title, type: 'text/markdown', ending: 'md' });
 }
 
-function json({ transfer }: TransferRoutesDeps, one: CountedConversation): Response {
-  return file(transfer.json(one), { title: one.title, type: 'application/json', ending: 'json' });
+function json({ held, transfer }: TransferRoutesDeps, { user }: Who, one: CountedConversation): Response {
+  return file(heldTexts(transfer.json(one), held, user.id), {
+    title: one.title,
+    type: 'application/json',
+    ending: 'json',
+  });
 }
 
 function file(
-  pieces: AsyncIterator<string>,
+  body: ReadableStream<Uint8Array>,
   { title, type, ending }: { title: string; type: string; ending: string },
 ): Response {
   const words = title
     .normalize('NFC')
     .slice(0, NAME_LENGTH_MAX)
     .match(/[\p{L}\p{N}]+/gu) ?? ['conversation'];
-  return new Response(inPieces(pieces).pipeThrough(new TextEncoderStream()), {
+  return new Response(body, {
     headers: {
       'content-type': `${type}; charset=utf-8`,
       'content-disposition': `attachment; filename="conversation.${ending}"; filename*=UTF-8''${encodeURIComponent(words.join('-'))}.${ending}`,

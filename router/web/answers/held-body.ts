@@ -1,8 +1,9 @@
-/** Long bodies that are in memory until their client has read them. */
+/** Bodies that are long, or made of long pieces, which are in memory until their client has read them. */
 import { type Allowance, Share } from '../../lib/allowance';
 
-/** Bytes of a piece. A body that is not longer is not counted. */
+/** Bytes that are sent at once. What is not longer is not counted. */
 const PIECE_BYTES = 65_536;
+const utf8 = new TextEncoder();
 
 /**
  * A body of bytes, which take their part of the memory for long requests and answers until they are read or the client has
@@ -25,6 +26,36 @@ export function heldBody(bytes: Uint8Array<ArrayBuffer>, held: Allowance, holder
         controller.close();
       },
       cancel: () => share.end(),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/**
+ * A body of texts that are made while the client reads. A long one takes its part of the memory until it is read or the client
+ * has gone; where there is no room, the body breaks off.
+ */
+export function heldTexts(texts: AsyncIterator<string>, held: Allowance, holder: string): ReadableStream<Uint8Array> {
+  let rest = new Uint8Array();
+  let share: Share | undefined;
+  const next = async (): Promise<boolean> => {
+    share?.end();
+    const { value, done } = await texts.next();
+    if (done) return false;
+    rest = utf8.encode(value);
+    share = new Share(held, holder);
+    const refusal = rest.length > PIECE_BYTES ? share.grow(rest.length) : undefined;
+    if (refusal) throw refusal;
+    return true;
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (rest.length === 0 && !(await next())) return controller.close();
+        controller.enqueue(rest.subarray(0, PIECE_BYTES));
+        rest = rest.subarray(PIECE_BYTES);
+      },
+      cancel: () => share?.end(),
     },
     { highWaterMark: 0 },
   );

@@ -57,15 +57,8 @@ export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
   return new Response(inPieces(pieces), { headers: dataHeaders('text/plain; charset=utf-8') });
 }
 
-/** JSON text that is made while the client reads it. */
-export function jsonInPieces(pieces: AsyncIterator<string>): Response {
-  return new Response(inPieces(pieces).pipeThrough(new TextEncoderStream()), {
-    headers: dataHeaders('application/json;charset=utf-8'),
-  });
-}
-
 /** A body that is made while the client reads it. */
-export function inPieces<Piece>(pieces: AsyncIterator<Piece>): ReadableStream<Piece> {
+function inPieces<Piece>(pieces: AsyncIterator<Piece>): ReadableStream<Piece> {
   return new ReadableStream<Piece>(
     {
       async pull(controller) {
