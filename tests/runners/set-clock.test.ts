@@ -123,8 +123,6 @@ test('nothing but dates is read from the clock of dates', async () => {
   expect(files.map(({ path }) => path).sort()).toEqual([
     // Whether a key has expired, for a page.
     'router/accounts/keys/present.ts',
-    // The date in a Retry-After.
-    'router/broker/retries.ts',
     // The clock of dates itself.
     'router/context.ts',
     // The age of a folder of an interrupted backup, and a number to write as a probe.
@@ -132,6 +130,8 @@ test('nothing but dates is read from the clock of dates', async () => {
     'router/database/database.ts',
     'router/lib/ids.ts',
     'router/lib/log.ts',
+    // The date in a Retry-After.
+    'router/net/retry-after.ts',
     // `created` and `created_at` of OpenAI's objects.
     'router/openai/chunks.ts',
     'router/openai/plan.ts',
