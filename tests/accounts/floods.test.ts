@@ -5,7 +5,7 @@ import { networkOf } from '../../router/lib/network';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
 
 /** Only ends a failed test: hashing passwords is slow on a busy machine. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 /** One character that becomes eighteen when it is normalised. */
 const LIGATURE = '\uFDFA';

@@ -9,7 +9,7 @@ import { ADMIN, form, PEOPLE, startRouter, type TestRouter } from '../support/ro
 import { all } from '../views/dom';
 
 /** Only ends a failed test: hashing passwords is slow on a busy machine. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const { alice, bob, mallory } = PEOPLE;
 const isUserId = expect.stringMatching(/^[0-9a-f]{24}$/);
