@@ -94,6 +94,37 @@ test('a call that changes stays unfolded and keeps the focus, and a thought that
   await expect(answer(page).locator('.steps details[open]')).toHaveCount(1);
 });
 
+test('a step behind the line of many is found by a search in the page, which unfolds them', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'tools 6');
+  await ended(page, 'done');
+  const line = answer(page).locator('.steps-fold');
+  const result = answer(page).locator('.step').filter({ hasText: '24 lines' }).locator('pre').last();
+  const height = () => answer(page).evaluate((one) => one.getBoundingClientRect().height);
+  const folded = await height();
+  const expectFound = async () => {
+    await expect(result).toBeInViewport();
+    await expect(steps(page)).toHaveCount(7);
+    await expect(line.locator('details')).toHaveAttribute('open');
+    await line.locator('summary').click();
+    await expect(steps(page)).toHaveCount(0);
+    expect(await height()).toBe(folded);
+  };
+  // An address that names what is hidden so, or its words, has the browser look for it as its search does.
+  await result.evaluate((one) => {
+    one.id = 'found';
+    location.hash = one.id;
+  });
+  await expectFound();
+  const { pathname } = new URL(page.url());
+  await page.goto('about:blank');
+  await page.goto(`${pathname}#:~:text=24%20lines`);
+  await expectFound();
+});
+
 test('a thought is open while it grows, and an agent that is stopped meanwhile leaves what it thought', async ({
   page,
   router,

@@ -64,8 +64,8 @@ const unlink = () => {
 };
 
 /** A growing answer is followed all the same. */
-function unfold({ target }) {
-  if (!target.closest('summary') || $('#messages [aria-busy]')) return;
+function unfold({ type, target }) {
+  if ((type === 'click' && !target.closest('summary')) || $('#messages [aria-busy]')) return;
   unfolding = true;
   requestAnimationFrame(() =>
     requestAnimationFrame(() => {
@@ -76,7 +76,7 @@ function unfold({ target }) {
 }
 
 if ($('#messages')) {
-  $('#messages').addEventListener('click', unfold);
+  for (const act of ['click', 'beforematch']) $('#messages').addEventListener(act, unfold);
   addEventListener('scroll', () => {
     if (fromEnd() < 2 && !linked) setFollowing(true);
     // A page that became shorter has moved its reader by itself.

@@ -8,6 +8,7 @@ import { checkLengths } from './length.js';
 import { openOptions, options, optionsButton, undo } from './menus.js';
 import { $, live } from './page.js';
 import { keepSelection } from './selection.js';
+import { hideFindably } from './steps.js';
 import { localTimes } from './times.js';
 
 let keptFromEnd;
@@ -102,6 +103,7 @@ document.addEventListener('htmx:after:swap', ({ target, detail }) => {
   for (const group of document.querySelectorAll('.past:empty')) group.remove();
   localTimes(document);
   localDays();
+  hideFindably();
   // What was asked for before the page was hidden brings no marks.
   if (!document.hidden) countUnread();
   if (keptFromEnd !== undefined) hold(keptFromEnd);
