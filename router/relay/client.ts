@@ -104,7 +104,7 @@ export class RelayClient implements UnderlyingDefaultSource<Uint8Array> {
     controller?.error();
   }
 
-  /** Milliseconds since bytes were last sent, or up to a second more. */
+  /** Milliseconds since bytes were last sent, or a tenth of a second more. */
   quietMs(nowMs: number): number {
     return nowMs - this.#quietSinceMs;
   }

@@ -59,7 +59,6 @@ export interface RelayOptions {
 
 export class Relay implements Sink, Beating {
   readonly #options: RelayOptions;
-  /** These are used for each chunk: together here, they are read with the rest. */
   readonly #recorder: Recorder | undefined;
   readonly #silence: Silence | undefined;
   /** Set for an event stream. */
@@ -76,6 +75,7 @@ export class Relay implements Sink, Beating {
   #isUnrecorded = false;
   #bytes = 0;
   place: number | undefined;
+  group: Beating['group'];
 
   /** Call `stream` or `drain` next: they decide whether there is a client. */
   constructor(options: RelayOptions) {
@@ -171,7 +171,6 @@ export class Relay implements Sink, Beating {
   /** Called for each chunk of the source. */
   chunk(bytes: Uint8Array): void {
     if (this.#ended) return;
-    const recorder = this.#recorder;
     this.#silence?.heard();
     this.#bytes += bytes.length;
     if (this.#client.send(bytes)) {
@@ -180,9 +179,9 @@ export class Relay implements Sink, Beating {
       this.#source?.pause();
     }
     this.#tail?.push(bytes);
-    if (!recorder) return;
+    if (!this.#recorder) return;
     try {
-      recorder.chunk(bytes);
+      this.#recorder.chunk(bytes);
     } catch (error) {
       relayLog.error({ err: error }, 'recorder.failed');
     }

@@ -21,6 +21,7 @@ export class Silence implements Beating {
   /** Start of the wait, in heartbeats. Counting heartbeats avoids reading the clock for every chunk. */
   #awaitedSinceMs: number | undefined;
   place: number | undefined;
+  group: Beating['group'];
 
   /** @param onTooLong Called once with the reason when a limit is exceeded. */
   constructor(

@@ -45,6 +45,7 @@ export class Connection implements Beating, InTurn, Source {
   #isPaused = false;
   #idleSinceMs = 0;
   place: number | undefined;
+  group: Beating['group'];
   isWaiting = false;
 
   /** @param destination where it leads to: one string for each place to which connections may be used again. */
