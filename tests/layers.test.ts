@@ -135,6 +135,7 @@ test('rule 1: inside a subject, routes know what is presented, that knows the ru
 /** What knows requests and answers besides the edges and `web/`: each has one job on the way of a request. */
 const HTTP_FILES = [
   'accounts/identify',
+  'openai/answer-once',
   'openai/exchange',
   'openai/idempotency',
   'openai/resolve',

@@ -67,8 +67,8 @@ class Exchange extends Lifecycle {
   }
 
   async respond(): Promise<Response> {
-    const { deps, options, share, signal } = this;
-    const { runners } = deps;
+    const { hops, runners } = this.deps;
+    const { options, share, signal } = this;
     try {
       this.#admit();
       const bytes = await options.read(share);
@@ -79,7 +79,7 @@ class Exchange extends Lifecycle {
       const plan = recording instanceof Promise ? await recording : recording;
       this.#plan = plan;
       const { call, wantsStream } = plan;
-      this.hold(deps.hops.enter(call.agent.id, this.#hops));
+      this.hold(hops.enter(call.agent.id, this.#hops));
       this.#isCold = !runners.isWarm(call.agent.id);
       const silence = this.watch(call.backend.timeouts);
       const facts = answerFacts(call.agent, { path: plan.path, isCold: this.#isCold });
@@ -146,9 +146,7 @@ class Exchange extends Lifecycle {
     const { status, headers } = answer;
     const { translation } = plan;
     const isEvents = isEventStream(headers);
-    if (plan.readsEvents && status < 400 && !isEvents) {
-      return this.#waitInStream(plan, Promise.resolve({ answer }));
-    }
+    if (plan.readsEvents && status < 400 && !isEvents) return this.#waitInStream(plan, Promise.resolve({ answer }));
     this.#stored?.comesAs({ isStream: isEvents });
     if (this.recorder && status >= 400) this.recorder = recordRefusal(this.recorder, answer);
     // The body for the client. A refusal is passed on in the runner's own words.
