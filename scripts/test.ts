@@ -3,7 +3,7 @@
  * `agent-stack: N passed, N failed`. `--fast` leaves out tests that start processes, containers and browsers. `bin/test`
  * installs Bun, the packages, a browser and, in CI, an engine first.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { engineAvailable } from '../tests/support/engine';
@@ -59,11 +59,17 @@ const wholeMs = 45 * 60_000;
  * How long a test may take that does not say otherwise. Bun's own five seconds end tests of a busy machine that would pass;
  * a longer one only ends later what hangs.
  */
-const testMs = 30_000;
+const testMs = 60_000;
 
-function bunTest(name: string, files: readonly string[]): Step {
+/**
+ * Two processes share the files of a step: tests of one that wait leave a core to the other. Each loads the router once, and not for
+ * each file, as it would in a global of its own.
+ */
+const together = ['--parallel=2', '--no-isolate'];
+
+function bunTest(name: string, files: readonly string[], flags: readonly string[] = []): Step {
   const report = ['--reporter=junit', `--reporter-outfile=${reportOf(name)}`];
-  const command = [process.execPath, 'test', `--timeout=${testMs}`, ...report, ...files];
+  const command = [process.execPath, 'test', `--timeout=${testMs}`, ...flags, ...report, ...files];
   const step = { name, command, files };
   // Without a file argument, `bun test` would run all tests.
   return files.length > 0 ? step : { ...step, command: ['false'] };
@@ -87,7 +93,7 @@ function steps(isFast: boolean): Step[] {
   const fast = [
     { name: 'format and lint', command: tool('biome', 'check', '--error-on-warnings', '.') },
     { name: 'types', command: tool('tsc') },
-    bunTest('fast tests', files.filter(isFastTest)),
+    bunTest('fast tests', files.filter(isFastTest), together),
   ];
   if (isFast) return fast;
   return [
@@ -120,7 +126,7 @@ let current: Bun.Subprocess | undefined;
 async function run({ name, command, files = [], skipReason }: Step): Promise<Outcome> {
   console.log(`\n── ${name}`);
   if (skipReason) return { step: name, ended: 'skipped', passed: 0, failures: [], note: skipReason };
-  // Runs the step in a process group of its own, so that processes left over by a test end with the step.
+  // Runs the step in a session of its own, so that processes left over by a test end with the step.
   const step = Bun.spawn([...command], {
     cwd: root,
     env: { ...Bun.env, PLAYWRIGHT_JUNIT_OUTPUT_FILE: reportOf(name) },
@@ -129,10 +135,10 @@ async function run({ name, command, files = [], skipReason }: Step): Promise<Out
   });
   current = step;
   const beganMs = performance.now();
-  const limit = isContinuousIntegration ? setTimeout(() => endGroup(step, 'SIGKILL'), wholeMs - beganMs) : undefined;
+  const limit = isContinuousIntegration ? setTimeout(() => endSession(step), wholeMs - beganMs) : undefined;
   const exitCode = await step.exited;
   clearTimeout(limit);
-  endGroup(step, 'SIGKILL');
+  endSession(step);
   const tests = readJunit(await readOrEmpty(reportOf(name)));
   const count = (ended: string) => tests.filter((test) => test.ended === ended).length;
   const failures = tests.filter(({ ended }) => ended === 'failed').map((test) => `${test.file} > ${test.name}`);
@@ -165,13 +171,28 @@ function endGroup(step: Bun.Subprocess, signal: NodeJS.Signals): void {
   }
 }
 
+/** Also what has left the group: each process of `bun test --parallel` begins one of its own. That is found on Linux. */
+function endSession(step: Bun.Subprocess): void {
+  endGroup(step, 'SIGKILL');
+  const pids = process.platform === 'linux' ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : [];
+  for (const pid of pids) {
+    try {
+      // Behind the name, which may hold anything: its state, parent, process group and session.
+      const [, , , session] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+      if (Number(session) === step.pid) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
     if (current) {
       // Playwright closes its browsers only on SIGINT.
       endGroup(current, 'SIGINT');
       await Promise.race([current.exited, Bun.sleep(graceMs)]);
-      endGroup(current, 'SIGKILL');
+      endSession(current);
     }
     rmSync(reports, { recursive: true, force: true });
     process.exit(1);

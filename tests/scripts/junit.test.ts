@@ -12,6 +12,7 @@ describe('outer', () => {
   test.skip('it is skipped', () => {});
 });
 `;
+const FILES = ['another.test.ts', 'some.test.ts'];
 const PLAYWRIGHT = `<testsuites id="" tests="2" failures="1" skipped="0" errors="0">
 <testsuite name="chat.spec.ts" tests="2" failures="1">
 <testcase name="it answers" classname="chat.spec.ts" time="1.2">
@@ -24,17 +25,23 @@ const PLAYWRIGHT = `<testsuites id="" tests="2" failures="1" skipped="0" errors=
 </testsuite>
 </testsuites>`;
 
-test('a report of bun test tells the file and the name of each test, and how it ended', async () => {
+test.each([
+  ['bun test', []],
+  ['bun test in two processes', ['--parallel=2', '--no-isolate']],
+])('a report of %s tells the file and the name of each test, and how it ended', async (_, flags) => {
   const folder = await mkdtemp(join(tmpdir(), 'agent-stack-junit-'));
   try {
-    await writeFile(join(folder, 'some.test.ts'), TESTS);
-    const command = [process.execPath, 'test', '--reporter=junit', '--reporter-outfile=report.xml'];
+    for (const file of FILES) await writeFile(join(folder, file), TESTS);
+    const command = [process.execPath, 'test', ...flags, '--reporter=junit', '--reporter-outfile=report.xml'];
     Bun.spawnSync(command, { cwd: folder, stdout: 'ignore', stderr: 'ignore' });
-    expect(readJunit(await Bun.file(join(folder, 'report.xml')).text())).toEqual([
-      { file: 'some.test.ts', name: 'it passes', ended: 'passed' },
-      { file: 'some.test.ts', name: '"a < b" & \'b > a\'', ended: 'failed' },
-      { file: 'some.test.ts', name: 'it is skipped', ended: 'skipped' },
-    ]);
+    const told = readJunit(await Bun.file(join(folder, 'report.xml')).text());
+    expect(told.toSorted((one, other) => one.file.localeCompare(other.file))).toEqual(
+      FILES.flatMap((file) => [
+        { file, name: 'it passes', ended: 'passed' },
+        { file, name: '"a < b" & \'b > a\'', ended: 'failed' },
+        { file, name: 'it is skipped', ended: 'skipped' },
+      ]),
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
