@@ -16,8 +16,10 @@ import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
 import { ListenError, listenAt } from './web/listening';
 
-/** What ends the router after it has drained: saving, closing. After it the process ends even if something hangs. */
+/** What ends the router after it has drained: telling pages, saving, closing. After it the process ends even if something hangs. */
 const SHUTDOWN_MS = 10_000;
+/** A page that does not read what it is told reads it when it comes back. */
+const TELLING_MS = 2_000;
 /** A broken timer that fires all the time exceeds this; faults of requests that a person sends do not. */
 const FAULTS_PER_MINUTE_MAX = 1_000;
 /** Milliseconds after the start in which most of what the first requests need is loaded. */
@@ -66,6 +68,8 @@ async function main(): Promise<void> {
   setTimeout(() => process.exit(1), config.drainMs + SHUTDOWN_MS).unref();
   // Both listeners go on: people see their answers end, for which runners call the broker.
   await draining.drain(underWay, config.drainMs, hurry.signal);
+  // Open pages are told the end of what ended last.
+  await draining.drain(() => streams.telling, TELLING_MS, hurry.signal);
   // Accepts no new connections. The context ends the open ones.
   void open.stop();
   internal.close();

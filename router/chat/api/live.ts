@@ -105,6 +105,7 @@ class ConversationStream {
     this.#hasChanged = true;
     if (this.#isWorking) return;
     this.#isWorking = true;
+    const told = this.deps.streams.tell();
     this.#work()
       .catch((error: unknown) => {
         httpLog.error({ err: error }, 'conversation_stream.broke');
@@ -113,6 +114,7 @@ class ConversationStream {
       })
       .finally(() => {
         this.#isWorking = false;
+        told();
       });
   }
 

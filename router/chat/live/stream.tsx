@@ -74,7 +74,7 @@ class Live {
   #isClosed = false;
 
   constructor(
-    deps: LiveDeps,
+    readonly deps: LiveDeps,
     readonly options: LiveOptions,
     readonly writer: EventWriter,
   ) {
@@ -125,6 +125,7 @@ class Live {
 
   async #work(): Promise<void> {
     this.#isWorking = true;
+    const told = this.deps.streams.tell();
     try {
       while (this.#again && !this.#isClosed) {
         this.#again = false;
@@ -133,6 +134,7 @@ class Live {
       }
     } finally {
       this.#isWorking = false;
+      told();
     }
     if (!this.#isClosed) this.#conversation.noticeGrowth();
   }

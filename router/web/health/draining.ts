@@ -22,7 +22,7 @@ export function createDraining() {
     },
     /**
      * From now on refuses new work. Resolves when nothing is under way, after `limitMs`, or when `hurry` aborts.
-     * @param underWay how many requests and answers have not ended.
+     * @param underWay how much has not ended.
      */
     async drain(underWay: () => number, limitMs: number, hurry: AbortSignal): Promise<void> {
       isDraining = true;

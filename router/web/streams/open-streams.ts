@@ -29,11 +29,18 @@ export interface OpenStreams {
    * limit.
    */
   addLive(holder: Holder, close: (why: AppError) => void): () => void;
+  /**
+   * A live page, or a client like it, is being told what has changed.
+   * @returns a function, to be called once, when it has read that.
+   */
+  tell(): () => void;
   /** Called on shutdown. */
   closeAll(): void;
   readonly size: number;
   /** Streams that do work: all but those of live pages. */
   readonly working: number;
+  /** Live pages that are being told something. */
+  readonly telling: number;
 }
 
 interface Stream extends IndexedMember {
@@ -48,6 +55,7 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
   const open = new IndexedSet<Stream>();
   /** By user; the oldest first. */
   const live = new Map<string, Set<Stream>>();
+  let telling = 0;
   const close = (streams: readonly Stream[], why: AppError) => {
     for (const stream of streams)
       if (stream.place !== undefined) safely('close', stream.holder, () => stream.close(why));
@@ -91,12 +99,21 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
         if (ofUser.size === 0) live.delete(userId);
       };
     },
+    tell() {
+      telling += 1;
+      return () => {
+        telling -= 1;
+      };
+    },
     closeAll() {
       const message = 'The router was restarted in the middle of this answer. Try again.';
       close(open.toArray(), new AppError('shutting_down', { message }));
     },
     get size() {
       return open.size;
+    },
+    get telling() {
+      return telling;
     },
     get working() {
       return open.size - [...live.values()].reduce((sum, ofUser) => sum + ofUser.size, 0);
