@@ -348,3 +348,42 @@ test('a long message is held until its client has read it, in a conversation and
     expect([whole.includes(content), held.total]).toEqual([true, 0]);
   }
 });
+
+test('a client that leaves while a long message is read for it leaves nothing held', async () => {
+  const id = await conversation('x'.repeat(100_000));
+  const { attachments, held } = router.context;
+  const { ofMessages } = attachments;
+  for (const path of ['', '/export?format=json', '/export?format=markdown']) {
+    const [reading, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    using _ = spyOn(attachments, 'ofMessages').mockImplementation(async (...said) => {
+      reading.resolve();
+      await left.promise;
+      return ofMessages(...said);
+    });
+    const reader = (await alice.request(`/api/conversations/${id}${path}`)).body?.getReader();
+    await reader?.read();
+    const rest = reader?.read();
+    await reading.promise;
+    await reader?.cancel();
+    left.resolve();
+    await rest;
+    // The message is there only now.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([path, held.total]).toEqual([path, 0]);
+  }
+});
+
+test('where there is no room for a long message, a conversation breaks off, and is whole when there is again', async () => {
+  const id = await conversation('x'.repeat(100_000));
+  const { config, held } = router.context;
+  for (const path of ['', '/export?format=json', '/export?format=markdown']) {
+    const read = async () => {
+      const url = `${router.url}/api/conversations/${id}${path}`;
+      return (await fetch(url, { headers: { cookie: alice.cookie } })).text();
+    };
+    const giveBack = held.take(alice.id, config.held.perHolder - 50_000);
+    await expect(read()).rejects.toThrow();
+    giveBack();
+    expect(await read()).toContain('It is **42**.');
+  }
+});

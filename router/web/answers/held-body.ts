@@ -37,25 +37,24 @@ export function heldBody(bytes: Uint8Array<ArrayBuffer>, held: Allowance, holder
  */
 export function heldTexts(texts: AsyncIterator<string>, held: Allowance, holder: string): ReadableStream<Uint8Array> {
   let rest = new Uint8Array();
-  let share: Share | undefined;
-  const next = async (): Promise<boolean> => {
-    share?.end();
-    const { value, done } = await texts.next();
-    if (done) return false;
-    rest = utf8.encode(value);
-    share = new Share(held, holder);
-    const refusal = rest.length > PIECE_BYTES ? share.grow(rest.length) : undefined;
-    if (refusal) throw refusal;
-    return true;
-  };
+  let share = new Share(held, holder);
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        if (rest.length === 0 && !(await next())) return controller.close();
+        if (rest.length === 0) {
+          share.end();
+          // Of the next text, from before it is made: a client that leaves meanwhile ends it.
+          share = new Share(held, holder);
+          const { value, done } = await texts.next();
+          if (done) return controller.close();
+          rest = utf8.encode(value);
+          // Without a reason, because Bun would print it.
+          if (rest.length > PIECE_BYTES && share.grow(rest.length)) return controller.error();
+        }
         controller.enqueue(rest.subarray(0, PIECE_BYTES));
         rest = rest.subarray(PIECE_BYTES);
       },
-      cancel: () => share?.end(),
+      cancel: () => share.end(),
     },
     { highWaterMark: 0 },
   );
