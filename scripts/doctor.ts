@@ -36,15 +36,15 @@ export async function* examine(env: Env): AsyncGenerator<Named> {
   yield { name: 'settings', state: 'ok', text: 'valid' };
   for (const check of hostChecks) yield* findings(check, config);
   const enabled = enabledBackends(config);
-  if (enabled !== undefined) yield* findings({ name: 'drivers', run: () => drivers(config, enabled) }, config);
-  if (enabled === undefined)
+  if (enabled === undefined) {
     yield { name: 'docker', state: 'note', text: 'not checked, as backends.json is not valid' };
-  else {
-    yield* containers(
-      config,
-      enabled.filter(({ driver }) => driver === 'docker'),
-    );
+    return;
   }
+  yield* findings({ name: 'drivers', run: () => drivers(config, enabled) }, config);
+  yield* containers(
+    config,
+    enabled.filter(({ driver }) => driver === 'docker'),
+  );
 }
 
 async function* findings<Subject>({ name, run }: Check<Subject>, subject: Subject): AsyncGenerator<Named> {

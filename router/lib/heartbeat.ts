@@ -23,7 +23,7 @@ let clock: ReturnType<typeof setInterval> | undefined;
 let count = 0;
 let lastMs = 0;
 
-/** The time of the last tick, by `steadyMs()`, while anything beats: a tenth of a second old, and for nothing. */
+/** The time of the last tick, by `steadyMs()`, while anything beats: a tenth of a second old, but no clock is read for it. */
 export function lastTickMs(): number {
   return lastMs;
 }
