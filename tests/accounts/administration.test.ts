@@ -17,7 +17,7 @@ import { completion, scriptedRunner } from '../support/scripted-runner';
 import { all, textsOf } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const PASSWORD = 'green-bicycle-9';
 const runner = scriptedRunner('administration');

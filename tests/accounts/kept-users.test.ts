@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ADMIN, form, memoryBackend, type Person, startRouter, type TestRouter, until } from '../support/router';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const PASSWORD = 'green-bicycle-9';
 const DAY_MS = 86_400_000;

@@ -5,7 +5,7 @@ import { ADMIN, form, PEOPLE, type Person, startRouter, type TestRouter } from '
 import { all } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const CALLBACK = 'http://localhost/sign-in/oidc/callback';
 const html = { accept: 'text/html' };

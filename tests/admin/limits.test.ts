@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { ADMIN, form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 
 /** Ends only a test that has failed. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const UNSET = { runners: null, agents: null, backends: null };
 let router: TestRouter;

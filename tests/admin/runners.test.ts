@@ -13,7 +13,7 @@ import {
 import { watchStream } from '../support/watch';
 
 /** Ends only a test that has failed. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 let router: TestRouter;
 let admin: Person;

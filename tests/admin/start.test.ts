@@ -5,7 +5,7 @@ import { startUpstream, type Upstream } from '../support/upstream';
 import { all } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const START = '/admin/start';
 const env = { ALLOW_SIGNUP: 'false' };

@@ -5,7 +5,7 @@ import OpenAI from 'openai';
 import { ACCESS_KEY, type AgentProcess, allChunks, answerText, chunks, startAgent, textOf } from './agent-process';
 
 // Answers come at a reader's pace.
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 let demo: AgentProcess;
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { startUpstream, type Upstream } from '../support/upstream';
 import { type AgentProcess, allChunks, answerText, startAgent } from './agent-process';
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 let upstream: Upstream;
 let direct: AgentProcess;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { startUpstream, type Upstream } from '../support/upstream';
 import { type AgentProcess, allChunks, answerText, startAgent } from './agent-process';
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const TOOLS = [{ type: 'function', function: { name: 'add', parameters: { type: 'object' } } }];
 const CALL = { id: 'call_1', type: 'function', function: { name: 'add', arguments: '{"a":2,"b":3}' } };

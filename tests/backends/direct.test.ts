@@ -6,7 +6,7 @@ import { until } from '../support/router';
 import { hang, startUpstream, UPSTREAM_USAGE, type Upstream } from '../support/upstream';
 import { ACCESS_KEY, type AgentProcess, allChunks, answerText, chunks, startAgent, textOf } from './agent-process';
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 let upstream: Upstream;
 let direct: AgentProcess;

@@ -13,7 +13,7 @@ import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../s
 import { scriptedRunner } from '../support/scripted-runner';
 import { bodyOf, type CorpusExchange, type Expected, readCorpus, responseOf } from './exchanges';
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const ROOT = join(import.meta.dir, '../..');
 const corpus = await readCorpus();

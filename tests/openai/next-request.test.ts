@@ -15,7 +15,6 @@ import {
 } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 
-const LIMIT_MS = 10_000;
 const UPSTREAM = { LLM_BASE_URL: 'https://api.example.org/v1', LLM_API_KEY: 'sk-one', LLM_MODEL: 'one' };
 
 const runner = scriptedRunner('openai-next-request');
@@ -142,14 +141,14 @@ test('the headers in backends.json, and whether the backend is switched on', asy
   expect(sent()).toBeNull();
   const { backends } = router.context;
   await router.writeBackends([backend({ headers: { 'X-Told': 'told' } })]);
-  await until(() => backends.find('agent')?.headers['X-Told'], 'the file was read', LIMIT_MS);
+  await until(() => backends.find('agent')?.headers['X-Told'], 'the file was read');
   await ask();
   expect(sent()).toBe('told');
   await router.writeBackends([backend({ disabled: true })]);
-  await until(() => backends.find('agent')?.disabled, 'the file was read', LIMIT_MS);
+  await until(() => backends.find('agent')?.disabled, 'the file was read');
   expect(await refusal(await ask())).toEqual([503, 'backend_disabled']);
   await router.writeBackends([backend()]);
-  await until(() => !backends.find('agent')?.disabled, 'the file was read', LIMIT_MS);
+  await until(() => !backends.find('agent')?.disabled, 'the file was read');
   await ask();
   expect(sent()).toBeNull();
 });

@@ -65,7 +65,7 @@ test('a whole completion that comes after the stream began becomes one', async (
     }
   }
   expect(router.context.runners.running().map(({ status }) => status.leases)).toEqual([0]);
-}, 30_000);
+}, 60_000);
 
 test('a whole completion becomes a stream also when it comes at once, and tells its usage only when asked to', async () => {
   runner.reply = () =>
@@ -90,7 +90,7 @@ test('a whole completion becomes a stream also when it comes at once, and tells 
   runner.reply = () => completion('Hello.');
   const whole = await ask('chat/completions', { stream: false });
   expect(((await whole.json()) as { object: string }).object).toBe('chat.completion');
-}, 30_000);
+}, 60_000);
 
 test('a whole completion that is longer than what may be held ends the stream with an error', async () => {
   for (const [length, isTooLong] of [
@@ -102,7 +102,7 @@ test('a whole completion that is longer than what may be held ends the stream wi
     expect([events.length > length, events.includes('too_much_at_once')]).toEqual([!isTooLong, isTooLong]);
     await until(() => router.context.held.total === 0, 'nothing is held');
   }
-}, 30_000);
+}, 60_000);
 
 test('a whole completion that is nested too deeply to be read ends the stream with an error', async () => {
   const deep = `${'['.repeat(300)}${']'.repeat(300)}`;
@@ -116,4 +116,4 @@ test('a whole completion that is nested too deeply to be read ends the stream wi
     const events = (await streamOf('chat/completions')).join('\n');
     expect([events.includes('Deep.'), events.includes('runner_lost')]).toEqual([isRead, !isRead]);
   }
-}, 30_000);
+}, 60_000);

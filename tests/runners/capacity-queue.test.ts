@@ -79,7 +79,7 @@ test('sixty first messages of six users: two start at once, all are answered, an
     expect(Math.max(...counts.values()) - Math.min(...counts.values())).toBeLessThanOrEqual(2);
   }
   expect(router.platform.runners.size).toBe(60);
-}, 30_000);
+}, 60_000);
 
 test("one user's many starts do not delay another's first, and everybody's place moves up", async () => {
   const backends = names(5);
@@ -139,7 +139,7 @@ test('the place is in the progress, in the comments of a waiting stream and on t
   const rest = await Array.fromAsync(frames);
   expect(rest.map(({ stage }) => stage)).not.toContain('error');
   expect(rest.at(-1)).toMatchObject({ stage: 'ready' });
-}, 30_000);
+}, 60_000);
 
 test('a start that has waited too long is a 429 that says when to come back, and no failure of the agent', async () => {
   const { router, bob, letThrough, alices } = await withQueue({ START_QUEUE_SECONDS: '0.05' });

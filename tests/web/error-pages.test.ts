@@ -4,7 +4,7 @@ import { PEOPLE, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 let router: TestRouter;
 beforeAll(async () => {

@@ -25,7 +25,7 @@ test('a second router on the same data does not start, and the first goes on und
   asked.say('still here');
   asked.finish();
   expect(await (await answer).text()).toContain('still here');
-}, 30_000);
+}, 60_000);
 
 test('law 19: an answer ends in the database although another process locks it for a while', async () => {
   const runner = scripted('held');
@@ -53,7 +53,7 @@ test('law 19: an answer ends in the database although another process locks it f
       content: 'all of it',
     },
   );
-}, 30_000);
+}, 60_000);
 
 test('a backends.json that went wrong is shown on /healthz, and the old one goes on serving', async () => {
   await using router = await startRouter();

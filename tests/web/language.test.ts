@@ -4,7 +4,7 @@ import { ADMIN, form, PEOPLE, type Person, startRouter, type TestRouter } from '
 import { all } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 let router: TestRouter;
 beforeAll(async () => {
