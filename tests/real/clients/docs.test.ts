@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { backendsWithDemoEnv } from '../../support/process';
 import { PEOPLE, startRouter, type TestRouter } from '../../support/router';
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const ROOT = join(import.meta.dir, '../../..');
 /** The variable that a block defines, by its name there. */
