@@ -53,17 +53,22 @@ export async function answerOnce(
     share.end();
     onEnd();
   };
+  let giveUp = () => share.end();
   try {
     const bytes = await Promise.race([read(share), revoked.promise]);
+    // From here on the connection waits for an answer, also where a stream is refused that would have told its end.
+    giveUp = end;
     // The credential of a request that has waited may have been revoked when its turn comes.
     const work = (ended: () => void) => (isRevoked ? revoked.promise : answer(bytes, ended));
     // The body stays in memory until the stream has ended.
     if (jsonObject(bytes)?.stream === true) return await work(end);
     const named = { holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) };
     const once = idempotency.once(named, share, () => work(onEnd));
-    return await Promise.race([once, revoked.promise]).finally(end);
+    const answered = await Promise.race([once, revoked.promise]);
+    end();
+    return answered;
   } catch (thrown) {
-    share.end();
+    giveUp();
     throw thrown;
   } finally {
     forget();

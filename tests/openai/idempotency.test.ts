@@ -1,5 +1,5 @@
 /** `Idempotency-Key`: a request that is sent again is answered once. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
+import { afterAll, afterEach, beforeAll, expect, spyOn, test } from 'bun:test';
 import { Share } from '../../router/lib/allowance';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { completion, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
@@ -10,13 +10,17 @@ let alice: Person;
 let secret: string;
 let nowMs = Date.now();
 let answers = 0;
+const REQUESTS_MAX = 20;
 
 beforeAll(async () => {
   const backends = [memoryBackend('scripted', { paths: ['chat/completions', 'embeddings'] }, runner.program)];
   router = await startRouter({
     backends,
     now: () => nowMs,
-    env: { MAX_BODY_BYTES: '20000', MAX_HELD_BYTES_PER_USER: '200000' },
+    env: {
+      ...{ MAX_BODY_BYTES: '20000', MAX_HELD_BYTES_PER_USER: '200000' },
+      MAX_REQUESTS_PER_USER: String(REQUESTS_MAX),
+    },
   });
   alice = await router.person(PEOPLE.alice);
   secret = await alice.createKey();
@@ -159,6 +163,20 @@ test('a stream is not kept, and a body that is too large is refused as ever', as
   }
   expect(runner.requests.length - before).toBe(2);
   expect((await ask({ key: 'large', more: { padding: 'x'.repeat(30_000) } })).status).toBe(413);
+});
+
+test('the connection of a stream that is refused when its body was read is not kept for ever', async () => {
+  const { streams } = router.context;
+  await until(() => streams.size === 0, 'nothing is under way');
+  // The request has the last place, and its answer would be one too many.
+  const others = Array.from({ length: REQUESTS_MAX - 1 }, () =>
+    streams.add({ userId: alice.id, credentialId: 'another' }, () => undefined),
+  );
+  using timeout = spyOn(router.listener, 'timeout');
+  expect((await ask({ key: 'one too many', more: { stream: true } })).status).toBe(429);
+  for (const leave of others) leave();
+  const seconds = timeout.mock.calls.map(([, one]) => one);
+  expect([seconds[0], (seconds.at(-1) ?? 0) > 0]).toEqual([0, true]);
 });
 
 test('an answer that is longer than what may be held arrives whole and is not kept; a shorter one is', async () => {
