@@ -48,6 +48,8 @@ export class RelayClient implements UnderlyingDefaultSource<Uint8Array> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#endPull = resolve;
     this.#isFed = false;
+    // It has read all that it was sent, though it may be behind again before the next tick.
+    this.#stalledSinceMs = undefined;
     this.#relay.wanted();
     return promise;
   }

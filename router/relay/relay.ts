@@ -117,7 +117,7 @@ export class Relay implements Sink, Beating {
    */
   comment(text: string): void {
     const { isReading, isBehind } = this.#client;
-    if (this.#ended || !isReading || isBehind || this.#tail?.isBetweenEvents !== true) return;
+    if (this.#ended || !isReading || isBehind || this.#isPaused || this.#tail?.isBetweenEvents !== true) return;
     const events = this.#options.aliveEvents?.() ?? '';
     // One line: an empty line would end an event of the runner. Our own events begin between the runner's events.
     this.#client.send(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n${events}`));
