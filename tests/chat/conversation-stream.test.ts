@@ -1,6 +1,8 @@
 /** `GET /api/conversations/{id}/stream`: whole messages in their order, from where the client was. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { conversationStream } from '../../router/chat/api/live';
+import { newTimeId } from '../../router/lib/ids';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 
 interface Frame {
@@ -131,6 +133,44 @@ test('an answer is told when it is whole, also to a client that came while it wa
   expect(await late.sees(1)).toEqual(['Hello, Alice.']);
   early.leave();
   late.leave();
+});
+
+test('an event is told whenever it comes, also in the last step of telling the one before', async () => {
+  const { id } = await create();
+  const watcher = await Watcher.open(id);
+  const { events } = router.context;
+  for (let steps = 0; steps < 100; steps += 1) {
+    events.publish(alice.id, { kind: 'conversation', conversationId: id });
+    for (let step = 0; step < steps; step += 1) await undefined;
+    const event = { kind: 'build.progress', payload: { steps } };
+    events.publish(alice.id, { kind: 'callback', conversationId: id, event });
+    await watcher.until(JSON.stringify(event));
+  }
+  watcher.leave();
+});
+
+test('a slow client is told of the variant that is shown meanwhile, and of no other', async () => {
+  const { id, agent_id } = await create();
+  const { agents, conversations, stores } = router.context;
+  const end = { status: 'done', calls: [], nowMs: 1 } as const;
+  const ask = (content: string, after?: number) => {
+    const user = { id: newTimeId(), content };
+    const turn = { conversationId: id, user, answerId: newTimeId(), title: '', nowMs: 1, after };
+    return stores.conversations.insertTurn(turn, { ...end, text: { content: `${content}, answered` } });
+  };
+  const first = await ask('one');
+  await ask('other', 0);
+  const [agent, conversation] = [await agents.get(alice.id, agent_id), await conversations.get(alice.id, id)];
+  const who = { user: { id: alice.id }, credentialId: 'slow' } as never;
+  const incoming = { request: new Request('http://localhost/'), server: null };
+  const deps = { ...router.context, now: Date.now };
+  const { body } = conversationStream(deps, incoming, { who, agent, conversation, after: 0 });
+  const reader = (body as ReadableStream<Uint8Array>).getReader();
+  const next = async () => /"content":"([^"]*)"/.exec(new TextDecoder().decode((await reader.read()).value))?.[1];
+  expect([await next(), await next()]).toEqual([undefined, 'other']);
+  await alice.request(`/messages/${first?.user?.id}/show`, form({}));
+  expect([await next(), await next()]).toEqual(['one', 'one, answered']);
+  await reader.cancel();
 });
 
 test("the stream tells when the agent's runner starts and stops", async () => {

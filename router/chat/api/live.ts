@@ -104,40 +104,48 @@ class ConversationStream {
   #wake(): void {
     this.#hasChanged = true;
     if (this.#isWorking) return;
-    this.#isWorking = true;
-    const told = this.deps.streams.tell();
-    this.#work()
-      .catch((error: unknown) => {
-        httpLog.error({ err: error }, 'conversation_stream.broke');
-        // The client reconnects with the id of the last event that it has.
-        this.writer.close();
-      })
-      .finally(() => {
-        this.#isWorking = false;
-        told();
-      });
+    this.#work().catch((error: unknown) => {
+      httpLog.error({ err: error }, 'conversation_stream.broke');
+      // The client reconnects with the id of the last event that it has.
+      this.writer.close();
+    });
   }
 
+  /** Its last step notes that it is over: an event that comes after the last look is looked at by the next. */
   async #work(): Promise<void> {
-    const { conversation } = this.streamed;
-    while (this.#hasChanged && !this.isClosed) {
-      this.#hasChanged = false;
-      if (!(await this.deps.conversations.find(conversation.userId, conversation.id))) return this.writer.close();
-      await this.#tellMessages();
-      await this.#tellRunner();
-      for (let one = this.#passing.shift(); one && !this.isClosed; one = this.#passing.shift()) await this.#send(one);
+    this.#isWorking = true;
+    const told = this.deps.streams.tell();
+    try {
+      while (this.#hasChanged && !this.isClosed) {
+        this.#hasChanged = false;
+        await this.#tellChanges();
+      }
+    } finally {
+      this.#isWorking = false;
+      told();
     }
+  }
+
+  async #tellChanges(): Promise<void> {
+    const { conversation } = this.streamed;
+    if (!(await this.deps.conversations.find(conversation.userId, conversation.id))) return this.writer.close();
+    await this.#tellMessages();
+    await this.#tellRunner();
+    for (let one = this.#passing.shift(); one && !this.isClosed; one = this.#passing.shift()) await this.#send(one);
   }
 
   async #tellMessages(): Promise<void> {
     const { agent, conversation } = this.streamed;
     const { id } = conversation;
     for (;;) {
-      const messages = await this.deps.posted.messagesAfter(id, this.#position);
+      let toldTo = this.#position;
+      const messages = await this.deps.posted.messagesAfter(id, toldTo);
       const files = await this.deps.attachments.ofMessages(messages);
       for (const message of messages) {
         if (message.status === 'streaming' || this.isClosed) return;
-        this.#position = message.position;
+        // Other messages are shown now, and these may not be.
+        if (this.#position !== toldTo) break;
+        toldTo = this.#position = message.position;
         const unasked = message.callbackId === null ? {} : { agent_id: agent.id };
         const told = messageJson(message, files.get(message.id));
         await this.#send({ kind: 'message', payload: { ...told, conversation_id: id, ...unasked } });
