@@ -93,13 +93,13 @@ test('a thought is not sent back to the runtime, and not copied', async () => {
 });
 
 test('think tags at the beginning of the text are a thought, wherever they are cut', async () => {
-  const whole = '\n<think>A <b> thought</think>\n\nThe answer has a <think> tag.';
+  const whole = '\n<think>A <b> thought… or two</think>\n\nThe answer has a <think> tag.';
   for (const size of [1, 5, 100]) {
     const { id, answer } = await converse(`tags ${size}`);
     for (let from = 0; from < whole.length; from += size) answer.say(whole.slice(from, from + size));
     answer.finish();
     const { steps, content } = await ended(id);
-    expect(steps).toMatchObject([{ kind: 'thought', text: 'A <b> thought', isTagged: true }]);
+    expect(steps).toMatchObject([{ kind: 'thought', text: 'A <b> thought… or two', isTagged: true }]);
     expect(content.trim()).toBe('The answer has a <think> tag.');
   }
 });

@@ -152,8 +152,9 @@ export class AnswerSteps {
 
   /** As much of a text as is kept. */
   #room(added: string): string {
-    const kept = clip(added, Math.max(0, STEPS_LENGTH_MAX - this.#length));
-    if (kept === '…') return '';
+    const room = STEPS_LENGTH_MAX - this.#length;
+    if (room <= 0) return '';
+    const kept = clip(added, room);
     this.#length += kept.length;
     return kept;
   }
