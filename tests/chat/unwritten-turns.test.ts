@@ -1,8 +1,9 @@
 /** What a client finds that has the head of a stream, or its end, before the router has stored that. */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import { callBack } from '../support/callbacks';
 import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, pipe, Reading, scriptedRunner, user } from '../support/scripted-runner';
+import { holdTime, restoreTime } from '../support/time';
 
 const runner = scriptedRunner('unwritten-turns');
 let router: TestRouter;
@@ -24,6 +25,7 @@ beforeAll(async () => {
   key = await alice.createKey();
 });
 afterAll(() => router[Symbol.asyncDispose]());
+afterEach(restoreTime);
 
 const agent = (content: string) => ({ role: 'assistant', content });
 
@@ -88,6 +90,16 @@ for (const [path, first] of Object.entries(firstOf)) {
     await end();
   });
 }
+
+test('law 17: a stream that nobody watches is stored while it goes on, also by a clock that stands still', async () => {
+  for (const id of [await begin('One'), await begin('Other')]) {
+    holdTime();
+    const end = await stream(id, 'More');
+    const { page } = router.context.stores.conversations;
+    await until(async () => (await page(id, { limit: 9 })).length === 4, 'its turn is stored');
+    await end();
+  }
+});
 
 test('a search finds what was asked in a stream that has begun', async () => {
   const id = await begin('Of animals');
