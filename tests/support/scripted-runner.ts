@@ -116,6 +116,10 @@ export function pipe(): Pipe {
     start(started) {
       controller = started;
     },
+    // A test that goes on writing when its request is aborted writes to nobody.
+    cancel() {
+      controller = undefined;
+    },
   });
   return {
     body,
