@@ -82,7 +82,7 @@ describe('pages', () => {
     const named = [...page.matchAll(/`(\w+)` in \[[^\]]+\]\(\.\.\/([^)]+)\)/g)];
     expect(named.length).toBeGreaterThan(15);
     for (const [, name = '', file = ''] of named) {
-      const declaration = new RegExp(`\\b(?:function|const) ${name}\\b|^ +(?:async )?${name}(?:\\(|: )`, 'm');
+      const declaration = new RegExp(`\\b(?:function|const|class) ${name}\\b|^ +(?:async )?${name}(?:\\(|: )`, 'm');
       expect([file, declaration.exec(await read(file))?.[0]]).not.toEqual([file, undefined]);
     }
   });

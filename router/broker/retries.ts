@@ -5,7 +5,7 @@ import { bodyOf, readText } from '../net/body';
 import { ConnectTimeoutError } from '../net/connect-timeout';
 import { type OutgoingAnswer, UnreachableError } from '../net/outgoing';
 import { retryAfterMs } from '../net/retry-after';
-import { refusalIn } from '../runners/call';
+import { refusalIn } from '../runners/refusals';
 import { REFUSAL_BYTES_MAX } from './refusals';
 
 const BACK_OFF_MS = 400;
