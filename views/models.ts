@@ -199,7 +199,7 @@ export interface ConversationView {
   liveUrl: string;
 }
 
-/** A message of the user's that is being said otherwise. */
+/** A message of the user's that is being edited. */
 export interface EditView {
   messageId: string;
   text: string;

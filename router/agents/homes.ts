@@ -6,10 +6,11 @@
  * home only for their owner (`router/files`).
  */
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '../lib/system-errors';
 import { HomeError, homeFault } from './home-faults';
-import { Folder, hasCode, type Owner, UnsafePathError } from './safe-folder';
+import { Folder, type Owner, UnsafePathError } from './safe-folder';
 import { renderTemplate, TemplateError, type Variables } from './seed-templates';
 
 export { HomeError, TemplateError, UnsafePathError };
@@ -31,9 +32,8 @@ export interface PrepareHomeOptions {
   readonly variables: Variables;
   /** The text of one templated file, in the place of what the seed says. */
   readonly instructions?: { readonly file: string; readonly text: string };
-  /** Owner of the files that the router writes. Absent: the router's own user. `gid` defaults to `uid`. */
-  readonly uid?: number;
-  readonly gid?: number;
+  /** Owner of the files that the router writes. Undefined: the router's own user. */
+  readonly owner?: Owner | undefined;
 }
 
 /**
@@ -48,7 +48,7 @@ export async function prepareHome(options: PrepareHomeOptions): Promise<{ path: 
   const path = homePath(options.homesRoot, options.agentId);
   const seed = options.seedDir === undefined ? [] : await readSeed(options.seedDir, '');
   const rendered = await renderAll(seed, options);
-  const owner = options.uid === undefined ? undefined : { uid: options.uid, gid: options.gid ?? options.uid };
+  const { owner } = options;
   try {
     await mkdir(options.homesRoot, { recursive: true, mode: 0o700 });
     // The operator may have made the root a link, so it is resolved. Below the root no link is followed.
@@ -67,27 +67,6 @@ export async function prepareHome(options: PrepareHomeOptions): Promise<{ path: 
  */
 export async function deleteHome(homesRoot: string, agentId: string): Promise<void> {
   await rm(homePath(homesRoot, agentId), { recursive: true, force: true });
-}
-
-/**
- * Moves the home of a deleted agent to `<homesRoot>/.trash/<agentId>-<UTC time>`. The router never uses it again.
- * Returns the new path; undefined when the agent has no home.
- */
-export async function quarantineHome(options: {
-  readonly homesRoot: string;
-  readonly agentId: string;
-}): Promise<{ path: string } | undefined> {
-  const home = homePath(options.homesRoot, options.agentId);
-  const trash = join(options.homesRoot, '.trash');
-  const path = join(trash, `${options.agentId}-${new Date().toISOString().replace(/[-:.]/g, '')}`);
-  try {
-    await mkdir(trash, { recursive: true, mode: 0o700 });
-    await rename(home, path);
-    return { path };
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Deletes an agent together with everything that depends on it. */
 import type { AgentsService } from '../agents/agents';
-import { quarantineHome } from '../agents/homes';
 import type { Agent } from '../agents/store';
+import { moveToTrash } from '../agents/trash';
 import { runnersLog } from '../lib/log';
 import type { RunnersService } from '../runners/runners';
 import type { ConversationsService } from './conversations';
@@ -26,7 +26,7 @@ export async function removeAgent(deps: RemovalDeps, agent: Agent): Promise<void
     await conversations.deleteOfAgent(agent.id);
     return agents.delete(agent);
   });
-  await quarantineHome({ homesRoot: config.homesRoot, agentId: agent.id }).catch((error: unknown) => {
+  await moveToTrash(config.homesRoot, agent.id).catch((error: unknown) => {
     // The id is never used again, so a home that stays in its place is used by nobody.
     runnersLog.error({ agent: agent.id, err: error }, 'home.not_moved');
   });
@@ -41,7 +41,7 @@ export async function resetHome(deps: Omit<RemovalDeps, 'agents'>, agent: Agent)
   const { config, conversations, generations, runners } = deps;
   await generations.stopOf({ agentId: agent.id });
   await runners.renew(agent, async () => {
-    await quarantineHome({ homesRoot: config.homesRoot, agentId: agent.id });
+    await moveToTrash(config.homesRoot, agent.id);
     await conversations.renewSessions(agent.id);
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Variants: a message that its author says otherwise, an answer that is asked for again, and which of them is shown. What
+ * Variants: a message that its author edits, an answer that is asked for again, and which of them is shown. What
  * is being written in the conversation is stopped first.
  */
 import { AppError } from '../lib/errors';

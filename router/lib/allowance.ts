@@ -1,8 +1,8 @@
-/** Limits an amount that is held at once (bytes, or open requests), in total and per holder. */
+/** Limits an amount that is held at the same time, such as bytes or open requests: in total, and per holder. */
 import { AppError } from './errors';
 
 const RETRY_AFTER_SECONDS = 1;
-/** Bytes. What grows is counted in such steps; up to the first one it is bounded by the number of requests. */
+/** Bytes. A share grows in these steps. The first step is not counted: the number of requests bounds it. */
 const STEP_BYTES = 65_536;
 
 export interface AllowanceLimits {
@@ -76,8 +76,7 @@ export class Share {
   ) {}
 
   /**
-   * Has no effect after the end: work that nobody waits for any more may go on for a moment, and would hold its amount for
-   * ever.
+   * Has no effect after the end: aborted work may go on for a moment, and would hold its amount for ever.
    * @returns undefined; or the error why the share cannot grow, and then it is unchanged.
    */
   grow(amount: number): AppError | undefined {

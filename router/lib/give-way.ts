@@ -2,20 +2,20 @@
 import { getPriority, setPriority } from 'node:os';
 
 /**
- * Steps of niceness. With ten of them a thread gets a tenth of what a competitor gets: it is out of the way at once, and on a
- * machine that is busy with other things its work still goes on.
+ * Steps of niceness. With ten of them a thread gets a tenth of the CPU time of a competitor: it hardly delays the others, and
+ * still makes progress on a busy machine.
  */
 const NICER_BY = 10;
 const NICEST = 19;
 
 /**
- * Has the kernel prefer every other thread of the router to the worker thread that calls it, so that streams keep their pace.
- * On Linux only: on other systems it would be of the whole process.
+ * Lowers the priority of the worker thread that calls it below that of all other threads of the router, so that streams keep
+ * their pace. On Linux only: on other systems it would lower that of the whole process.
  */
 export function giveWay(): void {
   try {
     if (process.platform === 'linux') setPriority(0, Math.min(NICEST, getPriority(0) + NICER_BY));
   } catch {
-    // A sandbox may forbid it. The work is done all the same.
+    // A sandbox may forbid it. The thread then works at the usual priority.
   }
 }

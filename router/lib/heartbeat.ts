@@ -1,17 +1,17 @@
 /**
- * One timer for all requests under way: a timer for each costs more than the work at each tick. They take turns within a second,
- * since the beats of a thousand streams at once stop everybody for 2 ms (docs/performance-notes.md).
+ * One timer for all requests under way: a timer for each costs more than the work at each tick. The requests take turns within
+ * a second, because the beats of a thousand streams at once block the event loop for 2 ms (docs/performance-notes.md).
  */
 import { type IndexedMember, IndexedSet } from './indexed-set';
 import { safely } from './safely';
 import { steadyMs } from './time';
 
 const TICK_MS = 100;
-/** One of these beats at each tick. */
+/** The members are divided into these groups, of which one beats at each tick. */
 const GROUPS = 10;
 
 export interface Beating extends IndexedMember {
-  /** The members that it beats with. Only this file writes it. */
+  /** Its group. Only this file writes it. */
   group?: IndexedSet<Beating> | undefined;
   /** @param nowMs the time of `steadyMs()`. */
   beat(nowMs: number): void;
@@ -19,11 +19,11 @@ export interface Beating extends IndexedMember {
 
 const groups = Array.from({ length: GROUPS }, () => new IndexedSet<Beating>());
 let clock: ReturnType<typeof setInterval> | undefined;
-/** How many have begun to beat. */
+/** How many members have been added so far. Distributes them over the groups. */
 let count = 0;
 let lastMs = 0;
 
-/** The time of the last tick, by `steadyMs()`, while anything beats: a tenth of a second old, but no clock is read for it. */
+/** The time of the last tick, by `steadyMs()`, while anything beats: up to a tenth of a second old, but free to read. */
 export function lastTickMs(): number {
   return lastMs;
 }
@@ -47,7 +47,7 @@ function tick(): void {
   const before = Math.floor(lastMs / TICK_MS);
   lastMs = steadyMs();
   const now = Math.floor(lastMs / TICK_MS);
-  // A late tick is also for those that it has missed. A clock that was set back, as tests do, misses none.
+  // A late tick also beats the groups whose turns were missed. A clock that was set back, as in tests, has missed none.
   const first = Math.max(now < before ? now : before + 1, now - GROUPS + 1);
   for (let turn = first; turn <= now; turn += 1) beatAll(groups[turn % GROUPS]?.toArray() ?? []);
   if (groups.some(({ size }) => size > 0)) return;

@@ -1,16 +1,17 @@
 /**
- * JSON that others have written: every text of it that the router reads goes through here. What is deep or has very
- * many parts is not read: code that walks a value would run out of stack, and everybody else would wait meanwhile.
+ * Reads JSON that others have written. Refuses a text that is nested deeply or has very many parts: code that walks such a
+ * value could run out of stack, and would block the event loop.
  */
 
 import { isUtf8 } from 'node:buffer';
 import { AppError } from './errors';
+import { faultIn } from './json-fault';
 
-/** How deep lists and objects may stand in each other: schemas of tools, the deepest that is sent, stay below 40. */
+/** Levels of nested lists and objects. The deepest JSON in practice, schemas of tools, stays below 40. */
 const NESTING_MAX = 200;
 /**
- * The work that one text may be, in characters outside of strings, escapes, and `STRING_WORK` for each string: 40 ms on
- * a slow core (measured on Bun 1.4.5). A long text or a picture is one string.
+ * Limit of the work of one text: 1 for each character outside of strings and for each escape, `STRING_WORK` for each string. It
+ * takes 40 ms on a slow core (measured on Bun 1.4.5). A long text or a picture is one string.
  */
 const WORK_MAX = 1_000_000;
 const STRING_WORK = 8;
@@ -18,10 +19,10 @@ const QUOTE = 34;
 const utf8 = new TextDecoder();
 const BACKSLASH = '\\';
 
-/** A JSON object that somebody else has written: nothing in it can be relied upon. */
+/** A JSON object that others have written: none of its members is validated. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** The text may be JSON, but it is not read. The message says why, as the end of a sentence about the text. */
+/** Thrown for a text that is refused whether it is JSON or not. The message is the end of a sentence about the text. */
 class JsonLimitError extends Error {
   override readonly name = 'JsonLimitError';
 }
@@ -31,13 +32,13 @@ class JsonLimitError extends Error {
  * `NESTING_MAX` and `workMax`.
  */
 export function parseJson(text: string, { workMax = WORK_MAX } = {}): unknown {
-  // Nearly every text is short and flat, and then a look for brackets is all that it costs.
+  // Nearly every text is short and flat: only its brackets are counted.
   const isSmall = text.length * STRING_WORK <= workMax;
   if (!isSmall || hasMoreThan(NESTING_MAX, '[', '{', text)) checkLimits(text, workMax);
   return JSON.parse(text);
 }
 
-/** Whether a text is not read although it may be JSON. */
+/** Whether `parseJson` refuses a text for its size or its nesting. */
 export function isBeyondLimits(text: string): boolean {
   try {
     checkLimits(text, WORK_MAX);
@@ -47,7 +48,7 @@ export function isBeyondLimits(text: string): boolean {
   }
 }
 
-/** The object of a JSON text; `undefined` for everything else, such as a text that is not read. */
+/** The object of a JSON text; `undefined` for every other value, and for a text that `parseJson` refuses. */
 export function jsonObject(text: string | Uint8Array): JsonObject | undefined {
   try {
     const value = parseJson(typeof text === 'string' ? text : decoded(text));
@@ -75,8 +76,8 @@ export function parseBody(bytes: Uint8Array, limits?: { readonly workMax: number
 }
 
 /**
- * Checked first: to make replacement characters of many bytes takes long, and so does a decoder that is `fatal` with one
- * wrong byte behind megabytes of others. Throws `TypeError`.
+ * Throws `TypeError` for bytes that are not UTF-8. Checked first, because both other ways are slow for hostile bytes: replacement
+ * characters for many of them, and a `fatal` decoder with a wrong byte after megabytes.
  */
 function decoded(bytes: Uint8Array): string {
   if (!isUtf8(bytes)) throw new TypeError('not UTF-8');
@@ -92,7 +93,7 @@ export function whyNotJson(cause: unknown, text: string): string {
   return `is not valid JSON${place}: ${cause.message.replace(/^JSON Parse error: /, '')}`;
 }
 
-/** Returns a text, and '' for any other value: converting a value of others to text could call its `toString`. */
+/** Returns a text unchanged, and '' for any other value: `String(value)` could call a foreign `toString`. */
 export function stringOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
@@ -133,7 +134,7 @@ function checkLimits(text: string, workMax: number): void {
 
 /**
  * Finds where the string ends that begins at a place, and its escapes, of which it counts up to `escapesMax` and one
- * more. To be asked in order: then all takes one pass.
+ * more. Call it for ascending places: all calls together then take one pass.
  */
 function stringsIn(text: string, escapesMax: number) {
   const from = (what: string, start: number) => {
@@ -152,64 +153,4 @@ function stringsIn(text: string, escapesMax: number) {
     }
     return { end, escapes };
   };
-}
-
-// Where a text stops being JSON: the engine's parser says what is wrong, but not where. Only asked about a refused body.
-
-const SPACE = /[ \t\r\n]*/y;
-const STRING = /"[ !#-[\]-\u{10ffff}]*(?:\\(?:["\\/bfnrt]|u[\da-fA-F]{4})[ !#-[\]-\u{10ffff}]*)*"/uy;
-const SCALAR = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.])/y;
-
-type Expected = 'value' | 'value or end' | 'name' | 'name or end' | 'colon' | 'comma or end';
-
-/** Characters in which the place of a fault is looked for. This much takes 5 ms, and nobody reads the place in a longer text. */
-const LENGTH_MAX = 65_536;
-
-/** Line and column of the first token that does not belong, from 1; `undefined` for a text that is JSON, or too long. */
-export function faultIn(text: string): { readonly line: number; readonly column: number } | undefined {
-  const at = text.length > LENGTH_MAX ? undefined : faultAt(text);
-  if (at === undefined) return undefined;
-  const before = text.slice(0, at).split('\n');
-  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
-}
-
-function faultAt(text: string): number | undefined {
-  const ends: string[] = [];
-  let expected = 'value' as Expected;
-  let at = 0;
-  /** The length of the token that is expected here; 0 when another one is. */
-  const next = (): number => {
-    const character = text[at] ?? '';
-    const isEnd = character !== '' && character === ends.at(-1) && expected.endsWith('end');
-    if (isEnd) {
-      ends.pop();
-      expected = 'comma or end';
-      return 1;
-    }
-    if (expected === 'colon' || expected === 'comma or end') {
-      if (character !== (expected === 'colon' ? ':' : ',') || ends.length === 0) return 0;
-      expected = expected === 'colon' || ends.at(-1) === ']' ? 'value' : 'name';
-      return 1;
-    }
-    const isName = expected.startsWith('name');
-    if (!isName && (character === '{' || character === '[')) {
-      ends.push(character === '{' ? '}' : ']');
-      expected = character === '{' ? 'name or end' : 'value or end';
-      return 1;
-    }
-    expected = isName ? 'colon' : 'comma or end';
-    return lengthOf(STRING, text, at) || (isName ? 0 : lengthOf(SCALAR, text, at));
-  };
-  for (;;) {
-    at += lengthOf(SPACE, text, at);
-    if (at === text.length && ends.length === 0 && expected === 'comma or end') return undefined;
-    const length = next();
-    if (length === 0) return at;
-    at += length;
-  }
-}
-
-function lengthOf(token: RegExp, text: string, at: number): number {
-  token.lastIndex = at;
-  return token.exec(text)?.[0].length ?? 0;
 }

@@ -1,9 +1,9 @@
 /**
- * Values that are looked up once and read often. Most are there already when they are asked for, and then nobody waits:
- * each wait costs a promise, and its rest of the work a turn in the queue (docs/performance-notes.md).
+ * Values that are looked up once and read often. Most are known already when they are needed, and are then returned without a
+ * promise: each `await` costs a promise and a turn of the microtask queue (docs/performance-notes.md).
  */
 
-/** A value that is there, or the promise of one. */
+/** A value that is known, or the promise of one. */
 export type Soon<T> = T | Promise<T>;
 
 /** One look-up. A cache drops it as a whole, so that one which began before a change cannot put an old value back. */
@@ -15,7 +15,7 @@ export class Lookup<T> {
       (value) => {
         this.#value = { value };
       },
-      // Those who wait for it get the error.
+      // Those that wait for `promise` get the error.
       () => undefined,
     );
   }
@@ -25,7 +25,7 @@ export class Lookup<T> {
   }
 }
 
-/** What `next` makes of the value, at once where it is there. */
+/** Applies `next` to the value: at once where the value is known. */
 export function whenThere<T, Result>(value: Soon<T>, next: (value: T) => Soon<Result>): Soon<Result> {
   return value instanceof Promise ? value.then(next) : next(value);
 }

@@ -1,4 +1,4 @@
-/** A cache of the least recently used kind (LRU), bounded by a size. */
+/** A cache that is bounded by a size, and removes the entries first that were used least recently (LRU). */
 
 export class Recent<Key, Value> {
   readonly #entries = new Map<Key, Value>();

@@ -1,4 +1,4 @@
-/** Markdown as the plain text that titles and excerpts show: what its marks say is left out, what stands in code stays. */
+/** Turns Markdown into the plain text that titles and excerpts show: leaves out its marks, and keeps code as it is. */
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 /** Rules, underlines of headings, and the line below the head of a table. */
@@ -12,9 +12,9 @@ const BREAK = /<br\s?\/?>/gi;
 const PIECE = /`+|\*+|~~|_+|\\[!-/:-@[-`{-~]|[^`*~_\\]+|[~\\]/g;
 const WORD = /[\p{L}\p{N}]/u;
 const PUNCTUATION = /[\p{P}\p{S}]/u;
-/** Stars between these are sums, such as `2*3*4`, and not emphasis: what people write is shown as they write it. */
+/** Stars between these are products, such as `2*3*4`, and not emphasis. */
 const OF_SUM = /\w/;
-/** `__` is none: what people write has it in names, such as `__init__`. */
+/** Without `__`, which people write in names such as `__init__`. */
 const MARKS: ReadonlySet<string> = new Set(['*', '**', '***', '_', '~~']);
 
 /**
@@ -36,7 +36,7 @@ export function textOfMarkdown(markdown: string, isInCode = false): string {
   return lines.join('\n');
 }
 
-/** Whether the next line after a text stands in a fenced block of code. */
+/** Whether a text ends inside a fenced block of code. */
 export function endsInCode(markdown: string): boolean {
   return (markdown.match(/^ {0,3}(?:```|~~~)/gm)?.length ?? 0) % 2 === 1;
 }
@@ -57,7 +57,7 @@ function withoutMarks(pieces: string[]): string {
   for (let index = 0; index < pieces.length; index += 1) {
     const piece = pieces[index] ?? '';
     if (piece.startsWith('`')) {
-      // One that nothing ends is a character.
+      // Backticks that nothing closes stay as they are.
       if ((lastOf.get(piece) ?? 0) <= index) continue;
       const end = pieces.indexOf(piece, index + 1);
       pieces[index] = pieces[end] = '';

@@ -1,16 +1,16 @@
-/** A moment that somebody may wait for. Its promise is made by the first who does, as nearly nobody waits for most of them. */
+/** A moment that code may wait for. The promise is made for the first that waits, because most moments are waited for by none. */
 export class Moment {
   #isOver = false;
   #waiting: PromiseWithResolvers<void> | undefined;
 
-  /** Resolves when it has come. */
+  /** Resolves when the moment has come. */
   get promise(): Promise<void> {
     if (this.#isOver) return Promise.resolve();
     this.#waiting ??= Promise.withResolvers();
     return this.#waiting.promise;
   }
 
-  /** It has come. Idempotent. */
+  /** To be called when the moment has come. Idempotent. */
   come(): void {
     this.#isOver = true;
     this.#waiting?.resolve();

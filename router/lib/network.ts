@@ -1,4 +1,4 @@
-/** Maps an IP address to the network that a provider usually gives to one customer. */
+/** Maps an IP address to the network that a provider usually assigns to one customer. */
 import ipaddr from 'ipaddr.js';
 
 /**

@@ -1,4 +1,7 @@
-/** Values that are shown once: what a form has made and no URL may contain, until the page that the form leads to takes it. */
+/**
+ * Values that are shown once, such as a new key: a form makes one, and the page to which the form redirects takes it. No URL
+ * contains it.
+ */
 import { Recent } from './lru';
 
 /** Long enough for a redirect over a slow line. */
@@ -15,7 +18,7 @@ export class Once<Value> {
     this.#kept.set(holder, { value, untilMs: this.now() + KEPT_MS });
   }
 
-  /** The value, for the first who asks. */
+  /** The value, for the first call. */
   take(holder: string): Value | undefined {
     const kept = this.#kept.get(holder);
     this.#kept.delete(holder);

@@ -1,6 +1,6 @@
 /**
- * Calls callbacks of timers, events and streams safely. An error that such a callback throws would otherwise reach the
- * process, although it belongs to only one request.
+ * Keeps errors of callbacks of timers, events and streams from reaching the process: such an error belongs to one request
+ * only.
  */
 import { processLog } from './log';
 

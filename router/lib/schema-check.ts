@@ -1,4 +1,4 @@
-/** Fills in defaults of a TypeBox schema, and lists what breaks one, for files and settings that people write. */
+/** Fills in the defaults of a TypeBox schema, and lists the violations of one, in files and settings that people write. */
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox';
 import { Value, type ValueError } from '@sinclair/typebox/value';
 import { isJsonObject } from './json';

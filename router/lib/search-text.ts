@@ -1,25 +1,25 @@
+/**
+ * Compares texts with the terms of a search. Both are brought into the same plain form: lower case, one space in place of all
+ * other characters than letters and digits, and spaces around each character of a script without spaces between words. A term
+ * matches anywhere in that form; a term of one or two characters only as a whole word, which in Chinese is any character.
+ */
 import { endsInCode, textOfMarkdown } from './markdown-text';
 
-/**
- * How text is searched. Text and query are written in the same plain way: lower case, one space for whatever is no letter
- * or digit, and a space around each character of a script that has none between words. A term is found anywhere in that
- * text; one of one or two characters only as a whole word, which for Chinese is any character.
- */
-
-/** Characters (UTF-16 units) of a message that can be found: so much is indexed, and read again for each hit. */
+/** Characters (UTF-16 units) of a message that are indexed, and read again for each hit. */
 export const SEARCHED_LENGTH_MAX = 32 * 1024;
 /** Characters of a query that count. */
 const QUERY_LENGTH_MAX = 100;
 const TERMS_MAX = 8;
-/** Trigrams of a query that the index is asked for. What it finds is then compared with all of the query. */
+/** Trigrams of a query that are looked up in the index. The hits are then compared with the whole query. */
 const TRIGRAMS_MAX = 32;
 /** Characters that an excerpt has before and after the start of its first hit. */
 const EXCERPT = { before: 50, after: 150 } as const;
-/** Characters of Markdown around a hit that an excerpt is made from, and of a word that it does not cut. */
+/** Characters of Markdown around a hit from which an excerpt is made; `word`: the longest word that is not cut. */
 const READ = { before: 300, after: 600, word: 20 } as const;
 
 const SEPARATE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/gu;
-/** Of a script that has spaces between words. */
+const SEPARATE_ONE = new RegExp(SEPARATE.source, 'u');
+/** A letter of a script that has spaces between words. */
 const LETTER = `(?!${SEPARATE.source})\\S`;
 const REST_OF_WORD = new RegExp(`^(?:${LETTER})+\\s`, 'u');
 const START_OF_WORD = new RegExp(`\\s(?:${LETTER})+$`, 'u');
@@ -30,7 +30,7 @@ export function plain(text: string): string {
   return ` ${words.replace(SEPARATE, ' $& ').replace(/[^\p{L}\p{N}\p{M}]+/gu, ' ')} `.replace(/ +/g, ' ');
 }
 
-/** The terms of a query in plain form; none where there is nothing to look for. */
+/** The terms of a query in plain form; empty for a query without a letter or digit. */
 export function termsOf(query: string): readonly string[] {
   const words = query.slice(0, QUERY_LENGTH_MAX).split(/\s+/u);
   const terms = words.map((word) => plain(word).trim()).filter((word) => word !== '');
@@ -70,7 +70,7 @@ export function excerptOf(markdown: string, terms: readonly string[]): readonly 
   const from = hit < READ.before ? 0 : Math.max(line, hit - READ.before);
   const read = whole.slice(from, hit + READ.after);
   const plainText = textOfMarkdown(read, endsInCode(whole.slice(0, from)));
-  // What was found in the address of a link is shown as it is written.
+  // A hit in the address of a link is shown with the Markdown around it.
   const text = plainText.search(hits) >= 0 ? plainText : read;
   const first = Math.max(text.search(hits), 0);
   const start = first <= EXCERPT.before ? 0 : nextWord(text, first - EXCERPT.before);
@@ -83,13 +83,13 @@ export function excerptOf(markdown: string, terms: readonly string[]): readonly 
   ];
 }
 
-/** Behind the word that a place is in the middle of. */
+/** The end of the word around a place. */
 function nextWord(text: string, at: number): number {
   const rest = /\s/u.test(text.charAt(at - 1)) ? null : REST_OF_WORD.exec(text.slice(at, at + READ.word));
   return at + (rest?.[0].length ?? 0);
 }
 
-/** Before the word that a place is in the middle of. */
+/** The start of the word around a place. */
 function lastWord(text: string, at: number): number {
   const begun = /^\s|^$/u.test(text.slice(at)) ? null : START_OF_WORD.exec(text.slice(at - READ.word, at));
   return at - (begun?.[0].length ?? 0);
@@ -113,5 +113,3 @@ function hitsOf(terms: readonly string[], isGroup = false): RegExp {
   const source = any.sort((a, b) => b.length - a.length).join('|') || '(?!)';
   return new RegExp(isGroup ? `(${source})` : source, 'giu');
 }
-
-const SEPARATE_ONE = new RegExp(SEPARATE.source, 'u');

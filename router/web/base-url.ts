@@ -1,19 +1,19 @@
-/** What a client of OpenAI's API is told whose base URL is wrong: the setting that goes wrong most often. */
+/** Recognises a wrong base URL of a client of OpenAI's API, the setting that goes wrong most often, and says how to mend it. */
 
 export const BASE_URL_ADVICE =
   "Set the base URL of your client to this router's address with /v1 behind it, and nothing else.";
 
-/** What whoever asks for the base URL itself is told. */
+/** The answer at the base URL itself. */
 export const AT_BASE_URL = "This is the base URL for clients of OpenAI's API. GET /v1/models lists the agents.";
 
 const WITHOUT_V1 = /^\/(chat\/completions|completions|responses|embeddings|models)(\/|$)/;
 /** `//v1`, `/V1`, `/api/v1` and the like, and Azure's form. */
 const ASTRAY = /^\/+([\w.-]+\/+)?v1(\/|$)|^\/openai\/deployments\//i;
-/** Below `/v1/`. */
+/** Matches paths below `/v1/`. */
 const BEHIND_TOO_MUCH = /^v1(\/|$)|.\/(chat\/completions|responses|models)$/;
 
-/** Whether a path at which nothing is comes of a wrong base URL: it is one of OpenAI's API without its `/v1`, or with more before it. */
+/** Whether an unknown path is one of OpenAI's API without its `/v1`, or with more before it. */
 export const isAstray = (pathname: string): boolean => WITHOUT_V1.test(pathname) || ASTRAY.test(pathname);
 
-/** Whether a path below `/v1/` comes of a base URL with more behind `/v1`, such as `/v1/v1` or `/v1/chat/completions`. */
+/** Whether an unknown path below `/v1/` says that the base URL has more after `/v1`, such as `/v1/v1` or `/v1/chat/completions`. */
 export const isBehindTooMuch = (path: string): boolean => BEHIND_TOO_MUCH.test(path);

@@ -10,28 +10,31 @@ export interface Incoming {
 }
 
 /**
- * Seconds until a connection is ended that sends no request, or too slowly: of a body the server wants 16 KiB for each of these
- * seconds before it waits as long again. So a long body is read without that, and by a rule of ours (bodies/read.ts).
+ * Seconds after which the server closes a connection that sends no request, or sends too slowly. Of a body it wants 16 KiB in
+ * each of these spans, too much for a phone, so long bodies are read without this limit and by a rule of our own (bodies/read.ts).
  */
 export const IDLE_SECONDS = 30;
 /**
- * The same after an answer that has taken its time. Proxies and clients keep a connection for two minutes at most (Caddy does), so
- * none is ended while the next request is on its way. The server would wait without end: what held for the answer holds for
- * the connection, and a client that has gone without a word would leave it behind.
+ * The same after an answer that took long. Proxies and clients keep a connection for two minutes at most (Caddy does), so none is
+ * closed while the next request is on its way. Without this limit the server would keep the connection of a client that has
+ * gone silently for ever, because the limit that was lifted for the answer stays lifted for its connection.
  */
 const KEPT_SECONDS = 150;
 
-/** From now on nothing need be sent. Call it when the body has been read, and `waitNoLonger` after it: one without the other is for ever. */
+/**
+ * From now on the server waits without end for the answer. Call it when the body has been read, and `waitNoLonger` when there is
+ * an answer: without that the connection stays open for ever.
+ */
 export function waitPatiently(listener: Listener, request: Request): void {
   listener?.timeout(request, 0);
 }
 
-/** The answer is there, or its end. */
+/** To be called when the answer begins, or has ended. */
 export function waitNoLonger(listener: Listener, request: Request): void {
   listener?.timeout(request, KEPT_SECONDS);
 }
 
-/** Does what takes its time before an answer. */
+/** Does work that may take long before the answer begins. */
 export async function patiently<T>({ request, server }: Incoming, work: () => Promise<T>): Promise<T> {
   waitPatiently(server, request);
   try {

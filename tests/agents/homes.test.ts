@@ -18,11 +18,11 @@ import { dirname, join } from 'node:path';
 import {
   type PrepareHomeOptions,
   prepareHome,
-  quarantineHome,
   SeedError,
   TemplateError,
   UnsafePathError,
 } from '../../router/agents/homes';
+import { moveToTrash } from '../../router/agents/trash';
 
 const AGENT = '0123456789abcdef01234567';
 
@@ -109,7 +109,7 @@ describe('a home is prepared', () => {
     await seed({ 'config.json': '{}', 'deep/file.txt': 'x' });
     await mkdir(home, { recursive: true });
     await plant(home, { 'mine.txt': 'mine', 'own/x': 'x' });
-    await prepare({ templatedFiles: ['config.json'], uid: 1234, gid: 2345 });
+    await prepare({ templatedFiles: ['config.json'], owner: { uid: 1234, gid: 2345 } });
     for (const path of ['', 'config.json', 'deep', 'deep/file.txt']) {
       const { uid, gid } = await lstat(join(home, path));
       expect([path, uid, gid]).toEqual([path, 1234, 2345]);
@@ -122,7 +122,7 @@ describe('a home is prepared', () => {
     await seed({});
     for (const agentId of ['', '.', '..', '../x', 'a/b', '.trash', 'a.b', 'a\0b', 'x'.repeat(65)]) {
       await expect(prepare({ agentId })).rejects.toThrow(TypeError);
-      await expect(quarantineHome({ homesRoot, agentId })).rejects.toThrow(TypeError);
+      await expect(moveToTrash(homesRoot, agentId)).rejects.toThrow(TypeError);
     }
   });
 });
@@ -189,7 +189,7 @@ describe('a link or a pipe in a home', () => {
   test.if(process.getuid?.() === 0)('law 7: ownership never changes behind a link', async () => {
     await symlink(join(outside, 'victim'), join(home, 'config.json'));
     await symlink(outside, join(home, 'free'));
-    await prepare({ ...templated, uid: 1234 });
+    await prepare({ ...templated, owner: { uid: 1234, gid: 1234 } });
     await expectOutsideUntouched();
     expect((await lstat(outside)).uid).toBe(0);
     expect((await lstat(join(home, 'config.json'))).uid).toBe(1234);
@@ -238,12 +238,12 @@ test('a template that fails leaves the home as it was, and its error shows no va
 describe('a home that is given up', () => {
   test('law 7: goes to the trash, and a new one of that id starts from the seed', async () => {
     await seed({ 'AGENTS.md': 'Hello' });
-    expect(await quarantineHome({ homesRoot, agentId: AGENT })).toBeUndefined();
+    expect(await moveToTrash(homesRoot, AGENT)).toBeUndefined();
     await prepare();
     await plant(home, { secret: 'mine' });
-    const moved = await quarantineHome({ homesRoot, agentId: AGENT });
-    expect(moved?.path).toStartWith(join(homesRoot, '.trash', `${AGENT}-`));
-    expect(await readFile(join(moved?.path ?? '', 'secret'), 'utf8')).toBe('mine');
+    const moved = await moveToTrash(homesRoot, AGENT);
+    expect(moved).toStartWith(join(homesRoot, '.trash', `${AGENT}-`));
+    expect(await readFile(join(moved ?? '', 'secret'), 'utf8')).toBe('mine');
     await prepare();
     expect(await readdir(home)).toEqual(['AGENTS.md']);
     expect(await modeOf(join(homesRoot, '.trash'))).toBe(0o700);

@@ -4,8 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { quarantineHome } from '../../router/agents/homes';
-import { emptyTrash } from '../../router/agents/trash';
+import { emptyTrash, moveToTrash } from '../../router/agents/trash';
 
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-trash-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -13,8 +12,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 async function deletedHome(homesRoot: string, agentId: string): Promise<string> {
   await mkdir(join(homesRoot, agentId, 'deep'), { recursive: true });
   await writeFile(join(homesRoot, agentId, 'deep/file'), 'x');
-  const { path } = (await quarantineHome({ homesRoot, agentId })) ?? { path: '' };
-  return path;
+  return (await moveToTrash(homesRoot, agentId)) ?? '';
 }
 
 test('a home is deleted when it was in the trash for its time, and no earlier; homes in use stay', async () => {

@@ -1,7 +1,7 @@
 /** Bodies of `/v1` that the router or a runner refuses: the error class of the official client, and the message. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
-import { faultIn } from '../../router/lib/json';
+import { faultIn } from '../../router/lib/json-fault';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 

@@ -1,4 +1,4 @@
-/** Indexes what is not indexed yet, in a thread: the event loop has no part in it. */
+/** Indexes the messages that are not indexed yet, in a thread of its own, so that the event loop is free. */
 import { processLog } from '../../lib/log';
 import { WorkerPool } from '../../lib/worker-pool';
 import { indexFile } from './index-file';

@@ -1,4 +1,7 @@
-/** A conversation as a file, and a conversation of a file. Before all that read a body: a file is longer than a form. */
+/**
+ * Exports a conversation as a file, and imports one from a file. `app.ts` mounts these routes before those that read forms: a
+ * file is longer than a form may be.
+ */
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Config } from '../../config/config';

@@ -38,12 +38,13 @@ const PREPARED_VALUES: Readonly<Record<string, string>> = DATA_HEADERS;
 /** The policy of a page or an asset, which replaces that of data. */
 export const PAGE_HEADERS = { 'content-security-policy': PAGE_POLICY };
 
-/** Stored by nothing on the way, and never used again without asking. */
+/** No proxy stores the answer, and a browser asks before it uses it again. */
 const KEPT_PAGE_HEADERS = { 'cache-control': 'private, no-cache' };
 
 /**
- * The headers that an answer to the script of a conversation's page has in place of those of data. Chromium keeps no page for
- * going back whose script was answered `no-store`; the script asks so that the browser stores nothing (app/kept.js).
+ * The headers, in place of those of data, of an answer to the script of a conversation's page. Chromium does not keep a page for
+ * the back button whose script was answered with `no-store`; the script's own requests keep the browser from storing the
+ * answers (app/kept.js).
  */
 export function keptPageHeaders({ headers }: Request): typeof KEPT_PAGE_HEADERS | undefined {
   const isOfScript = headers.get('hx-request') === 'true' || headers.get('accept') === 'text/event-stream';
@@ -71,7 +72,7 @@ const PARAMETER = /^(charset=utf-8|(rate|channels)=\d{1,6})$/;
 const MEDIA_TYPE_LENGTH_MAX = 200;
 const BYTES = 'application/octet-stream';
 
-/** Agents claim the same few, each several times for each answer. */
+/** Media types whose reading is cached. Agents claim the same few, several times for each answer. */
 const READ_TYPES_MAX = 100;
 const readTypes = new Recent<string, string>(READ_TYPES_MAX);
 

@@ -1,14 +1,14 @@
-/** Bodies that are long, or made of long pieces, which are in memory until their client has read them. */
+/** Long bodies of answers, which are in memory until their client has read them and are counted meanwhile. */
 import { type Allowance, Share } from '../../lib/allowance';
 
-/** Bytes that are sent at once. What is not longer is not counted. */
+/** Bytes that are sent at once. Shorter bodies are not counted. */
 const PIECE_BYTES = 65_536;
 const utf8 = new TextEncoder();
 
 /**
- * A body of bytes, which take their part of the memory for long requests and answers until they are read or the client has
+ * A body of bytes, which count against `held`, the memory for long requests and answers, until they are read or the client has
  * gone. Throws `too_much_at_once` or `overloaded`.
- * @param holder whose part it is.
+ * @param holder for whom they are counted.
  */
 export function heldBody(bytes: Uint8Array<ArrayBuffer>, held: Allowance, holder: string): BodyInit {
   if (bytes.length <= PIECE_BYTES) return bytes;
@@ -32,8 +32,8 @@ export function heldBody(bytes: Uint8Array<ArrayBuffer>, held: Allowance, holder
 }
 
 /**
- * A body of texts that are made while the client reads. A long one takes its part of the memory until it is read or the client
- * has gone; where there is no room, the body breaks off.
+ * A body of texts that are made while the client reads. A long text counts against `held` until it is read or the client has
+ * gone; when that has no room, the body breaks off.
  */
 export function heldTexts(texts: AsyncIterator<string>, held: Allowance, holder: string): ReadableStream<Uint8Array> {
   let rest = new Uint8Array();
@@ -43,7 +43,7 @@ export function heldTexts(texts: AsyncIterator<string>, held: Allowance, holder:
       async pull(controller) {
         if (rest.length === 0) {
           share.end();
-          // Of the next text, from before it is made: a client that leaves meanwhile ends it.
+          // Before the next text is made, so that a client that leaves meanwhile ends its share.
           share = new Share(held, holder);
           const { value, done } = await texts.next();
           if (done) return controller.close();

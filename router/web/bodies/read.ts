@@ -9,9 +9,9 @@ import { decompressed } from './decompress';
 /** Bytes. Shorter bodies do not count against the memory limit: a connection alone costs as much. */
 const COUNTED_BYTES_MIN = 65_536;
 
-/** A long body comes with so many bytes a second, or faster. */
+/** The slowest pace of a long body. */
 const BYTES_PER_SECOND_MIN = 8_192;
-/** It may be behind that by so much. What came faster does not count for later: a body that stops is always noticed so soon. */
+/** How far a body may fall behind that pace. A faster beginning gives no credit, so a body that stops is always noticed this soon. */
 const BEHIND_MS_MAX = 30_000;
 
 interface BodyLimits {
@@ -21,7 +21,7 @@ interface BodyLimits {
   readonly share?: Share;
   /** The listener that the request came to. */
   readonly listener: Listener;
-  /** The answer may take its time: when the body is read, nothing need be sent any more. */
+  /** The answer may take long: the server waits for it without end (`waitPatiently`). */
   readonly isPatient?: boolean;
 }
 
@@ -90,7 +90,7 @@ async function readChunks(request: Request, limits: BodyLimits): Promise<Uint8Ar
     },
   };
   startBeat(clock);
-  // The server would end the connection of a phone in a bad network, and without an answer.
+  // The server would close the connection of a phone in a bad network without an answer.
   waitPatiently(listener, request);
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {

@@ -1,7 +1,7 @@
-/** Gzip for a stream of events: what is written so far can be read at once, and events shrink by what is like earlier ones. */
+/** Gzip for a stream of events: each event can be read at once, and is compressed against those before it. */
 import { constants, crc32, createGzip } from 'node:zlib';
 
-/** Events are small, and like those right before them: a window of 8 KB finds that. */
+/** A window of 8 KB: events are small, and similar to those right before them. */
 const OPTIONS = { windowBits: 13, memLevel: 5 };
 /** A compressed stream holds some 180 KB. Further streams are not compressed. */
 const STREAMS_MAX = 256;

@@ -56,7 +56,7 @@ function FileWords({ file: { name, bytes, host } }: { file: AttachmentView }) {
   );
 }
 
-/** The files of a message that is said otherwise: those that are ticked stay with it. */
+/** The files of a message that is being edited: those that are ticked stay with it. */
 export function KeptFiles({ edit }: { edit: EditView }) {
   const t = useText().attach;
   if (edit.files.length === 0) return null;

@@ -4,7 +4,7 @@ import { useText } from '../../render';
 import { Sentence } from '../../sentences';
 import { KeptFiles } from './attachments';
 
-/** The form in place of a message that is said otherwise. What follows it stays as another variant. */
+/** The form in place of a message that is being edited. The messages after it stay as another variant. */
 export function EditMessage({ edit }: { edit: EditView }) {
   const t = useText();
   const { messageId, text, lengthMax, error } = edit;
