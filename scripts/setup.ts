@@ -1,8 +1,10 @@
 /** Runs before the first start: generates missing secrets, so that a new clone starts without configuration. */
+
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, closeSync, lstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Env, environment } from '../router/config/config';
+import { hasCode } from '../router/lib/system-errors';
 
 /** Excludes characters that look alike (Crockford's base32). 4 groups of 5 characters are 100 random bits. */
 const readableAlphabet = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -78,7 +80,7 @@ function createFile(path: string, text: string): boolean {
   try {
     file = openSync(path, 'wx', 0o600);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    if (hasCode(error, 'EEXIST')) return false;
     throw error;
   }
   writeSync(file, text);

@@ -48,7 +48,7 @@ async function render(backend: Backend): Promise<string> {
     seedDir: seedOf(backend),
     templatedFiles: backend.templatedFiles,
     variables: runnerEnv({ agent, user, backend, routerUrl, ...keys, values, variables: {} }),
-    ...(isRoot && backend.chownUid !== undefined && { uid: backend.chownUid }),
+    ...(isRoot && { owner: backend.homeOwner }),
   });
   return path;
 }
@@ -82,7 +82,7 @@ describe.each(entries.map(({ name }) => name))('%s', (name) => {
       for (let path = join(home, file); path.startsWith(home); path = dirname(path)) {
         const { mode, uid, gid } = await stat(path);
         expect([path, mode & 0o077]).toEqual([path, 0]);
-        if (isRoot) expect([path, uid, gid]).toEqual([path, backend.chownUid ?? 0, backend.chownGid ?? 0]);
+        if (isRoot) expect([path, uid, gid]).toEqual([path, backend.homeOwner?.uid ?? 0, backend.homeOwner?.gid ?? 0]);
       }
     }
   });

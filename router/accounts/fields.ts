@@ -6,7 +6,6 @@ const EMAIL_LENGTH_MAX = 254;
 const NAME_LENGTH_MAX = 80;
 /** Characters of a field as typed, with surrounding blanks; a longer text is refused unread. */
 const TYPED_LENGTH_MAX = 1_000;
-const SLUG_LENGTH_MAX = 24;
 
 /**
  * The form in which an address is stored and compared. A too long address becomes the empty text, which no account has.
@@ -49,24 +48,4 @@ export function emailTaken(): AppError {
     message: 'That e-mail address already has an account.',
     fields: { email: 'Already has an account' },
   });
-}
-
-/** A slug for a name: lower-case letters, digits and "-". */
-export function slugify(text: string): string {
-  const slug = text
-    .normalize('NFKD')
-    .replace(/\p{Mark}/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, SLUG_LENGTH_MAX)
-    .replace(/^-|-$/g, '');
-  return slug || 'user';
-}
-
-/** The first of `base`, `base-2`, `base-3`, … that is not taken. */
-export function freeSlug(base: string, taken: readonly string[]): string {
-  const used = new Set(taken);
-  let slug = base;
-  for (let n = 2; used.has(slug); n += 1) slug = `${base}-${n}`;
-  return slug;
 }

@@ -8,6 +8,7 @@ import type { Server } from 'elysia/universal';
 import type { AuditAction, AuditService } from '../audit/audit';
 import { AppError } from '../lib/errors';
 import { type Soon, whenThere } from '../lib/lookup';
+import { unixSeconds } from '../lib/time';
 import type { Clients } from '../web/clients';
 import type { Guard } from '../web/guard';
 import { type Reader, setReader } from '../web/reader';
@@ -154,7 +155,7 @@ export function sessionPlugin(deps: SessionDeps) {
             address,
             browser: request.headers.get('user-agent') ?? '',
           });
-          const exp = Math.floor(session.expiresAtMs / 1000);
+          const exp = unixSeconds(session.expiresAtMs);
           const token = await jwt.sign({ sub: user.id, jti: session.id, exp });
           set.headers['set-cookie'] = signInCookie(settings, token, settings.maxAgeSeconds);
         },

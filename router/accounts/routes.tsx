@@ -216,8 +216,7 @@ function signUpPage(
   values: Record<string, string>,
   error?: AppError,
 ): Response {
-  if (!deps.accounts.signupOpen)
-    throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
+  deps.accounts.requireSignUpOpen();
   const view = (
     <SignUpPage
       form={formState(values, error)}

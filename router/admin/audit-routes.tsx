@@ -6,7 +6,8 @@ import type { ShellOf } from '../accounts/present-pages';
 import { AUDIT_ACTIONS, type AuditService } from '../audit/audit';
 import type { AuditEvent, AuditFilter } from '../audit/store';
 import { AppError } from '../lib/errors';
-import { csvStream, type Line, wantsCsv } from '../usage/reports/csv';
+import { DAY_MS, unixSeconds } from '../lib/time';
+import { csvResponse, type Line, wantsCsv } from '../usage/reports/csv';
 import { page } from '../web/answers/respond';
 import type { Incoming } from '../web/patience';
 import type { OpenStreams } from '../web/streams/open-streams';
@@ -14,7 +15,6 @@ import type { OpenStreams } from '../web/streams/open-streams';
 /** Events on one page, in one answer of the API, and in one piece of a CSV. */
 const SHOWN_MAX = 50;
 const LISTED_MAX = 500;
-const DAY_MS = 86_400_000;
 const CSV_HEADER = ['id', 'time', 'action', 'actor', 'actor_id', 'target', 'detail', 'address'];
 
 const typed = t.Optional(t.String({ maxLength: 300 }));
@@ -67,16 +67,17 @@ function dayOf(field: string, day: string): number {
 
 /** Times are seconds since the epoch. */
 function eventJson({ id, atMs, action, actor, actorId, target, detail, address }: AuditEvent) {
-  return { id, at: Math.floor(atMs / 1000), action, actor, actor_id: actorId, target, detail, address };
+  return { id, at: unixSeconds(atMs), action, actor, actor_id: actorId, target, detail, address };
 }
 
 function csv(deps: AuditRoutesDeps, who: Who, incoming: Incoming, filter: AuditFilter): Response {
-  let close = (_why: Error) => {};
-  const forget = deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) => close(why));
-  const pages = linesOf(deps.audit.all(filter, LISTED_MAX));
-  const { response, abort } = csvStream({ name: 'audit.csv', header: CSV_HEADER, pages, incoming, onEnd: forget });
-  close = abort;
-  return response;
+  return csvResponse({
+    name: 'audit.csv',
+    header: CSV_HEADER,
+    pages: linesOf(deps.audit.all(filter, LISTED_MAX)),
+    incoming,
+    hold: (close) => deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, close),
+  });
 }
 
 async function* linesOf(pages: AsyncIterable<readonly AuditEvent[]>): AsyncGenerator<readonly Line[]> {

@@ -40,24 +40,10 @@ export function wireAdmin(
   },
   owned: AsyncDisposableStack,
 ) {
-  const { agents, config, conversations, stores, users, runners, generations, budgets, userLimits } = uses;
-  const removal = removalService({
-    users,
-    agents,
-    runners,
-    runnerRows: stores.runners,
-    conversations,
-    generations,
-    budgets,
-    userLimits,
-    audit: uses.audit,
-    homesRoot: config.homesRoot,
-    keptMs: config.retention.deletedUsersMs,
-    now: uses.now,
-  });
-  const { now, steady } = uses;
-  const { dataRoot, homesRoot } = config;
-  const diskUse = owned.use(diskUseService({ dataRoot, homesRoot, now, steady }));
+  const { config, stores } = uses;
+  const { dataRoot, homesRoot, retention } = config;
+  const removal = removalService({ ...uses, runnerRows: stores.runners, homesRoot, keptMs: retention.deletedUsersMs });
+  const diskUse = owned.use(diskUseService({ ...uses, dataRoot, homesRoot }));
   const start = startService({ ...uses, installation: stores.installation });
   return { diskUse, logReads: logReads(uses), removal, start };
 }

@@ -4,6 +4,7 @@ import type { Backend, BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { Lookup, type Soon } from '../lib/lookup';
 import { Recent } from '../lib/lru';
+import { freeSlug, slugOf } from '../lib/slug';
 import type { Agent, AgentsStore } from './store';
 
 const NAME_LENGTH_MAX = 80;
@@ -179,19 +180,11 @@ function modelFrom(text: string): string {
   return text.trim().slice(0, MODEL_LENGTH_MAX);
 }
 
-/** Adds slugs of lower-case letters, digits and "-". When slugs are equal, the later ones get a number. */
+/** Adds slugs. When slugs are equal, the later ones get a number. */
 function withSlugs(agents: readonly Agent[]): NamedAgent[] {
   const taken = new Set<string>();
   return agents.map((agent) => {
-    const plain = agent.name
-      .normalize('NFKD')
-      .replace(/\p{M}/gu, '')
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, '-')
-      .replace(/^-|-$/g, '');
-    const base = plain || agent.backend;
-    let slug = base;
-    for (let number = 2; taken.has(slug); number += 1) slug = `${base}-${number}`;
+    const slug = freeSlug(slugOf(agent.name) || agent.backend, taken);
     taken.add(slug);
     return { ...agent, slug };
   });

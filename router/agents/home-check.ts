@@ -16,9 +16,7 @@ const ANSWER_MS = 2_000;
 
 /** The owners of the homes of these backends. */
 export function homeOwners(backends: readonly Backend[]): readonly Owner[] {
-  const owners = backends.flatMap(({ disabled, chownUid: uid, chownGid: gid = uid }) =>
-    disabled || uid === undefined || gid === undefined ? [] : [{ uid, gid }],
-  );
+  const owners = backends.flatMap(({ disabled, homeOwner }) => (disabled ? [] : (homeOwner ?? [])));
   return [...new Map(owners.map((owner) => [`${owner.uid}:${owner.gid}`, owner])).values()];
 }
 

@@ -1,4 +1,5 @@
 /** Describes errors of the file system of homes, for a failed start, for `/healthz` and for the doctor. */
+import { codeOf } from '../lib/system-errors';
 import type { Owner } from './safe-folder';
 
 type Words = readonly [what: string, remedy: string];
@@ -59,7 +60,7 @@ export class HomeError extends Error {
 
 /** Only root may change the owner of files, and in a container not to every user. */
 export function ownerFault({ uid, gid }: Owner, cause: unknown): HomeError {
-  const what = `the router cannot give its home to user ${uid}, group ${gid} (${codeOf(cause) ?? 'refused'})`;
+  const what = `the router cannot give its home to user ${uid}, group ${gid} (${codeOf(cause) || 'refused'})`;
   return new HomeError(
     [what, 'Run the router as root, or take "chown_uid" out of the backend and run it as the user of the router.'],
     { cause },
@@ -69,13 +70,7 @@ export function ownerFault({ uid, gid }: Owner, cause: unknown): HomeError {
 /** Turns a system error into a `HomeError`; returns every other error unchanged. */
 export function homeFault(error: unknown): unknown {
   const code = codeOf(error);
-  if (code === undefined || error instanceof HomeError) return error;
+  if (!/^E[A-Z0-9]+$/.test(code) || error instanceof HomeError) return error;
   const other: Words = [`its home could not be made ready (${code})`, 'The log says what was refused.'];
   return new HomeError(WORDS[code] ?? other, { cause: error });
-}
-
-/** The system's error code, for example `ENOSPC`. */
-function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }

@@ -9,6 +9,7 @@
 import { constants, existsSync } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '../lib/system-errors';
 import { ownerFault } from './home-faults';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
@@ -177,8 +178,4 @@ function alreadyThere(error: unknown): void {
 function missing(error: unknown): false {
   if (hasCode(error, 'ENOENT')) return false;
   throw error;
-}
-
-export function hasCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 }

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Backend } from '../backends/backends';
 import { fillIn } from '../backends/fill-in';
-import { hasCode } from './safe-folder';
+import { hasCode } from '../lib/system-errors';
 
 /** @param user whose name stands for `AGENT_USER_NAME`. @returns undefined where there are none to read. */
 export async function seedInstructions(

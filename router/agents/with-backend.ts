@@ -1,6 +1,5 @@
 /** An agent together with its backend, for what needs both. */
 import type { Backend, BackendRegistry } from '../backends/backends';
-import { AppError } from '../lib/errors';
 import type { AgentsService } from './agents';
 import type { Agent } from './store';
 
@@ -16,7 +15,5 @@ export async function agentWithBackend(
   id: string,
 ): Promise<AgentAndBackend> {
   const agent = await agents.get(userId, id);
-  const backend = backends.find(agent.backend);
-  if (!backend) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return { agent, backend };
+  return { agent, backend: backends.of(agent) };
 }

@@ -2,10 +2,12 @@
  * The contents of attached files, each in one file that is named by its hash. The database has the rows that refer to
  * them (`chat/attachments/store.ts`) and says which are loose.
  */
+
 import { unlinkSync } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId } from '../lib/ids';
+import { hasCode } from '../lib/system-errors';
 
 /** Hashed at once, so that nobody waits: a megabyte takes about a millisecond. */
 const HASHED_BYTES = 1_048_576;
@@ -54,7 +56,7 @@ export function blobFiles(root: string) {
       try {
         unlinkSync(pathOf(hash));
       } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+        if (!hasCode(error, 'ENOENT')) throw error;
       }
     },
   };

@@ -1,6 +1,7 @@
 /** The audit: who did what to whom, when and from where. Subjects record what they do; the administrator reads it. */
 import { AppError } from '../lib/errors';
 import { accountsLog } from '../lib/log';
+import { DAY_MS } from '../lib/time';
 import type { AuditEvent, AuditFilter, AuditStore } from './store';
 
 /** Everything that is recorded: a subject and a past-tense verb. */
@@ -35,7 +36,6 @@ interface Recorded {
 
 /** Characters of each text; what people type can be longer. */
 const TEXT_LENGTH_MAX = 300;
-const DAY_MS = 86_400_000;
 
 export type AuditService = ReturnType<typeof auditService>;
 

@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Json } from '../../drivers/driver';
+import { AppError } from '../lib/errors';
 import { processLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import { missingMembers } from './missing-members';
@@ -52,8 +53,8 @@ export interface Backend {
   /** How the runner reaches its upstream: through the broker, or with the real address and key in its environment. */
   readonly credentials: 'broker' | 'inject';
   readonly user?: string;
-  readonly chownUid?: number;
-  readonly chownGid?: number;
+  /** Whose the files of a home are; by default the router's own user's. */
+  readonly homeOwner?: { readonly uid: number; readonly gid: number };
   readonly networkMode: string;
   readonly extraHosts: Readonly<Record<string, string>>;
   readonly extraNetworks: readonly string[];
@@ -147,6 +148,20 @@ export class BackendRegistry implements Disposable {
 
   find(name: string): Backend | undefined {
     return this.#backends.find((backend) => backend.name === name);
+  }
+
+  /** The backend that a request names. Throws `not_found`. */
+  get(name: string): Backend {
+    const backend = this.find(name);
+    if (!backend) throw new AppError('not_found', { message: `There is no backend "${name.slice(0, 100)}".` });
+    return backend;
+  }
+
+  /** The backend of an agent. Throws `not_found` when the file has it no longer. */
+  of({ backend: name }: { readonly backend: string }): Backend {
+    const backend = this.find(name);
+    if (!backend) throw new AppError('not_found', { message: `The backend "${name}" is no longer configured.` });
+    return backend;
   }
 
   /** Finds the backend for `model`: its name, or one of its other ids. */

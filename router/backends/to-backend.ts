@@ -4,11 +4,13 @@ import { fillIn } from './fill-in';
 import { type Entry, limitsOf, timeoutsOf } from './schema';
 
 /** @param folder that of the file. */
-export function toBackend({ cmd, limits, timeouts, ...entry }: Entry, folder: string): Backend {
-  const chownGid = entry.chown_gid ?? entry.chown_uid;
+export function toBackend(
+  { cmd, limits, timeouts, chown_uid: uid, chown_gid: gid = uid, ...entry }: Entry,
+  folder: string,
+): Backend {
   return Object.freeze({
     ...camelCased(entry),
-    ...(chownGid !== undefined && { chownGid }),
+    ...(uid !== undefined && gid !== undefined && { homeOwner: { uid, gid } }),
     displayName: entry.display_name ?? entry.name,
     command: cmd.map((part) => fillIn(part, { BACKENDS_DIR: folder })),
     limits: limitsOf(limits),

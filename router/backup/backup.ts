@@ -3,12 +3,14 @@
  * Keys are not in it. It is made while the router runs: first the database, as it is at one moment, then the files, so that
  * every file that the copy of the database names is there.
  */
+
 import { existsSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BACKUP_DATABASE, copyDatabase, damageOf, forgetRunners, newBackupFolder } from '../database/backup-folders';
 import { checkDatabase, databaseError } from '../database/checks';
 import { lockDatabase } from '../database/database';
+import { hasCode } from '../lib/system-errors';
 import { isVacant, pack, unpack } from './archive';
 import { BackupError } from './backup-error';
 
@@ -159,7 +161,7 @@ async function putDatabase(from: string, to: string): Promise<void> {
 
 /** In a copy, SQLite reports a full disk of the copy, which is not that of the database. */
 function hasNoRoom(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(String(error.code));
+  return hasCode(error, 'SQLITE_FULL', 'ENOSPC', 'EDQUOT');
 }
 
 function noRoom(root: string): BackupError {

@@ -1,4 +1,4 @@
-/** One call of a runner to its upstream, from its arrival to the end of the answer. When it ends is its life's (relay/lifecycle.ts). */
+/** One call of a runner to its upstream, from its arrival to the end of the answer, which `Lifecycle` (relay/lifecycle.ts) decides. */
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
@@ -77,10 +77,7 @@ export class BrokerCall extends Lifecycle {
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     const use = new CallUse(deps, held, { path, allowed, body });
     this.#use = use;
-    const backend = deps.backends.find(agent.backend);
-    if (!backend) {
-      throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
-    }
+    const backend = deps.backends.of(agent);
     const trace = this.trace('llm call', 'client', () => callerOf(request.headers, held), answerFacts(agent, { path }));
     const { signal } = this;
     const answer = await deps.upstreams.call({

@@ -1,7 +1,9 @@
 /** Turns an upstream's refusal into a sentence for the person who set its credentials. */
+
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Upstream } from '../credentials/credentials';
 import { AppError } from '../lib/errors';
+import { codeOf } from '../lib/system-errors';
 import { readText } from '../net/body';
 import { CONNECT_MS, CONNECT_TIMEOUT } from '../net/connect-timeout';
 import { type OutgoingAnswer, UnreachableError } from '../net/outgoing';
@@ -13,7 +15,7 @@ const WORDS_LENGTH_MAX = 300;
 /** The error for an upstream that did not answer. Its message says what to change, where the cause is known. */
 export function unreachable(cause: unknown): AppError {
   const reason = cause instanceof UnreachableError ? cause.cause : cause;
-  const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
+  const code = codeOf(reason);
   const silent = `LLM_BASE_URL does not answer: there was no connection within ${CONNECT_MS / 1000} s. Check its host and port.`;
   const certificate = `The LLM API could not be reached: the certificate at LLM_BASE_URL is not valid (${code}).`;
   const message = code === CONNECT_TIMEOUT ? silent : /CERT|TLS|SSL|SIGNATURE/.test(code) ? certificate : undefined;

@@ -128,15 +128,9 @@ export function credentialsService(deps: {
       throw new AppError('invalid_request', { message: `${name} is not a variable that users can set.` });
     }
     if (scope === GLOBAL) return;
-    const { userOverridableEnv, displayName } = requireScope(scope);
+    const { userOverridableEnv, displayName } = backends.get(scope);
     if (userOverridableEnv.includes(name)) return;
     throw new AppError('invalid_request', { message: `${displayName} does not use ${name}.` });
-  }
-
-  function requireScope(scope: string): Backend {
-    const backend = backends.find(scope);
-    if (!backend) throw new AppError('not_found', { message: `There is no backend "${scope}".` });
-    return backend;
   }
 
   return {

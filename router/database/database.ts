@@ -1,4 +1,5 @@
 /** Opens the database file, applies migrations, and runs transactions. */
+
 import { Database as Sqlite } from 'bun:sqlite';
 import { chmodSync, mkdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,6 +7,7 @@ import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
 import { repositoryRoot } from '../config/root';
 import { processLog } from '../lib/log';
+import { hasCode } from '../lib/system-errors';
 import { backupBeforeMigration } from './backup-folders';
 import { checkDatabase, DatabaseError, databaseError, isEmpty, missingMigrations, newestMigration } from './checks';
 import * as schema from './schema';
@@ -132,7 +134,7 @@ function keepPrivate(path: string): void {
   try {
     chmodSync(path, 0o600);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) throw error;
+    if (!hasCode(error, 'EPERM')) throw error;
   }
 }
 
@@ -186,7 +188,7 @@ function isReadOnly(path: string): boolean {
     unlinkSync(path);
     return false;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EROFS';
+    return hasCode(error, 'EROFS');
   }
 }
 

@@ -1,5 +1,7 @@
 /** Transactions. Threads use them too, which need no more of the database than this. */
+
 import type { Database as Sqlite } from 'bun:sqlite';
+import { codeOf } from '../lib/system-errors';
 
 /**
  * Milliseconds that a statement waits for the lock of another connection: of a program such as `sqlite3`, or of a thread.
@@ -55,7 +57,7 @@ function toItsEnd<Db extends { readonly $client: Sqlite }, T>(
 /** Whether `thrown`, or what caused it, has a code of SQLite that begins with this one. */
 export function hasSqliteCode(thrown: unknown, code: string): boolean {
   for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ('code' in error && String(error.code).startsWith(code)) return true;
+    if (codeOf(error).startsWith(code)) return true;
   }
   return false;
 }

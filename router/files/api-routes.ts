@@ -7,6 +7,7 @@ import type { BackendRegistry } from '../backends/backends';
 import type { Config } from '../config/config';
 import type { Allowance } from '../lib/allowance';
 import { AppError } from '../lib/errors';
+import { unixSeconds } from '../lib/time';
 import { dataHeaders } from '../web/answers/headers';
 import { withBody } from '../web/bodies/read';
 import type { OpenStreams } from '../web/streams/open-streams';
@@ -36,9 +37,7 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
       async ({ who, params, query: { path } }) => {
         const { entries, more } = await files.list(await own(who, params), pathFrom(path));
         return {
-          entries: entries.map(({ name, kind, bytes, changedAtMs }) => ({
-            ...{ name, kind, bytes, changed_at: Math.floor(changedAtMs / 1000) },
-          })),
+          entries: entries.map(({ changedAtMs, ...entry }) => ({ ...entry, changed_at: unixSeconds(changedAtMs) })),
           more: more ?? null,
         };
       },
@@ -60,7 +59,7 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
         try {
           const kind = show === undefined ? undefined : await kindOf(file);
           const isPicture = kind !== undefined && 'picture' in kind;
-          const { forget } = hold(deps, who, () => void file.handle.close());
+          const forget = hold(deps, who, () => void file.handle.close());
           const headers = {
             ...dataHeaders(isPicture ? kind.picture : 'application/octet-stream'),
             'content-length': String(file.bytes),
@@ -80,7 +79,7 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
         const agent = await own(who, params);
         const names = pathFrom(path);
         const abort = new AbortController();
-        const { forget } = hold(deps, who, () => abort.abort());
+        const forget = hold(deps, who, () => abort.abort());
         abort.signal.addEventListener('abort', forget, { once: true });
         const root = names.at(-1) ?? agent.name.replace(/[/\0]/g, '_');
         try {
@@ -125,12 +124,10 @@ export async function put(
   path: readonly string[],
   what: Parameters<HomeFiles['put']>[3],
 ): Promise<void> {
-  const backend = backends.find(agent.backend);
-  if (!backend) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  await files.put(agent, backend, path, what);
+  await files.put(agent, backends.of(agent), path, what);
 }
 
 /** A download ends with the session that it belongs to (law 20), and counts among the user's open streams. */
-function hold({ streams }: FilesDeps, { user, credentialId }: Who, close: () => void): { forget: () => void } {
-  return { forget: streams.add({ userId: user.id, credentialId }, close) };
+function hold({ streams }: FilesDeps, { user, credentialId }: Who, close: () => void): () => void {
+  return streams.add({ userId: user.id, credentialId }, close);
 }

@@ -2,7 +2,8 @@
 import { pipeline, type Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { Pack } from 'tar-stream';
-import { type Folder, hasCode, UnsafePathError } from '../agents/safe-folder';
+import { type Folder, UnsafePathError } from '../agents/safe-folder';
+import { hasCode } from '../lib/system-errors';
 import { inFolder } from './home-files';
 
 const READ_BYTES = 65_536;

@@ -5,10 +5,11 @@
 import { mkdir, realpath } from 'node:fs/promises';
 import { HomeError, homeFault } from '../agents/home-faults';
 import { homePath } from '../agents/homes';
-import { Folder, type FolderEntry, hasCode, type OpenFile, type Owner, UnsafePathError } from '../agents/safe-folder';
+import { Folder, type FolderEntry, type OpenFile, type Owner, UnsafePathError } from '../agents/safe-folder';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { AppError } from '../lib/errors';
+import { hasCode } from '../lib/system-errors';
 
 /** Entries of one folder that are listed. */
 const LISTED_MAX = 1_000;
@@ -98,8 +99,7 @@ export function homeFiles({ homesRoot }: { homesRoot: string }) {
       path: readonly string[],
       upload: { readonly files: readonly { name: string; bytes: Uint8Array }[]; readonly isReplacing: boolean },
     ): Promise<void> {
-      const { chownUid: uid, chownGid: gid = uid } = backend;
-      const owner = uid === undefined || gid === undefined ? undefined : { uid, gid };
+      const owner = backend.homeOwner;
       const work = async (folder: Folder) => {
         for (const { name } of upload.files) {
           requireName(name);

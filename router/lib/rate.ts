@@ -2,17 +2,24 @@
 import { AppError } from './errors';
 import { Recent } from './lru';
 
-interface Rate {
+export interface Rate {
   /** How often at once. */
   readonly max: number;
   /** Milliseconds in which this many more become free. */
   readonly perMs: number;
 }
 
-interface Bucket {
+export interface Bucket {
+  /** How many are free. */
   level: number;
   /** When `level` was computed. */
   atMs: number;
+}
+
+/** The bucket as it is at a time; a full one where there was none. */
+export function filled(bucket: Bucket | undefined, { max, perMs }: Rate, atMs: number): Bucket {
+  const level = bucket ? Math.min(max, bucket.level + ((atMs - bucket.atMs) * max) / perMs) : max;
+  return { level, atMs };
 }
 
 /** Keys that are counted; the least recently used is forgotten first. */
@@ -23,14 +30,12 @@ const KEYS_MAX = 10_000;
  * @param now milliseconds of a steady clock.
  * @param what begins the sentence of the refusal: how often it may happen.
  */
-export function createRate({ max, perMs }: Rate, now: () => number, what: string): (key: string) => void {
+export function createRate(rate: Rate, now: () => number, what: string): (key: string) => void {
   const buckets = new Recent<string, Bucket>(KEYS_MAX);
   return (key) => {
-    const atMs = now();
-    const before = buckets.get(key);
-    const level = before ? Math.min(max, before.level + ((atMs - before.atMs) * max) / perMs) : max;
+    const { level, atMs } = filled(buckets.get(key), rate, now());
     if (level < 1) {
-      const retryAfterSeconds = Math.ceil(((1 - level) * perMs) / max / 1000);
+      const retryAfterSeconds = Math.ceil(((1 - level) * rate.perMs) / rate.max / 1000);
       const message = `${what}. Try again in ${retryAfterSeconds} s.`;
       throw new AppError('too_many_requests', { message, retryAfterSeconds });
     }

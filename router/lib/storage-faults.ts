@@ -1,4 +1,5 @@
 /** Describes errors of the database's file: for who starts the router, for a user whose request failed, and for `/readyz`. */
+import { codeOf } from './system-errors';
 
 /** What is wrong, as a part of a sentence, and a sentence that says what to do. */
 interface StorageFault {
@@ -35,7 +36,7 @@ const FAULTS: Readonly<Record<string, StorageFault>> = {
 /** Returns the words for an error of SQLite, or for one that was caused by it; undefined for every other error. */
 export function storageFault(thrown: unknown): StorageFault | undefined {
   for (let error = thrown; error instanceof Error; error = error.cause) {
-    const code = 'code' in error ? /^SQLITE_([A-Z]+)/.exec(String(error.code))?.[1] : undefined;
+    const code = /^SQLITE_([A-Z]+)/.exec(codeOf(error))?.[1];
     const fault = code && FAULTS[code];
     if (fault) return fault;
   }

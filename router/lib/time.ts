@@ -17,9 +17,13 @@ export function steadyMs(): number {
   return Math.floor(performance.timeOrigin + performance.now());
 }
 
+export const DAY_MS = 86_400_000;
+
 /** Unix time, as the predecessor's API has it, of milliseconds since the epoch. */
-export function unixSeconds(ms: number): number {
-  return Math.floor(ms / 1000);
+export function unixSeconds(ms: number): number;
+export function unixSeconds(ms: number | null): number | null;
+export function unixSeconds(ms: number | null): number | null {
+  return ms === null ? null : Math.floor(ms / 1000);
 }
 
 /** Runs `work` at this interval until disposed. Never runs it twice at the same time. */

@@ -2,9 +2,11 @@
  * Requests that the router makes, and the headers and bodies that may cross it in either direction. No other code makes
  * requests (law 22).
  */
+
 import { isIP, isIPv6 } from 'node:net';
 import { type Abortable, signalOf } from '../lib/abort';
 import { Recent } from '../lib/lru';
+import { codeOf } from '../lib/system-errors';
 import { type Body, streamBody, streamOf } from './body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError, NotConnectedError } from './connect-timeout';
 import { MalformedError } from './http1/head';
@@ -105,8 +107,6 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   answer.body.cancel();
   throw new UnreachableError(`The answer had the status ${answer.status}`, true);
 }
-
-const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : '');
 
 /** Whether the request cannot be sent: a `TypeError` without a system error code. */
 const isUnsendable = (error: unknown) => error instanceof TypeError && codeOf(error) === '';

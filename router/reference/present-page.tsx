@@ -1,4 +1,5 @@
 /** Presents the OpenAPI document as a page for people. */
+
 import type { VNode } from 'preact';
 import type { Text } from '../../views/locales';
 import type {
@@ -10,6 +11,7 @@ import type {
   TypeWord,
 } from '../../views/reference/models';
 import { ReferenceGroupPage, ReferenceObjectsPage, ReferencePage } from '../../views/reference/page';
+import { slugOf } from '../lib/slug';
 import { type Reader, textOf } from '../web/reader';
 import type { Content, DocumentedOperation, OpenApiDocument, Parameter, Schema } from './document';
 
@@ -36,7 +38,7 @@ function viewOf(t: TypeTexts, { info, tags, paths, components }: OpenApiDocument
     version: info.version,
     about: info.description,
     groups: tags.map(({ name, description }) => ({
-      id: name.toLowerCase().replace(/[^a-z0-9]+/g, '-'),
+      id: slugOf(name),
       name,
       about: description,
       operations: operations.filter(({ tag }) => tag === name).map(({ view }) => view),

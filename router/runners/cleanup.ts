@@ -1,7 +1,4 @@
-/**
- * Cleans up after a runner: stops the runner of a failed start or of an earlier life of the
- * router.
- */
+/** Stops runners that are left behind: by a failed start, or by the router before its restart. */
 import type { Driver, Handle, Owned } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
 import { runnersLog } from '../lib/log';
@@ -25,7 +22,7 @@ interface CleanupDeps {
 /** Names of the drivers that host no runner beside those that this process holds. Adoption asks the others. */
 export type Settled = Set<string>;
 
-/** A runner of this driver may be left: adoption looks for it when the platform answers. */
+/** A runner of this driver may be left behind: adoption looks for it when the platform answers. */
 export function lookAgain({ drivers, settled }: Pick<CleanupDeps, 'drivers' | 'settled'>, driver: Driver): void {
   for (const name of drivers.names()) if (drivers.find(name) === driver) settled.delete(name);
 }

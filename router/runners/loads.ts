@@ -50,7 +50,7 @@ export function loadsService({ runners, now }: { runners: Pick<RunnersService, '
 
     newest,
 
-    /** What all runners took when they were last sampled. */
+    /** CPU and memory of all runners together, by the last sample. */
     total: () => sum,
 
     /** Takes one sample of every running runner. After one failure of a driver its other runners wait for the next pass. */

@@ -154,6 +154,13 @@ export function runnersService(deps: RunnersDeps) {
       );
     },
 
+    /** Begins a start that a person asked for, and waits for nothing: what makes it fail is in the runner's state. */
+    begin(agent: Agent): void {
+      const slot = slots.of(agent);
+      const { release } = hold(slot);
+      void Promise.resolve(slot.warm ?? ensure(slot, true)).then(release, release);
+    },
+
     stop,
     /** Stops the agent's runner, then has the agent deleted by `erase`, without a start in between. */
     async remove(agentId: string, erase: () => Promise<void>): Promise<void> {

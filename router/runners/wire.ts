@@ -43,42 +43,23 @@ export function wireRunners(uses: {
   now: () => number;
   steady: () => number;
 }) {
-  const { config, stores, installationId, host, backends, drivers, platforms, images, addresses } = uses;
-  const { credentials, idle, own, vault, events, metrics, now, steady, userLimits } = uses;
+  const { config, stores, host, backends, drivers, credentials, idle, vault, now, userLimits } = uses;
   const settled: Settled = new Set();
   const runners = runnersService({
-    installationId,
+    ...uses,
     homesRoot: config.homesRoot,
     seedsRoot: config.seedsRoot,
-    addresses,
     hostPath: host.of,
     readyTimeoutMs: config.readyTimeoutMs,
     limits: { ...config.capacity, runnersOf: userLimits.runnersOf },
     runners: stores.runners,
     users: stores.users,
-    backends,
-    drivers,
-    platforms,
-    images,
-    credentials,
-    own,
-    vault,
-    events,
-    metrics,
     settled,
-    now,
-    steady,
   });
   // A running runner keeps its environment: changed values need a new runner.
   credentials.onChange(runners.valuesChanged);
   const adoption = adoptionService({
-    runners,
-    rows: stores.runners,
-    agents: stores.agents,
-    backends,
-    drivers,
-    vault,
-    settled,
+    ...{ runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault, settled },
   });
   return {
     runners,

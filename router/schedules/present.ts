@@ -3,6 +3,7 @@
 import type { FormState } from '../../views/models';
 import type { ScheduleView } from '../../views/schedules/models';
 import type { ConversationsService } from '../chat/conversations';
+import { unixSeconds } from '../lib/time';
 import type { Schedule } from './store';
 import { simpleTimes } from './times';
 
@@ -56,7 +57,6 @@ export async function offeredConversations(
 
 /** Times are seconds since the epoch. */
 export function scheduleJson(schedule: Schedule) {
-  const seconds = (ms: number | null) => (ms === null ? null : Math.floor(ms / 1000));
   return {
     id: schedule.id,
     agent_id: schedule.agentId,
@@ -65,9 +65,9 @@ export function scheduleJson(schedule: Schedule) {
     text: schedule.text,
     conversation_id: schedule.conversationId,
     paused: schedule.isPaused,
-    next_at: seconds(schedule.nextAtMs),
-    created_at: seconds(schedule.createdAtMs),
-    last_at: seconds(schedule.lastAtMs),
+    next_at: unixSeconds(schedule.nextAtMs),
+    created_at: unixSeconds(schedule.createdAtMs),
+    last_at: unixSeconds(schedule.lastAtMs),
     last_conversation_id: schedule.lastConversationId,
     last_problem: schedule.lastProblem,
   };

@@ -3,6 +3,7 @@ import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import { agentWithBackend } from '../agents/with-backend';
 import { type RemovalDeps, resetHome } from '../chat/removal';
+import { unixSeconds } from '../lib/time';
 import { type DetailsDeps, runnerFacts, runnerLog } from '../runners/pages/present';
 import { type AgentViewDeps, agentSettings } from './present-agent';
 
@@ -75,7 +76,7 @@ export function agentApiRoutes(deps: AgentApiDeps, session: SessionPlugin) {
           stops_in_seconds: stopsInMs === undefined ? null : Math.floor(stopsInMs / 1000),
           stale: isStale,
           load: loads.of(agent.id).map(({ atMs, cpuPercent = null, memoryBytes = null }) => ({
-            at: Math.floor(atMs / 1000),
+            at: unixSeconds(atMs),
             cpu_percent: cpuPercent,
             memory_bytes: memoryBytes,
           })),

@@ -22,7 +22,6 @@ import type { BackendRegistry } from '../backends/backends';
 import type { Config } from '../config/config';
 import type { CredentialsService } from '../credentials/credentials';
 import { credentialGroups } from '../credentials/present';
-import { AppError } from '../lib/errors';
 import type { Once } from '../lib/once';
 import type { Vault } from '../lib/vault';
 import { flashOf } from '../web/answers/flash';
@@ -76,7 +75,7 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
     .post(
       '/settings/idle',
       async ({ who, body, request }) => {
-        requireBackend(deps, body.backend);
+        deps.backends.get(body.backend);
         await idle.set(who.user.id, body.backend, body.seconds);
         return settings.saved(who, request, 'idle');
       },
@@ -88,10 +87,6 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
 function saidOf(reader: Reader, { card = '', said }: { card?: string; said?: string }): SettingsProps['said'] {
   const flash = flashOf(textOf(reader).settings.said, said);
   return flash && { card, flash };
-}
-
-function requireBackend(deps: Pick<SettingsRoutesDeps, 'backends'>, name: string): void {
-  if (!deps.backends.find(name)) throw new AppError('not_found', { message: `There is no backend "${name}".` });
 }
 
 interface Shown {

@@ -1,4 +1,5 @@
 /** Makes an app listen, and says what to do where it cannot. */
+import { codeOf } from '../lib/system-errors';
 
 /** Thrown when the router cannot listen. The message says which setting to change. */
 export class ListenError extends Error {
@@ -20,8 +21,7 @@ export function listenAt<App>(
   try {
     return app.listen({ hostname, port });
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-    const problem = problemOf(code, { hostname, port, settings });
+    const problem = problemOf(codeOf(cause), { hostname, port, settings });
     throw problem === undefined ? cause : new ListenError(problem, { cause });
   }
 }

@@ -1,4 +1,5 @@
 /** Imports the homes of agents: copies `users/<slug>/<backend>` of the first agent-stack to `homes/<agent id>`. */
+
 import {
   chmodSync,
   copyFileSync,
@@ -18,6 +19,7 @@ import {
 import { basename, join } from 'node:path';
 import type { Entry } from '../../router/backends/schema';
 import { isSecret } from '../../router/credentials/values';
+import { hasCode } from '../../router/lib/system-errors';
 import type { Importing } from './accounts';
 import { ImportError } from './report';
 import type { OldAgent } from './source';
@@ -84,8 +86,7 @@ function readable(label: string, copy: () => void): void {
   try {
     copy();
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && (cause.code === 'EACCES' || cause.code === 'EPERM')))
-      throw cause;
+    if (!hasCode(cause, 'EACCES', 'EPERM')) throw cause;
     throw new ImportError(`The home users/${label} cannot be copied: ${cause.message}. Run the command as root.`, {
       cause,
     });

@@ -120,7 +120,7 @@ describe('loading', () => {
         forward_model_env: 'LLM_MODEL',
       },
     ]).all();
-    expect(backend).toMatchObject({ command: [], chownUid: 1000, chownGid: 1000, forwardModelEnv: 'LLM_MODEL' });
+    expect(backend).toMatchObject({ command: [], homeOwner: { uid: 1000, gid: 1000 }, forwardModelEnv: 'LLM_MODEL' });
     expect(backend).not.toHaveProperty('user');
   });
 

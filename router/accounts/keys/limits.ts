@@ -1,10 +1,10 @@
 /**
  * Limits of a key per minute and at once. Counted in memory, because every request is checked; a restart of the router
- * clears the counters. Each limit is a token bucket that holds one minute's worth and fills evenly: a client may spend
- * it at once and then continues at the limit's rate, so that two minutes' worth cannot be spent around the turn of a
- * minute.
+ * clears the counters. Each limit is a token bucket (`lib/rate.ts`) that holds one minute's worth: a client may spend it
+ * at once and then continues at the limit's rate, so that two minutes' worth cannot be spent around the turn of a minute.
  */
 import { AppError } from '../../lib/errors';
+import { type Bucket, filled } from '../../lib/rate';
 import type { Key } from './store';
 
 const MINUTE_MS = 60_000;
@@ -27,18 +27,9 @@ interface LimitStates {
   readonly tokens?: LimitState;
 }
 
-/**
- * One minute's worth of requests or tokens. Below zero when a call used more than was left, because tokens are known
- * only afterwards.
- */
-interface Bucket {
-  level: number;
-  /** When `level` was computed. */
-  atMs: number;
-}
-
 interface Counter {
   requests?: Bucket;
+  /** Below zero when a call used more than was left, because tokens are known only afterwards. */
   tokens?: Bucket;
   /** The key's limit at its last request. */
   tokensPerMinute: number | null;
@@ -76,15 +67,11 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
     }
   }
 
-  /** The bucket filled up to the current time. */
-  function filled(bucket: Bucket | undefined, limit: number): Bucket {
-    const atMs = now();
-    const level = bucket ? bucket.level + ((atMs - bucket.atMs) * limit) / MINUTE_MS : limit;
-    return { level: Math.min(limit, level), atMs };
-  }
+  const filledNow = (bucket: Bucket | undefined, limit: number): Bucket =>
+    filled(bucket, { max: limit, perMs: MINUTE_MS }, now());
 
   function stateOf(bucket: Bucket | undefined, limit: number): LimitState {
-    const { level } = filled(bucket, limit);
+    const { level } = filledNow(bucket, limit);
     return {
       limit,
       remaining: Math.max(0, Math.floor(level)),
@@ -113,11 +100,11 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       counter.tokensPerMinute = tokensPerMinute;
       if (concurrentMax !== null && counter.open >= concurrentMax) throw tooManyAtOnce(concurrentMax);
       if (tokensPerMinute !== null) {
-        counter.tokens = filled(counter.tokens, tokensPerMinute);
+        counter.tokens = filledNow(counter.tokens, tokensPerMinute);
         if (counter.tokens.level < 1) throw tooFast('tokens', tokensPerMinute, 1 - counter.tokens.level);
       }
       if (requestsPerMinute !== null) {
-        counter.requests = filled(counter.requests, requestsPerMinute);
+        counter.requests = filledNow(counter.requests, requestsPerMinute);
         if (counter.requests.level < 1) throw tooFast('requests', requestsPerMinute, 1 - counter.requests.level);
         counter.requests.level -= 1;
       }
@@ -134,7 +121,7 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
      */
     refusalOf(served: Served): { readonly error: AppError; readonly isHeld: boolean } | undefined {
       const refusals = limitedOf(served).flatMap(({ counter, limit }) => {
-        const { level } = filled(counter.tokens, limit);
+        const { level } = filledNow(counter.tokens, limit);
         if (level < 1) return { error: tooFast('tokens', limit, 1 - level), isHeld: false };
         return level - counter.heldTokens < 1 ? { error: taken(limit), isHeld: true } : [];
       });

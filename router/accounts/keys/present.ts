@@ -1,10 +1,9 @@
 /** Presents keys for pages and the API, and reads the form and the JSON for a new key. */
 import type { KeyView } from '../../../views/accounts/models';
 import { numberOf } from '../../lib/text';
+import { DAY_MS, unixSeconds } from '../../lib/time';
 import type { NewKey } from './grant';
 import type { Key } from './store';
-
-const DAY_MS = 86_400_000;
 
 /** The fields of the form on the settings page. */
 interface KeyFields {
@@ -50,7 +49,6 @@ export function typedKey(fields: KeyFields): { requested: NewKey; values: Record
 
 /** Times are seconds since the epoch. Neither the key itself nor its hash is in it. */
 export function keyJson(key: Key) {
-  const seconds = (atMs: number | null) => (atMs === null ? null : Math.floor(atMs / 1000));
   return {
     id: key.id,
     name: key.name,
@@ -58,13 +56,13 @@ export function keyJson(key: Key) {
     scopes: key.scopes,
     backends: key.backends,
     agents: key.agents,
-    expires_at: seconds(key.expiresAtMs),
+    expires_at: unixSeconds(key.expiresAtMs),
     requests_per_minute: key.requestsPerMinute,
     tokens_per_minute: key.tokensPerMinute,
     concurrent_requests: key.concurrentMax,
     ...(key.eventsWhileWaiting && { events_while_waiting: true }),
-    created_at: seconds(key.createdAtMs),
-    last_used_at: seconds(key.lastUsedAtMs),
+    created_at: unixSeconds(key.createdAtMs),
+    last_used_at: unixSeconds(key.lastUsedAtMs),
   };
 }
 

@@ -2,6 +2,7 @@
 import { AppError } from '../../lib/errors';
 import { newId, newSecret, sha256 } from '../../lib/ids';
 import { accountsLog } from '../../lib/log';
+import { DAY_MS } from '../../lib/time';
 import { emailProblem, emailTaken, normaliseEmail, readNewUser, requireValid } from '../fields';
 import { type PasswordsService, passwordProblem } from '../passwords/passwords';
 import { makeUser, type NewUserFields } from '../users/new-user';
@@ -11,7 +12,6 @@ import type { Invitation, LinksStore } from './store';
 
 const USES_MAX = 1_000;
 const DAYS_MAX = 90;
-const DAY_MS = 86_400_000;
 /** How long an expired invitation is still listed. */
 const LISTED_DAYS = 30;
 const INVITATIONS_MAX = 500;

@@ -11,6 +11,8 @@ type PasswordReset = typeof passwordResets.$inferSelect;
 export type LinksStore = ReturnType<typeof linksStore>;
 
 export function linksStore(db: Db) {
+  const isValid = (hash: string, nowMs: number) =>
+    and(eq(passwordResets.hash, hash), gt(passwordResets.expiresAtMs, nowMs));
   const isOpen = (hash: string, nowMs: number) =>
     and(eq(invitations.hash, hash), gt(invitations.expiresAtMs, nowMs), lt(invitations.uses, invitations.usesMax));
 
@@ -22,12 +24,11 @@ export function linksStore(db: Db) {
     },
     /** The user of a reset link that has not expired. */
     async findReset(hash: string, nowMs: number): Promise<User | undefined> {
-      const isValid = and(eq(passwordResets.hash, hash), gt(passwordResets.expiresAtMs, nowMs));
       const found = db
         .select({ user: users })
         .from(passwordResets)
         .innerJoin(users, eq(users.id, passwordResets.userId))
-        .where(isValid)
+        .where(isValid(hash, nowMs))
         .get();
       return found?.user;
     },
@@ -41,8 +42,7 @@ export function linksStore(db: Db) {
       nowMs: number,
     ): Promise<{ user: User; sessionIds: readonly string[] } | undefined> {
       return transaction(db, (tx) => {
-        const isValid = and(eq(passwordResets.hash, hash), gt(passwordResets.expiresAtMs, nowMs));
-        const used = tx.delete(passwordResets).where(isValid).returning().get();
+        const used = tx.delete(passwordResets).where(isValid(hash, nowMs)).returning().get();
         if (!used) return undefined;
         const user = tx.update(users).set({ passwordHash }).where(eq(users.id, used.userId)).returning().get();
         const ended = tx.delete(sessions).where(eq(sessions.userId, used.userId)).returning({ id: sessions.id }).all();

@@ -1,6 +1,7 @@
 /** Presents browser sessions for pages and the API. */
 import bowser from 'bowser';
 import type { SessionView } from '../../../views/accounts/models';
+import { unixSeconds } from '../../lib/time';
 import type { Session } from './store';
 
 /** The browser and the system that a `User-Agent` names, such as "Firefox, Linux"; of others its first word. */
@@ -26,14 +27,13 @@ export function sessionView(session: Session, currentId: string | undefined): Se
 /** Times are seconds since the epoch. */
 export function sessionJson(session: Session, currentId: string | undefined) {
   const { id, address, browser, createdAtMs, seenAtMs, isCurrent } = sessionView(session, currentId);
-  const seconds = (ms: number) => Math.floor(ms / 1000);
   return {
     id,
     browser,
     address,
-    created_at: seconds(createdAtMs),
-    last_used_at: seconds(seenAtMs),
-    expires_at: seconds(session.expiresAtMs),
+    created_at: unixSeconds(createdAtMs),
+    last_used_at: unixSeconds(seenAtMs),
+    expires_at: unixSeconds(session.expiresAtMs),
     current: isCurrent,
   };
 }

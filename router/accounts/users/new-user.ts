@@ -2,8 +2,11 @@
 import { isUniqueViolation } from '../../database/database';
 import { AppError } from '../../lib/errors';
 import { newId } from '../../lib/ids';
-import { emailTaken, freeSlug, slugify } from '../fields';
+import { freeSlug, slugOf } from '../../lib/slug';
+import { emailTaken } from '../fields';
 import type { NewUser, User, UsersStore } from './store';
+
+const SLUG_LENGTH_MAX = 24;
 
 export interface NewUserFields {
   readonly email: string;
@@ -23,9 +26,9 @@ export async function makeUser(
   { email, name, role, passwordHash }: NewUserFields,
   insert: (user: NewUser) => Promise<User> = users.insert,
 ): Promise<User> {
-  const base = slugify(name || (email.split('@')[0] ?? ''));
+  const base = slugOf(name || (email.split('@')[0] ?? ''), SLUG_LENGTH_MAX) || 'user';
   for (;;) {
-    const slug = freeSlug(base, await users.slugsLike(base));
+    const slug = freeSlug(base, new Set(await users.slugsLike(base)));
     try {
       const user = await insert({ id: newId(), email, name, slug, role, passwordHash, createdAtMs: now() });
       await changed(user.id);

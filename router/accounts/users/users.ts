@@ -3,6 +3,7 @@ import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
 import { newSecret, sha256 } from '../../lib/ids';
 import { accountsLog } from '../../lib/log';
+import { DAY_MS } from '../../lib/time';
 import { emailTaken, nameProblem, readNewUser, requireValid, trimmed } from '../fields';
 import type { LinksStore } from '../links/store';
 import { type PasswordsService, passwordProblem } from '../passwords/passwords';
@@ -11,8 +12,7 @@ import { makeUser } from './new-user';
 import type { User, UsersStore } from './store';
 
 /** How long a reset link is valid. */
-const RESET_HOURS = 24;
-const HOUR_MS = 3_600_000;
+const RESET_MS = DAY_MS;
 const SEARCH_LENGTH_MAX = 254;
 
 /** A query of the list: a part of an address or a name, and the id of the last user of the page before. */
@@ -115,7 +115,7 @@ export function usersService(deps: {
       const { role } = await get(id);
       if (role === 'admin') throw ownPassword();
       const token = newSecret('');
-      const expiresAtMs = now() + RESET_HOURS * HOUR_MS;
+      const expiresAtMs = now() + RESET_MS;
       await links.putReset({ userId: id, hash: sha256(token), expiresAtMs });
       accountsLog.info({ user: id }, 'reset.made');
       return { token, expiresAtMs };

@@ -5,8 +5,6 @@ import type { AdminBackendView } from '../../../views/admin/models';
 import type { Flash } from '../../../views/models';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { ShellOf } from '../../accounts/present-pages';
-import type { Backend } from '../../backends/backends';
-import { AppError } from '../../lib/errors';
 import { flashOf } from '../../web/answers/flash';
 import { refusalOf } from '../../web/answers/refused-form';
 import { page, seeOther } from '../../web/answers/respond';
@@ -31,7 +29,7 @@ export function backendsRoutes(deps: BackendsRoutesDeps, session: SessionPlugin)
       '/admin/backends/:backend/pull',
       async ({ who, params, request }) => {
         try {
-          images.fetchAnew(known(deps, params.backend));
+          images.fetchAnew(backends.get(params.backend));
         } catch (error) {
           const { message, status } = refusalOf(error);
           return backendsPage(deps, who, { kind: 'bad', message }, status);
@@ -48,19 +46,12 @@ export function backendsRoutes(deps: BackendsRoutesDeps, session: SessionPlugin)
     .post(
       '/api/admin/backends/:backend/pull',
       ({ params, status }) => {
-        const backend = known(deps, params.backend);
+        const backend = backends.get(params.backend);
         images.fetchAnew(backend);
         return status(202, { image: backend.image ?? null, image_state: images.stateOf(backend)?.state ?? null });
       },
       { admin: true, audit: 'image.fetched' },
     );
-}
-
-/** Throws `not_found`. */
-function known({ backends }: BackendsRoutesDeps, name: string): Backend {
-  const backend = backends.find(name);
-  if (!backend) throw new AppError('not_found', { message: 'There is no such backend.' });
-  return backend;
 }
 
 function backendJson({ name, driver, image, imageState, problem, runners, isDisabled, isForAll }: AdminBackendView) {

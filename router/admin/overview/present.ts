@@ -4,6 +4,7 @@ import pkg from '../../../package.json';
 import type { OverviewView } from '../../../views/admin/models';
 import type { Config } from '../../config/config';
 import type { Database } from '../../database/database';
+import { unixSeconds } from '../../lib/time';
 import type { MetricsService } from '../../metrics/metrics';
 import type { PlatformsService } from '../../platforms/health';
 import type { LoadsService } from '../../runners/loads';
@@ -73,11 +74,11 @@ export function overviewJson(view: OverviewView) {
     runners: { running: view.running, starting: view.starting, queued: view.queued, failed: view.failed },
     cpu_percent: view.cpuPercent,
     memory_bytes: view.memoryBytes,
-    answers: { hour: lastHour, day: lastDay, since: Math.floor(view.startedAtMs / 1000) },
+    answers: { hour: lastHour, day: lastDay, since: unixSeconds(view.startedAtMs) },
     disk: {
       ...{ free_bytes: view.freeBytes, total_bytes: view.diskBytes, database_bytes: view.databaseBytes },
       ...{ homes_bytes: disk?.homesBytes ?? null, data_bytes: disk?.dataBytes ?? null },
-      measured_at: disk ? Math.floor(disk.atMs / 1000) : null,
+      measured_at: disk ? unixSeconds(disk.atMs) : null,
       complete: disk?.isWhole ?? null,
     },
     versions,

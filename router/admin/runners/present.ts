@@ -3,6 +3,7 @@ import type { AdminRunnerView } from '../../../views/admin/models';
 import type { AccountsService } from '../../accounts/accounts';
 import type { BackendRegistry } from '../../backends/backends';
 import { startView } from '../../chat/pages/present-runner';
+import { unixSeconds } from '../../lib/time';
 import { runnerAddress } from '../../runners/api/present';
 import { withoutOutput } from '../../runners/health/failure';
 import type { LoadsService } from '../../runners/loads';
@@ -73,8 +74,8 @@ export function runnerJson(
     agent_id: agent.id,
     backend: agent.backend,
     ...runnerAddress(deps.installationId, deps.backends.find(agent.backend), runner),
-    started_at: Math.floor(runner.startedAtMs / 1000),
-    last_active: Math.floor(status.lastActiveMs / 1000),
+    started_at: unixSeconds(runner.startedAtMs),
+    last_active: unixSeconds(status.lastActiveMs),
     idle_for_seconds: Math.floor(status.idleMs / 1000),
     state: status.state,
     stale: status.isStale,

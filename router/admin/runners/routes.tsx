@@ -56,12 +56,7 @@ export function adminRunnersRoutes(deps: AdminRunnersDeps, session: SessionPlugi
       async ({ who, params, request, server }) => {
         const { agent } = running(deps, params.id);
         await stop(deps, { who, request, server }, agent.id);
-        // Not awaited: the list shows how it goes, and what makes it fail is in the runner's state.
-        const started = runners.lease(agent, { signal: new AbortController().signal, explicit: true });
-        void Promise.resolve(started).then(
-          (lease) => lease.release(),
-          () => undefined,
-        );
+        runners.begin(agent);
         return seeOther(request, '/admin/runners');
       },
       { admin: true },

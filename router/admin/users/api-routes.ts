@@ -5,6 +5,7 @@ import { asPredecessor, userJson } from '../../accounts/users/present';
 import type { User } from '../../accounts/users/store';
 import type { UsersService } from '../../accounts/users/users';
 import { AppError } from '../../lib/errors';
+import { unixSeconds } from '../../lib/time';
 import type { RemovalService } from './removal';
 
 /** Users in one answer. */
@@ -105,15 +106,15 @@ export function usersApiRoutes(deps: UsersApiDeps, session: SessionPlugin) {
 function listedJson(user: User) {
   return {
     ...userJson(user),
-    created_at: Math.floor(user.createdAtMs / 1000),
+    created_at: unixSeconds(user.createdAtMs),
     disabled: user.disabledAtMs !== null,
-    ...(user.purgeAtMs !== null && { purge_at: Math.floor(user.purgeAtMs / 1000) }),
+    ...(user.purgeAtMs !== null && { purge_at: unixSeconds(user.purgeAtMs) }),
   };
 }
 
 async function resetLink({ users, linkTo }: UsersApiDeps, request: Request, id: string) {
   const { token, expiresAtMs } = await users.resetLink(id);
-  return { reset_link: { url: linkTo(request, `/reset/${token}`), expires_at: Math.floor(expiresAtMs / 1000) } };
+  return { reset_link: { url: linkTo(request, `/reset/${token}`), expires_at: unixSeconds(expiresAtMs) } };
 }
 
 /** Throws `invalid_request`: there is one administrator, and the role is handed over on the host only. */

@@ -8,6 +8,7 @@ import type { Invitation } from '../../accounts/links/store';
 import type { ShellOf } from '../../accounts/present-pages';
 import type { Once } from '../../lib/once';
 import { numberOf } from '../../lib/text';
+import { unixSeconds } from '../../lib/time';
 import { refusedForm } from '../../web/answers/refused-form';
 import { page, seeOther } from '../../web/answers/respond';
 import { textOf } from '../../web/reader';
@@ -120,8 +121,8 @@ function apiRoutes({ invitations, linkTo, now }: InvitationsRoutesDeps, session:
 function invitationJson({ id, email, uses, usesMax, createdAtMs, expiresAtMs }: Invitation, nowMs: number) {
   return {
     ...{ id, email, uses, uses_max: usesMax },
-    created_at: Math.floor(createdAtMs / 1000),
-    expires_at: Math.floor(expiresAtMs / 1000),
+    created_at: unixSeconds(createdAtMs),
+    expires_at: unixSeconds(expiresAtMs),
     is_open: uses < usesMax && expiresAtMs > nowMs,
   };
 }

@@ -10,6 +10,7 @@ import type { ShellOf } from '../../accounts/present-pages';
 import type { User } from '../../accounts/users/store';
 import { AppError } from '../../lib/errors';
 import type { Once } from '../../lib/once';
+import { DAY_MS } from '../../lib/time';
 import { flashOf } from '../../web/answers/flash';
 import { refusalOf, refusedForm } from '../../web/answers/refused-form';
 import { page, seeOther } from '../../web/answers/respond';
@@ -19,7 +20,6 @@ import type { NewLink } from './invitations-routes';
 import { usersPage, userView } from './present';
 import type { RemovalService } from './removal';
 
-const DAY_MS = 86_400_000;
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });
 /** No password is asked for where nobody has one. */

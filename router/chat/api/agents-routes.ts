@@ -3,6 +3,7 @@ import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
 import type { BackendRegistry } from '../../backends/backends';
+import { unixSeconds } from '../../lib/time';
 import { runnerAddress } from '../../runners/api/present';
 import { patiently } from '../../web/patience';
 import { type RemovalDeps, removeAgent } from '../removal';
@@ -88,7 +89,7 @@ function agentJson(deps: AgentsRoutesDeps, agent: Agent) {
     name: agent.name,
     model: agent.model,
     ordinal: agent.ordinal,
-    created_at: Math.floor(agent.createdAtMs / 1000),
+    created_at: unixSeconds(agent.createdAtMs),
     updated_at: Math.floor((agent.updatedAtMs ?? agent.createdAtMs) / 1000),
     running: running !== undefined,
     ...(running ? addressOf(deps, agent, running.runner) : { container_name: null, host_port: null }),

@@ -8,6 +8,7 @@ import type { Agent } from '../../agents/store';
 import type { Backend } from '../../backends/backends';
 import type { Events, RouterEvent } from '../../lib/events';
 import { httpLog } from '../../lib/log';
+import { unixSeconds } from '../../lib/time';
 import { runnerAddress } from '../../runners/api/present';
 import type { RunnersService } from '../../runners/runners';
 import type { Incoming } from '../../web/patience';
@@ -165,7 +166,7 @@ class ConversationStream {
     const payload = {
       ...{ agent_id: agent.id, backend: agent.backend, running },
       ...(address && { container_name: address.container_name }),
-      ts: Math.floor(now() / 1000),
+      ts: unixSeconds(now()),
     };
     await this.#send({ kind: 'runner_status', payload });
   }

@@ -7,13 +7,14 @@ import { type ChatMessage, shapeChatBody } from '../../backends/shape';
 import { usesUpstream } from '../../backends/traits';
 import type { CredentialsService } from '../../credentials/credentials';
 import { type Allowance, Share } from '../../lib/allowance';
-import { AppError } from '../../lib/errors';
+import type { AppError } from '../../lib/errors';
 import { answerFacts, callerWith } from '../../lib/tracing';
 import type { MetricsService } from '../../metrics/metrics';
 import { Lifecycle } from '../../relay/lifecycle';
 import type { Ending } from '../../relay/relay';
 import type { Silence } from '../../relay/timeouts';
-import { callRunner, type RunnerAnswer, refusalOf } from '../../runners/call';
+import { callRunner, type RunnerAnswer } from '../../runners/call';
+import { refusalOf } from '../../runners/refusals';
 import type { RunnersService } from '../../runners/runners';
 import type { BudgetsService } from '../../usage/budgets/budgets';
 import type { AttachmentsService } from '../attachments/attachments';
@@ -95,9 +96,7 @@ class Production extends Lifecycle {
   async #ask(silence: Silence | undefined): Promise<RunnerAnswer> {
     const { backends, budgets, runners } = this.deps;
     const { conversation, agent, explicit } = this.turn;
-    const backend = backends.find(agent.backend);
-    if (!backend)
-      throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
+    const backend = backends.of(agent);
     if (usesUpstream(backend)) budgets.refuseUsedUp({ userId: agent.userId });
     const variables = requestVariables(agent.userId, agent.id, runtimeSessionName(conversation));
     const { messages, files, isKnown } = await history(this.deps, backend, conversation);

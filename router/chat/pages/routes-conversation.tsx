@@ -1,4 +1,4 @@
-/** The pages of the chat. */
+/** Answers with the page of a conversation, or of a new one; the routes of several files do so. */
 import { LoggedMessages } from '../../../views/chat/conversation';
 import { ChatPage } from '../../../views/chat/page';
 import type { ConversationView, EditView } from '../../../views/models';

@@ -9,8 +9,8 @@ import type { IdleService } from '../../agents/idle';
 import type { Agent } from '../../agents/store';
 import type { Backend, BackendRegistry } from '../../backends/backends';
 import type { Config } from '../../config/config';
-import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
+import { unixSeconds } from '../../lib/time';
 import { type Incoming, patiently } from '../../web/patience';
 import type { OpenStreams } from '../../web/streams/open-streams';
 import { eventStream } from '../../web/streams/sse';
@@ -78,9 +78,7 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
 }
 
 async function agentFor(deps: RunnersRoutesDeps, who: Who, name: string): Promise<Agent> {
-  const backend = deps.backends.find(name);
-  if (!backend) throw new AppError('not_found', { message: `There is no backend "${name}".` });
-  return deps.agents.defaultOf(who.user.id, backend);
+  return deps.agents.defaultOf(who.user.id, deps.backends.get(name));
 }
 
 function allowed({ agents, backends }: RunnersRoutesDeps, { user }: Who): readonly Backend[] {
@@ -113,8 +111,8 @@ async function listRunners(deps: RunnersRoutesDeps, who: Who) {
         agent_id: agent.id,
         backend: agent.backend,
         ...addressOf(deps, agent, runner),
-        started_at: Math.floor(runner.startedAtMs / 1000),
-        last_active: Math.floor(status.lastActiveMs / 1000),
+        started_at: unixSeconds(runner.startedAtMs),
+        last_active: unixSeconds(status.lastActiveMs),
         idle_seconds: idleSeconds,
         idle_for_seconds: idleForSeconds,
         stops_in_seconds: idleSeconds === 0 ? null : Math.max(0, idleSeconds - idleForSeconds),

@@ -14,7 +14,7 @@ import type { Failure } from '../slots/slot';
 const BACK_OFF_MS = 1_000;
 const BACK_OFF_MAX_MS = 60_000;
 
-/** What the last output of a runner stands behind in a hint. */
+/** The words before the last output of a runner in a hint. */
 const OUTPUT = 'Its last output:\n';
 
 /** Characters of a driver's message, which may quote a whole output, and of its hint. */
@@ -157,7 +157,7 @@ function withTail(
   return new AppError(code, { message, ...(hint && { hint }), reason: reasonIn(tail), cause });
 }
 
-/** A hint for those who may not read what a runner said. */
+/** The hint without the runner's output, for readers who may not see that. */
 export function withoutOutput(hint: string | undefined): string | undefined {
   const words = hint?.split(OUTPUT)[0]?.trim();
   return words === '' ? undefined : words;

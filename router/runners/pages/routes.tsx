@@ -4,7 +4,6 @@ import { RunnerDetails, RunnerPage } from '../../../views/runners/page';
 import type { SessionPlugin, Who } from '../../accounts/identify';
 import { agentIn, type ShellOf } from '../../accounts/present-pages';
 import type { AgentsService } from '../../agents/agents';
-import type { Agent } from '../../agents/store';
 import { done, isPartRequest, page, part, seeOther } from '../../web/answers/respond';
 import { type DetailsDeps, runnerDetails } from './present';
 
@@ -16,14 +15,6 @@ interface RunnerPagesDeps extends DetailsDeps {
 export function runnerPages(deps: RunnerPagesDeps, session: SessionPlugin) {
   const { agents, runners } = deps;
   const own = ({ user }: Who, { id }: { id: string }) => agents.get(user.id, id);
-  // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
-  const begin = (agent: Agent) => {
-    const started = runners.lease(agent, { signal: new AbortController().signal, explicit: true });
-    void Promise.resolve(started).then(
-      (lease) => lease.release(),
-      () => undefined,
-    );
-  };
 
   return new Elysia({ name: 'runner-pages' })
     .use(session)
@@ -42,7 +33,7 @@ export function runnerPages(deps: RunnerPagesDeps, session: SessionPlugin) {
       '/agents/:id/runner',
       async ({ who, params, request }) => {
         const agent = await own(who, params);
-        begin(agent);
+        runners.begin(agent);
         return done(request, `/agents/${agent.id}/runner`);
       },
       { session: true },
@@ -61,7 +52,7 @@ export function runnerPages(deps: RunnerPagesDeps, session: SessionPlugin) {
       async ({ who, params, request }) => {
         const agent = await own(who, params);
         await runners.stop(agent.id, 'asked');
-        begin(agent);
+        runners.begin(agent);
         return seeOther(request, `/agents/${agent.id}/runner`);
       },
       { session: true },

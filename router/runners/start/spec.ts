@@ -104,7 +104,7 @@ export function runnerSpec(input: SpecInput): RunnerSpec {
       source: homePath,
       hostSource: hostHomePath,
       target: backend.mountTarget,
-      ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
+      ...backend.homeOwner,
     },
     port: backend.internalPort,
     limits: backend.limits,

@@ -99,8 +99,7 @@ interface BringUp extends Omit<SpecOf, 'agent'> {
 
 /** Checks everything that a start needs before it begins. Throws an error for the user. */
 export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, signal: AbortSignal) {
-  const backend = deps.backends.find(agent.backend);
-  if (!backend) throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
+  const backend = deps.backends.of(agent);
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   const user = await deps.users.find(agent.userId);
   if (!user) throw new AppError('not_found');
@@ -171,7 +170,7 @@ async function prepare(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
     templatedFiles: backend.templatedFiles,
     variables: spec.env,
     ...(file !== undefined && own.instructions !== undefined && { instructions: { file, text: own.instructions } }),
-    ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
+    owner: backend.homeOwner,
   });
   return spec;
 }

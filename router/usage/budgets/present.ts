@@ -5,6 +5,7 @@ import type { AccountsService } from '../../accounts/accounts';
 import type { KeysService } from '../../accounts/keys/keys';
 import type { KeyName } from '../../accounts/keys/store';
 import type { User, UserName } from '../../accounts/users/store';
+import { unixSeconds } from '../../lib/time';
 import { flashOf } from '../../web/answers/flash';
 import { type Reader, textOf } from '../../web/reader';
 import { money } from '../reports/present';
@@ -139,7 +140,7 @@ function budgetJson({ budget, used, resetsAtMs, level, isOfEverybody }: BudgetSt
     hard_limit: budget.hardLimit,
     used: budget.unit === 'money' ? money(used) : used,
     ...(isOfEverybody && { of_everybody: true }),
-    resets_at: Math.floor(resetsAtMs / 1000),
+    resets_at: unixSeconds(resetsAtMs),
     level,
   };
 }

@@ -9,18 +9,18 @@ export type Line = readonly Cell[];
 const utf8 = new TextEncoder();
 
 /**
- * A download of `lines`, which are requested page by page as fast as the client reads.
- * @param onEnd called exactly once, when the stream has ended for any reason.
- * @returns the response, and a function that breaks it off.
+ * A download of lines, which are requested page by page as fast as the client reads.
+ * @param options.hold registers the open stream, with the function that breaks it off. It may refuse by throwing, and returns
+ * the function that is called exactly once, when the stream has ended for any reason.
  */
-export function csvStream(options: {
+export function csvResponse(options: {
   readonly name: string;
   readonly header: Line;
   readonly pages: AsyncIterable<readonly Line[]>;
   readonly incoming: Incoming;
-  readonly onEnd: () => void;
-}): { response: Response; abort: (why: Error) => void } {
-  const { name, header, pages, onEnd } = options;
+  readonly hold: (close: (why: Error) => void) => () => void;
+}): Response {
+  const { name, header, pages, hold } = options;
   const { request, server } = options.incoming;
   const reader = pages[Symbol.asyncIterator]();
   let stream: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -30,8 +30,13 @@ export function csvStream(options: {
     ended = true;
     void reader.return?.();
     waitNoLonger(server, request);
-    onEnd();
+    forget();
   };
+  const forget = hold((why) => {
+    if (ended) return;
+    end();
+    stream?.error(why);
+  });
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
@@ -57,14 +62,7 @@ export function csvStream(options: {
     ...dataHeaders('text/csv; charset=utf-8; header=present'),
     'content-disposition': `attachment; filename="${name}"`,
   };
-  return {
-    response: new Response(body, { headers }),
-    abort(why) {
-      if (ended) return;
-      end();
-      stream?.error(why);
-    },
-  };
+  return new Response(body, { headers });
 }
 
 /** Whether the request asks for CSV, by `?format=csv` or by the Accept header. Throws for an unknown format. */

@@ -5,9 +5,9 @@ import type { UsersStore } from '../../accounts/users/store';
 import type { AgentsStore } from '../../agents/store';
 import type { BackendRegistry } from '../../backends/backends';
 import { AppError } from '../../lib/errors';
+import { DAY_MS } from '../../lib/time';
 import type { UsageDimension, UsageGroup, UsageRange, UsageRow, UsageStore, UsageTotals } from '../store/calls';
 
-const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
 /** One year: a report is read into memory as a whole, and a table with a line per day must stay readable. */
 const DAYS_MAX = 366;

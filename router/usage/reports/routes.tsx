@@ -13,7 +13,7 @@ import type { OpenStreams } from '../../web/streams/open-streams';
 import type { BudgetsService } from '../budgets/budgets';
 import { budgetForm, budgetSubjects, budgetViews, ownOwners, saidOf } from '../budgets/present';
 import type { UsageDimension } from '../store/calls';
-import { csvStream, type Line, wantsCsv } from './csv';
+import { csvResponse, type Line, wantsCsv } from './csv';
 import { figuresJson, type UsagePageOf, usageView } from './present';
 import type { Call, Days, Scope, UsageService } from './reports';
 
@@ -167,17 +167,13 @@ async function groupsAsJson(deps: UsageRoutesDeps, { scope, group = 'day', page:
 
 function callsAsCsv(deps: UsageRoutesDeps, who: Who, incoming: Incoming, scope: Scope): Response {
   const { from, to } = scope.days;
-  let close = (_why: Error) => {};
-  const forget = deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) => close(why));
-  const { response, abort } = csvStream({
+  return csvResponse({
     name: `usage-${from}-to-${to}.csv`,
     header: CSV_HEADER,
     pages: linesOf(deps.usage.calls(scope)),
     incoming,
-    onEnd: forget,
+    hold: (close) => deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, close),
   });
-  close = abort;
-  return response;
 }
 
 async function* linesOf(pages: AsyncIterable<readonly Call[]>): AsyncGenerator<readonly Line[]> {

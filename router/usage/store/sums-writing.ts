@@ -2,9 +2,9 @@
 import type { Db } from '../../database/database';
 import type { usageSeries } from '../../database/schema/usage';
 import { lazy } from '../../lib/lazy';
+import { DAY_MS } from '../../lib/time';
 import type { NewUsageRow } from './calls';
 
-export const DAY_MS = 86_400_000;
 /** Costs are summed as integers, in 10^-12 of the currency. */
 export const PICOS = 1e12;
 

@@ -5,7 +5,8 @@
 import type { Db } from '../../database/database';
 import type { budgets } from '../../database/schema/usage';
 import { lazy } from '../../lib/lazy';
-import { COLUMNS, DAY_MS, PICOS, sumsWriter } from './sums-writing';
+import { DAY_MS } from '../../lib/time';
+import { COLUMNS, PICOS, sumsWriter } from './sums-writing';
 
 /** Whole UTC days: from the one of `fromMs` until before the one of `untilMs`, of one user or of all. */
 export interface UsageRange {

@@ -1,7 +1,9 @@
 /** Decompresses the bodies of requests (HTTP content codings) within the size limit of the body. */
+
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, type InputType, inflate, type ZlibOptions, zstdDecompress } from 'node:zlib';
 import { AppError } from '../../lib/errors';
+import { hasCode } from '../../lib/system-errors';
 
 type Decompress = (bytes: InputType, options: ZlibOptions) => Promise<Uint8Array<ArrayBuffer>>;
 
@@ -37,7 +39,7 @@ export async function decompressed(
     });
   }
   return decompress(bytes, { maxOutputLength: maxBytes }).catch((cause: unknown) => {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes);
+    if (hasCode(cause, 'ERR_BUFFER_TOO_LARGE')) throw tooLarge(maxBytes);
     throw new AppError('invalid_request', {
       message: `The body is not ${coding}, as its content encoding says.`,
       cause,

@@ -2,6 +2,7 @@
 import { type Change, changesBetween } from '../../../views/growth';
 import { hasDefinitions, mayBeSettled, renderGrowing, renderMarkdown, renderTail } from '../../../views/markdown';
 import type { Growing, Html, MarkdownLabels } from '../../../views/markup';
+import { Recent } from '../../lib/lru';
 
 declare const self: Worker;
 
@@ -60,17 +61,11 @@ function growth({ text, had, isEnd, labels }: RenderJob & { kind: 'growth' }): G
   return { settled: had.settled + after.settled, changes: changesBetween(before, after.html) };
 }
 
-const tails = new Map<string, Html>();
+const tails = new Recent<string, Html>(TAILS_MAX);
 
 function tailOf(text: string, labels?: MarkdownLabels): Html {
   const html = tails.get(text) ?? renderTail(text, labels);
-  // The ones used last are at the end.
-  tails.delete(text);
   tails.set(text, html);
-  for (const oldest of tails.keys()) {
-    if (tails.size <= TAILS_MAX) break;
-    tails.delete(oldest);
-  }
   return html;
 }
 
