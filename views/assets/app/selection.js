@@ -22,7 +22,9 @@ function pointAt(element, offset) {
 // The selection in the text of one message. The function restores it where an update has taken it away.
 export function keepSelection() {
   const selection = getSelection();
-  const { anchorNode, anchorOffset, focusNode, focusOffset, isCollapsed } = selection;
+  const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
+  // Not by the selection's own property, for which Chromium lays the page out.
+  const isCollapsed = anchorNode === focusNode && anchorOffset === focusOffset;
   const prose = isCollapsed ? null : (anchorNode.closest?.('.prose') ?? anchorNode.parentElement?.closest('.prose'));
   if (!prose?.contains(focusNode)) return () => {};
   const words = selection.toString();
