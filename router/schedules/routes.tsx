@@ -53,6 +53,15 @@ export function schedulesRoutes(deps: SchedulesRoutesDeps, session: SessionPlugi
       },
       { session: true, body: form },
     )
+    // What a refused form without JavaScript leaves in the browser.
+    .get(
+      '/schedules/:id',
+      async ({ who, params, request }) => {
+        const { id, agentId } = await own(who, params);
+        return seeOther(request, `/agents/${agentId}/schedules?edit=${id}`);
+      },
+      { session: true },
+    )
     .post(
       '/schedules/:id',
       async ({ who, params, body, request }) => {

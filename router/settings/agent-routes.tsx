@@ -80,7 +80,7 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
       { session: true, body: t.Object({ name: field, model: t.Optional(field), idle: field }) },
     )
     .post(
-      '/agents/:id/instructions',
+      '/agents/:id/settings/instructions',
       async ({ who, params, body, request }) => {
         const { agent, backend } = await about(deps, who, params);
         try {
@@ -95,7 +95,7 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
       { session: true, body: t.Object({ instructions: t.String() }) },
     )
     .post(
-      '/agents/:id/variables',
+      '/agents/:id/settings/variables',
       async ({ who, params, body, request }) => {
         const { agent, backend } = await about(deps, who, params);
         const { name, value, remove } = body;
@@ -114,7 +114,7 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
       { session: true, body: t.Object({ name: field, value: t.String(), remove: t.Optional(field) }) },
     )
     .post(
-      '/agents/:id/reset',
+      '/agents/:id/settings/reset',
       async ({ who, params, body, request }) => {
         const { agent, backend } = await about(deps, who, params);
         try {
@@ -129,7 +129,7 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
       { session: true, body: typed },
     )
     .post(
-      '/agents/:id/delete',
+      '/agents/:id/settings/delete',
       async ({ who, params, body, request }) => {
         const { agent, backend } = await about(deps, who, params);
         try {

@@ -66,25 +66,25 @@ test('an agent without instructions of its own has those of the seed, and shows 
 
 test('own instructions make the runner stale, and are in the home from its next start on, as they were written', async () => {
   const own = 'Be brief. $' + '{NOT_A_VARIABLE} stays.\r\nEnd.';
-  const response = await post(`/agents/${agentId}/instructions`, { instructions: own });
+  const response = await post(`/agents/${agentId}/settings/instructions`, { instructions: own });
   expect(response.headers.get('location')).toBe(`${settings()}?said=instructions#instructions`);
   // A stale runner without work ends at once.
   await start(alice);
   expect(await instructions()).toBe('Be brief. $' + '{NOT_A_VARIABLE} stays.\nEnd.\n');
-  await post(`/agents/${agentId}/instructions`, { instructions: '' });
+  await post(`/agents/${agentId}/settings/instructions`, { instructions: '' });
   await start(alice);
   expect(await instructions()).toBe('You help Alice.\n');
 });
 
 test('instructions have a limit, and what is refused is kept in the form', async () => {
-  const response = await post(`/agents/${agentId}/instructions`, { instructions: 'x'.repeat(32_001) });
+  const response = await post(`/agents/${agentId}/settings/instructions`, { instructions: 'x'.repeat(32_001) });
   expect(response.status).toBe(422);
   expect(await response.text()).toContain('At most 32000 characters');
 });
 
 test('a variable of the allow-list reaches the runner, is stored sealed, and a secret is shown masked', async () => {
-  await post(`/agents/${agentId}/variables`, { name: 'SEARCH_KEY', value: 'search-secret-0123456789' });
-  await post(`/agents/${agentId}/variables`, { name: 'TZ', value: 'Europe/Paris' });
+  await post(`/agents/${agentId}/settings/variables`, { name: 'SEARCH_KEY', value: 'search-secret-0123456789' });
+  await post(`/agents/${agentId}/settings/variables`, { name: 'TZ', value: 'Europe/Paris' });
   await start(alice);
   expect(theRunner(router).spec.env).toMatchObject({ SEARCH_KEY: 'search-secret-0123456789', TZ: 'Europe/Paris' });
   const shown = await page(settings());
@@ -93,17 +93,17 @@ test('a variable of the allow-list reaches the runner, is stored sealed, and a s
   const stored = await Bun.file(join(router.dataRoot, 'router.db-wal')).bytes();
   expect(Buffer.from(stored).includes('search-secret')).toBe(false);
   // An empty field keeps it, and only Remove removes it.
-  await post(`/agents/${agentId}/variables`, { name: 'SEARCH_KEY', value: '' });
+  await post(`/agents/${agentId}/settings/variables`, { name: 'SEARCH_KEY', value: '' });
   await start(alice);
   expect(theRunner(router).spec.env.SEARCH_KEY).toBe('search-secret-0123456789');
-  await post(`/agents/${agentId}/variables`, { name: 'SEARCH_KEY', value: '', remove: 'yes' });
+  await post(`/agents/${agentId}/settings/variables`, { name: 'SEARCH_KEY', value: '', remove: 'yes' });
   await start(alice);
   expect(theRunner(router).spec.env.SEARCH_KEY).toBeUndefined();
 });
 
 test('a variable outside of the allow-list is refused', async () => {
   for (const name of ['PATH', 'LLM_API_KEY', 'OPENAI_API_KEY', 'AGENT_USER_ID', 'OTHER']) {
-    const response = await post(`/agents/${agentId}/variables`, { name, value: 'x' });
+    const response = await post(`/agents/${agentId}/settings/variables`, { name, value: 'x' });
     expect([name, response.status]).toEqual([name, 400]);
   }
   const { env } = theRunner(router).spec;
@@ -138,9 +138,9 @@ test('a reset needs the name of the agent, begins the home anew and tells the ru
   await until(async () => (await conversation()).lastPosition === 2, 'the answer has its place');
   expect((await conversation()).sessionFrom).toBe(0);
   await writeFile(home('notes.txt'), 'mine');
-  expect((await post(`/agents/${agentId}/reset`, { typed: 'Somebody' })).status).toBe(422);
+  expect((await post(`/agents/${agentId}/settings/reset`, { typed: 'Somebody' })).status).toBe(422);
   expect(await readdir(home())).toContain('notes.txt');
-  expect((await post(`/agents/${agentId}/reset`, { typed: 'Researcher' })).status).toBe(303);
+  expect((await post(`/agents/${agentId}/settings/reset`, { typed: 'Researcher' })).status).toBe(303);
   expect(router.context.runners.status(agentId).state).toBe('stopped');
   expect((await conversation()).sessionFrom).toBe(2);
   await start(alice);
@@ -149,8 +149,8 @@ test('a reset needs the name of the agent, begins the home anew and tells the ru
 
 test('an agent is deleted only by its name', async () => {
   const second = (await agentsOf(alice)).find(({ name }) => name === 'Second');
-  expect((await post(`/agents/${second?.id}/delete`, { typed: '' })).status).toBe(422);
-  const response = await post(`/agents/${second?.id}/delete`, { typed: 'Second' });
+  expect((await post(`/agents/${second?.id}/settings/delete`, { typed: '' })).status).toBe(422);
+  const response = await post(`/agents/${second?.id}/settings/delete`, { typed: 'Second' });
   expect(response.headers.get('location')).toBe('/agents?said=deleted');
   expect((await agentsOf(alice)).map(({ name }) => name)).not.toContain('Second');
 });

@@ -292,6 +292,7 @@ test('the page makes, changes and deletes a schedule, and shows a refused form a
   const html = await refused.text();
   expect(html).toContain('value="61 8 * * *"');
   expect(html).toContain(`action="/schedules/${id}"`);
+  expect((await alice.request(`/schedules/${id}`)).headers.get('location')).toBe(`${path}?edit=${id}`);
   await alice.request(`/schedules/${id}`, form({ ...fields, every: 'cron', cron: '0 8 1 * *' }));
   expect(await (await alice.request(path)).text()).toContain('<code>0 8 1 * *</code>');
   await alice.request(`/schedules/${id}/delete`, form({}));

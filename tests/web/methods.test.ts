@@ -49,6 +49,8 @@ test('the address of a form leads who opens it to the page that the form is on',
     ['/settings/keys', '/settings'],
     ['/sign-out', '/'],
     ['/agents/x/runner/stop', '/agents/x/runner'],
+    ['/agents/x/settings/instructions', '/agents/x/settings'],
+    ['/schedules/x/run', '/schedules/x'],
     ['/conversations/x/messages', '/conversations/x'],
   ] as const) {
     const { status, headers } = await open(path);

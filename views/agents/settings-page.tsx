@@ -30,7 +30,7 @@ interface CardProps {
 
 /** Everything about one agent that its owner may change. */
 export function AgentSettingsPage({ shell, agent, settings, said }: SettingsProps) {
-  const path = `/agents/${agent.agentId}`;
+  const path = `/agents/${agent.agentId}/settings`;
   const card = (id: string) => ({ path, settings, flash: said?.card === id ? said.flash : undefined });
   return (
     <AgentPage shell={shell} agent={agent} tab="settings">
@@ -61,7 +61,7 @@ function GeneralCard({ path, settings, flash }: CardProps) {
       <h2 id="general-title">{t.general}</h2>
       <p class="quiet">{t.kind(settings.kind)}</p>
       <FlashNotice flash={flash} id="general-flash" />
-      <form method="post" action={`${path}/settings`} class="scope-form">
+      <form method="post" action={path} class="scope-form">
         <FormNotice form={form} />
         <Field id="agent-name" {...fieldOf(form, 'name')} label={t.name} autocomplete="off" required />
         {model && (
