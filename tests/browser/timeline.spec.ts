@@ -124,6 +124,29 @@ test('what is unfolded opens below the line that was clicked', async ({ page, ro
   await expect(jump).toBeHidden();
 });
 
+test('the unfolded line stays in view above its steps, and the focus is never below it', async ({ page, router }) => {
+  await page.setViewportSize({ width: 1000, height: 500 });
+  await signIn(page, router);
+  await send(page, 'tools 20');
+  await ended(page, 'done');
+  await fold(page).click();
+  await expect(rows(page)).toHaveCount(21);
+  await rows(page).last().scrollIntoViewIfNeeded();
+  const bottomOf = async (what: ReturnType<typeof fold>) => {
+    const { y = 0, height = 0 } = (await what.boundingBox()) ?? {};
+    return y + height;
+  };
+  await expect(fold(page)).toBeInViewport({ ratio: 1 });
+  expect((await fold(page).boundingBox())?.y).toBeGreaterThanOrEqual(await bottomOf(page.locator('.title-bar')));
+  await rows(page).nth(18).locator('summary').focus();
+  for (let row = 17; row >= 4; row--) {
+    await page.keyboard.press('Shift+Tab');
+    const summary = rows(page).nth(row).locator('summary');
+    await expect(summary).toBeFocused();
+    expect((await summary.boundingBox())?.y).toBeGreaterThan(await bottomOf(fold(page)));
+  }
+});
+
 test('an answer that was cut says why, and a button has the agent go on', async ({ page, router }) => {
   await signIn(page, router);
   await send(page, 'length');
