@@ -53,10 +53,10 @@ export function schedulesRoutes(deps: SchedulesRoutesDeps, session: SessionPlugi
       },
       { session: true, body: form },
     )
-    // What a refused form without JavaScript leaves in the browser.
     .get(
       '/schedules/:id',
       async ({ who, params, request }) => {
+        // What a refused form without JavaScript leaves in the browser.
         const { id, agentId } = await own(who, params);
         return seeOther(request, `/agents/${agentId}/schedules?edit=${id}`);
       },
