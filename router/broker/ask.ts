@@ -41,7 +41,7 @@ export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metric
     if (!TEXT) return undefined;
     const bytes = utf8.encode(JSON.stringify({ messages, stream: true }));
     const body = upstreamBody(PATH, bytes, 'application/json');
-    const use = new CallUse(deps, { agent, works: [] }, { path: PATH, allowed: TEXT, body });
+    const use = new CallUse(deps, { agent, work: undefined, keyIds: [] }, { path: PATH, allowed: TEXT, body });
     const beganMs = performance.now();
     const elapsedMs = () => performance.now() - beganMs;
     let upstreamStatus: number | undefined;

@@ -40,7 +40,7 @@ export class CallUse {
 
   constructor(
     readonly deps: Pick<BrokerDeps, 'limits' | 'metering'>,
-    readonly held: Pick<HeldRunner, 'agent' | 'works'>,
+    readonly held: Pick<HeldRunner, 'agent' | 'work' | 'keyIds'>,
     readonly call: AllowedCall,
   ) {}
 
@@ -60,7 +60,7 @@ export class CallUse {
     this.#settle = undefined;
     const { isBackground } = body;
     const call = {
-      ...{ userId: this.held.agent.userId, keyIds: this.#keyIds, path, isBackground },
+      ...{ userId: this.held.agent.userId, keyIds: this.held.keyIds, path, isBackground },
       ...{ isCountable: allowed.isCountable, model: body.modelAt(upstream.model), source: upstream.source },
       most: () => ({ tokens: body.mostTokens(), calls: body.calls }),
     };
@@ -91,22 +91,17 @@ export class CallUse {
   }
 
   #record({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended, upstream: Upstream): void {
-    const { agent, works } = this.held;
+    const { agent, work, keyIds } = this.held;
     const { body, path } = this.call;
     // The call was made, so it gets a row even if its answer cannot be read.
     const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
     const { tokens, calls, isEstimated } = used;
     this.deps.metering.record({
       ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path },
-      ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
+      ...{ keyIds, conversationId: work?.conversationId },
       ...{ model: body.modelAt(upstream.model), source: upstream.source },
       ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
     });
-  }
-
-  /** The keys of the requests that the call may belong to. */
-  get #keyIds(): readonly string[] {
-    return [...new Set(this.held.works.flatMap(({ keyId }) => keyId ?? []))];
   }
 
   #used(ending: Ending, upstreamStatus: number | undefined) {

@@ -171,8 +171,8 @@ export class BrokerCall extends Lifecycle {
 }
 
 /** A runner may pass its trace on. If it does not, the call belongs to the answer that it serves, where that is certain. */
-function callerOf(headers: Headers, { works }: HeldRunner): Caller {
-  return headers.has('traceparent') || works.length !== 1 ? headers : callerWith(works[0]?.trace);
+function callerOf(headers: Headers, { work }: HeldRunner): Caller {
+  return headers.has('traceparent') || !work ? headers : callerWith(work.trace);
 }
 
 function lost(cause: unknown): AppError {

@@ -4,7 +4,7 @@ import { AppError } from '../../lib/errors';
 import { sha256 } from '../../lib/ids';
 import { parseBody } from '../../lib/json';
 import type { RunnersService } from '../../runners/runners';
-import type { HeldRunner } from '../../runners/slots/slot';
+import type { HeldSender } from '../../runners/slots/slot';
 import { readBody } from '../../web/bodies/read';
 import type { CallbacksService } from './callbacks';
 
@@ -34,7 +34,7 @@ export function callbackRoutes({ callbacks, runners }: CallbackRoutesDeps) {
 }
 
 /** Takes a lease on the agent's runner, whose token the request carries. */
-function holdRunner(runners: CallbackRoutesDeps['runners'], agentId: string, request: Request): HeldRunner {
+function holdRunner(runners: CallbackRoutesDeps['runners'], agentId: string, request: Request): HeldSender {
   const token = /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
   if (token === undefined) {
     throw new AppError('signed_out', {

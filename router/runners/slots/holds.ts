@@ -1,5 +1,5 @@
 /** Holds that a runner takes on itself, by a key that it was given: for its upstream calls and its callbacks. */
-import type { HeldRunner, Hold, RunnerSlot } from './slot';
+import type { HeldRunner, HeldSender, Hold, RunnerSlot, Work } from './slot';
 import type { Slots } from './slots';
 
 export function runnerHolds({ slots, hold }: { slots: Slots; hold: (slot: RunnerSlot) => Hold }) {
@@ -13,15 +13,23 @@ export function runnerHolds({ slots, hold }: { slots: Slots; hold: (slot: Runner
     holdByKey(keyHash: string, workId?: string | null): HeldRunner | undefined {
       const slot = slots.identities.findByKey(keyHash);
       if (!slot) return undefined;
-      const named = workId ? slot.works.find(({ id }) => id === workId) : undefined;
-      return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
+      const { agent, works } = slot;
+      const named = workId ? works.find(({ id }) => id === workId) : undefined;
+      const work = named ?? (works.length === 1 ? works[0] : undefined);
+      return { agent, work, keyIds: keysOf(work ? [work] : works), release: hold(slot).release };
     },
 
     /** Like `holdByKey`, for a callback of the agent's runner, by the SHA-256 of its token. */
-    holdByToken(agentId: string, tokenHash: string): HeldRunner | undefined {
+    holdByToken(agentId: string, tokenHash: string): HeldSender | undefined {
       const slot = slots.find(agentId);
       if (!slot || slot.identity?.callbackHash !== tokenHash) return undefined;
       return { agent: slot.agent, works: [...slot.works], release: hold(slot).release };
     },
   };
+}
+
+function keysOf(works: readonly Work[]): readonly string[] {
+  const keyIds: string[] = [];
+  for (const { keyId } of works) if (keyId !== undefined && !keyIds.includes(keyId)) keyIds.push(keyId);
+  return keyIds;
 }

@@ -72,13 +72,25 @@ export interface Hold {
   readonly release: () => void;
 }
 
-/** A lease that the router takes for an upstream call of the runner itself. */
-export interface HeldRunner {
+/** A lease that the router takes for what a runner asks it by itself. */
+interface OwnHold {
   readonly agent: Agent;
-  /** The requests that the runner may be working on; exactly one where the runner named it. */
-  readonly works: readonly Work[];
   /** Idempotent. */
   readonly release: () => void;
+}
+
+/** A lease for an upstream call. It keeps no list of the open requests: as many calls as requests may be under way. */
+export interface HeldRunner extends OwnHold {
+  /** The request that the call serves, where that is certain: the one that the runner named, or the only open one. */
+  readonly work: Work | undefined;
+  /** The keys of the requests that the call may serve, each once. */
+  readonly keyIds: readonly string[];
+}
+
+/** A lease for a callback. */
+export interface HeldSender extends OwnHold {
+  /** The open requests. */
+  readonly works: readonly Work[];
 }
 
 /** The end of a runner that had been ready. */
