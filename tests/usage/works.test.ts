@@ -83,6 +83,17 @@ test.each([
   expect(Object.fromEntries(again.list().map(({ budget, used }) => [budget.subjectId, used]))).toEqual(sums);
 });
 
+test('a call that names none counts for a key once, however many of its requests are under way', async () => {
+  const { id, ask } = await limits.key('one');
+  const before = (await bench.rows()).length;
+  await twoAtOnce(ask, ask, async () => {
+    const response = await bench.complete();
+    return response.ok ? completion('Fine.') : response;
+  });
+  const [first] = (await bench.rows()).slice(before);
+  expect(first).toMatchObject({ keyId: id, keyIds: null, conversationId: null });
+});
+
 test('ended is ended: a runner that leaves behind the last event has had its whole answer', async () => {
   for (const path of ['responses', 'chat/completions']) {
     using server = Bun.serve({
