@@ -41,7 +41,7 @@ interface SessionDeps {
   /** What people call a user or a key with this id. */
   readonly nameOf: (id: string) => Promise<string | undefined>;
   readonly jwtSecret: string;
-  /** Returns the listener. Whoever asks Elysia for it in a hook of all routes costs each request two properties. */
+  /** Returns the listener. Reading it from Elysia's context in a hook of all routes would cost each request two properties. */
   readonly serverOf: () => Server | null;
   readonly cookie: { readonly name: string; readonly secure: boolean; readonly maxAgeSeconds: number };
 }
@@ -119,7 +119,7 @@ export function callerPlugin(deps: SessionDeps & { readonly guard: Pick<Guard, '
     caller: {
       resolve: ({ request, jwt }: { request: Request; jwt: Verifier }): Soon<{ who: Caller }> => {
         const { headers } = request;
-        // Elysia waits for what is returned if the text of a function has a call behind a `return`, as here.
+        // Elysia awaits the result because it finds a call behind a `return` in the source of this function.
         // A Bearer credential is chosen by the caller; a cookie may be sent along by the browser.
         const header = headers.get('authorization');
         if (header !== null) return whenThere(fromBearer(deps, jwt, header), admittedByKey);

@@ -1,4 +1,4 @@
-/** What is wrong with the places of agents' files, for who starts the router: otherwise the first user would find it. */
+/** Logs at the start of the router what will keep agents from starting: missing seeds, and homes that cannot be made. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Backend } from '../backends/backends';

@@ -1,7 +1,7 @@
 /** Which files can be attached: pictures that models look at, and text. Their content decides, not their name. */
 import { isText, pictureType } from '../lib/file-kinds';
 
-/** What models take (OpenAI's list), of what browsers show. */
+/** The pictures that models accept (OpenAI's list) and browsers show. */
 const TAKEN = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
 /** Bytes in which the size of a picture is looked for. */
 const HEAD_BYTES = 262_144;

@@ -77,8 +77,7 @@ function shapeMessages(backend: Backend, messages: readonly unknown[], shape: Sh
 /**
  * The messages for a runtime session: only the newest turn, because earlier messages would be repeated. A session that
  * lacks the earlier messages gets them inside the turn, because some runtimes accept nothing else in a request that
- * names a session. Instructions are not history: they come from the client and hold for this
- * turn.
+ * names a session. Instructions are not history: they come from the client and hold for this turn.
  */
 function turnOf(messages: readonly unknown[], isKnown: boolean): readonly unknown[] {
   const start = turnStart(messages);
@@ -104,8 +103,7 @@ function asOneMessage(messages: readonly unknown[]): readonly unknown[] {
 
 /** The conversation that a body names in its `metadata`. Ids in another form belong to the client and are ignored. */
 export function conversationIn({ metadata }: JsonBody): string | undefined {
-  if (typeof metadata !== 'object' || metadata === null || !('conversation_id' in metadata)) return undefined;
-  const id = metadata.conversation_id;
+  const id = isJsonObject(metadata) ? metadata.conversation_id : undefined;
   return typeof id === 'string' && CONVERSATION_ID.test(id) ? id : undefined;
 }
 
@@ -165,7 +163,7 @@ function resultOf(message: unknown): readonly ToolResult[] {
 }
 
 function isMessage(message: unknown): message is ChatMessage {
-  return typeof message === 'object' && message !== null && 'role' in message && typeof message.role === 'string';
+  return isJsonObject(message) && typeof message.role === 'string';
 }
 
 function isFromUser(message: unknown): message is ChatMessage {
@@ -189,7 +187,7 @@ function isToolResult(message: unknown): message is JsonBody {
 }
 
 function isItem(value: unknown): value is { readonly type: unknown } {
-  return typeof value === 'object' && value !== null && 'type' in value;
+  return isJsonObject(value) && 'type' in value;
 }
 
 function isInstruction(message: unknown): boolean {
@@ -219,6 +217,5 @@ function isNotText(part: unknown): boolean {
 }
 
 function textOfPart(part: unknown): string {
-  if (typeof part !== 'object' || part === null || !('text' in part)) return '';
-  return stringOf(part.text);
+  return isJsonObject(part) ? stringOf(part.text) : '';
 }

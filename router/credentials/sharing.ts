@@ -1,6 +1,6 @@
 /**
- * Which of the administrator's values all users share. `tiers.ts` decides where a shared value applies; that only the
- * administrator may share, the route says (`routes.tsx`).
+ * Which of the administrator's values all users share. `tiers.ts` decides where a shared value applies; the routes let
+ * only the administrator share.
  */
 import { accountsLog } from '../lib/log';
 import type { CredentialsCache } from './cache';

@@ -2,9 +2,8 @@
 import { pipeline, type Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { Pack } from 'tar-stream';
-import { type Folder, UnsafePathError } from '../agents/safe-folder';
-import { hasCode } from '../lib/system-errors';
-import { inFolder } from './home-files';
+import type { Folder, OpenFile } from '../agents/safe-folder';
+import { inFolder, unreadable } from './home-files';
 
 const READ_BYTES = 65_536;
 
@@ -40,19 +39,9 @@ async function addFolder(tar: Pack, folder: Folder, path: string, signal: AbortS
     const entry = await folder.entry(name);
     const inside = `${path}/${name}`;
     if (entry?.kind === 'folder') await inFolder(folder, name, (inner) => addFolder(tar, inner, inside, signal));
-    const file = entry?.kind === 'file' ? await openFile(folder, name) : undefined;
+    const file = entry?.kind === 'file' ? await folder.openFile(name).catch(unreadable) : undefined;
     if (file) await addFile(tar, file, inside, signal);
   }
-}
-
-type OpenFile = Awaited<ReturnType<Folder['openFile']>>;
-
-/** Undefined for a file that has gone meanwhile, or that the router may not read. */
-function openFile(folder: Folder, name: string): Promise<OpenFile | undefined> {
-  return folder.openFile(name).catch((error: unknown) => {
-    if (error instanceof UnsafePathError || hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) return undefined;
-    throw error;
-  });
 }
 
 /** Closes the file in any case. */

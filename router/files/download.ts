@@ -1,4 +1,4 @@
-/** Files and folders of a home on their way to their owner. */
+/** Sends files and folders of a home to their owner: a file as it is, a folder as an archive. */
 import { Readable } from 'node:stream';
 import type { OpenFile } from '../agents/safe-folder';
 import type { Agent } from '../agents/store';

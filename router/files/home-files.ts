@@ -137,12 +137,15 @@ export function homeFiles({ homesRoot }: { homesRoot: string }) {
   };
 }
 
-/** Does `work` in a folder, or nothing when it is a folder no more or may not be read. */
+/** For the walk of a home, `undefined` in place of an entry that is gone or of another kind by now, or may not be read. */
+export function unreadable(error: unknown): undefined {
+  if (error instanceof UnsafePathError || hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) return undefined;
+  throw error;
+}
+
+/** Does `work` in a folder, or nothing when it cannot be read. */
 export async function inFolder(parent: Folder, name: string, work: (folder: Folder) => Promise<void>): Promise<void> {
-  const found = await parent.find(name).catch((error: unknown) => {
-    if (error instanceof UnsafePathError || hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) return undefined;
-    throw error;
-  });
+  const found = await parent.find(name).catch(unreadable);
   if (!found) return;
   await using folder = found;
   await work(folder);

@@ -1,4 +1,4 @@
-/** Describes errors of the database's file: for who starts the router, for a user whose request failed, and for `/readyz`. */
+/** Describes errors of the database's file: at the start, for a user whose request failed, and for `/readyz`. */
 import { codeOf } from './system-errors';
 
 /** What is wrong, as a part of a sentence, and a sentence that says what to do. */

@@ -9,7 +9,7 @@ export interface Reader {
   readonly isEntry: boolean;
 }
 
-/** What a header may say at most: the rest of a longer one is not read. */
+/** Characters of the header that are read. */
 const HEADER_LENGTH_MAX = 200;
 
 const known = new WeakMap<Request, Reader>();
@@ -38,7 +38,7 @@ function readerFor(request: Request, language: string | null): Reader {
   return { locale, formats: region === undefined ? locale : `${locale}-${region}`, isEntry: isEntry(request) };
 }
 
-/** Browsers send this header over HTTPS, and to this machine. Without it nobody enters, and a page is painted whole. */
+/** Browsers send this header over HTTPS and to localhost only. Without it no request counts as an entry. */
 function isEntry({ headers }: Request): boolean {
   const site = headers.get('sec-fetch-site');
   return site !== null && site !== 'same-origin';

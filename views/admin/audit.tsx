@@ -4,6 +4,7 @@ import type { Shell } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
 import { AdminPage } from './page';
+import { PageLinks } from './page-links';
 
 interface AuditEventView {
   id: number;
@@ -69,12 +70,7 @@ export function AdminAuditPage({ shell, events, actions, filter, csvHref, moreHr
             ))}
           </ul>
         )}
-        {(moreHref || firstHref) && (
-          <p class="row">
-            {firstHref && <a href={firstHref}>{t.users.first}</a>}
-            {moreHref && <a href={moreHref}>{t.users.more}</a>}
-          </p>
-        )}
+        <PageLinks firstHref={firstHref} first={t.users.first} moreHref={moreHref} more={t.users.more} />
       </section>
     </AdminPage>
   );

@@ -8,6 +8,7 @@ import { useText } from '../render';
 import { Sentence } from '../sentences';
 import type { AdminRunnerView } from './models';
 import { AdminPage } from './page';
+import { PageLinks } from './page-links';
 
 interface RunnersProps {
   shell: Shell;
@@ -25,12 +26,7 @@ export function AdminRunnersPage({ shell, runners, liveUrl, moreHref, firstHref 
       <section class="card" aria-labelledby="runners-title">
         <h2 id="runners-title">{t.fleet.runners}</h2>
         <AdminRunnerList runners={runners} />
-        {(moreHref || firstHref) && (
-          <p class="row">
-            {firstHref && <a href={firstHref}>{t.fleet.first}</a>}
-            {moreHref && <a href={moreHref}>{t.fleet.more}</a>}
-          </p>
-        )}
+        <PageLinks firstHref={firstHref} first={t.fleet.first} moreHref={moreHref} more={t.fleet.more} />
       </section>
     </AdminPage>
   );

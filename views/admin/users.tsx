@@ -7,6 +7,7 @@ import { Time } from '../kit/time';
 import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import { AdminPage } from './page';
+import { PageLinks } from './page-links';
 
 interface UsersProps {
   shell: Shell;
@@ -47,12 +48,7 @@ export function AdminUsersPage({ shell, users, liveUrl, search, moreHref, firstH
           </form>
         </search>
         <UserList users={users} />
-        {(moreHref || firstHref) && (
-          <p class="row">
-            {firstHref && <a href={firstHref}>{t.first}</a>}
-            {moreHref && <a href={moreHref}>{t.more}</a>}
-          </p>
-        )}
+        <PageLinks firstHref={firstHref} first={t.first} moreHref={moreHref} more={t.more} />
       </section>
       <section id="new-user" class="card" aria-labelledby="new-user-title">
         <h2 id="new-user-title">{t.create}</h2>

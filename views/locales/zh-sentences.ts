@@ -160,6 +160,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'Write a message first': '请先写点内容',
   'Still missing': '仍未填写',
   'The backend of this agent is no longer configured.': '此智能体的后端已不再配置。',
+  'The backend "{}" is no longer configured.': '后端“{}”已不再配置。',
   'The agent reported an error.': '智能体报告了一个错误。',
   'The agent cannot be reached right now. Try again in a moment.': '目前无法联系智能体，请稍后再试。',
   'The agent closed the connection without an answer.': '智能体没有回答就关闭了连接。',

@@ -7,7 +7,7 @@ const NAME_LENGTH_MAX = 80;
 /** Entries of a key's list of backends or agents. */
 const ALLOWED_MAX = 100;
 const LIMIT_MAX = 1_000_000_000;
-/** The end of the year 9999. Later days have no four digits of a year, and much later ones are none for a `Date`. */
+/** The end of the year 9999. Later years do not have four digits, and a `Date` cannot hold much later ones. */
 const EXPIRES_AT_MAX_MS = Date.UTC(10_000, 0, 1);
 
 /** What is wrong with a new key, by the member of the API's request. */

@@ -1,4 +1,4 @@
-/** The door of the invited: sign-up by a link, as a page and as JSON, also while sign-up is closed. */
+/** Sign-up by the link of an invitation, also while sign-up is closed: as a page and as JSON. */
 import { Elysia, t } from 'elysia';
 import { InvitationPage } from '../../../views/accounts/invitation-page';
 import type { FormState } from '../../../views/models';

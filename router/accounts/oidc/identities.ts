@@ -1,4 +1,4 @@
-/** Which account somebody has who signs in through the OpenID Connect provider. */
+/** Finds the account of a person who signs in through the OpenID Connect provider, links one, or makes one. */
 import { isUniqueViolation } from '../../database/database';
 import { AppError } from '../../lib/errors';
 import { accountsLog } from '../../lib/log';
@@ -10,7 +10,7 @@ import { makeUser } from '../users/new-user';
 import type { User, UsersStore } from '../users/store';
 import { type Claims, NO_ADDRESS } from './oidc';
 
-/** What the person was doing who began the sign-in. */
+/** Why the sign-in was begun. */
 export interface Purpose {
   /** The token of an invitation that is being accepted. */
   readonly invitation?: string | undefined;

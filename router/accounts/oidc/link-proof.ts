@@ -1,11 +1,11 @@
 /**
- * What the link in Settings that begins to link an account carries: a link of another site must not begin it. Not a form,
- * because the policy of pages lets no form lead to another site, as the provider is.
+ * The proof in the link in Settings that begins to link an account, so that a link on another site cannot begin it. It is a
+ * link and not a form, because the Content Security Policy lets no form lead to another site, such as the provider.
  */
 import type { Vault } from '../../lib/vault';
 import type { Who } from '../identify';
 
-/** For the session of the user who is signed in; nobody else can make it. */
+/** Makes the proof for the session of the user who is signed in. */
 export const linkProof = (vault: Vault, who: Who): string => vault.seal('', ownerOf(who));
 
 export function isLinkProof(vault: Vault, who: Who, proof: string): boolean {

@@ -1,6 +1,6 @@
 /**
- * Hashes passwords in threads of their own. Bun's own would do it too, but with the priority of the event loop: on a machine
- * with few cores every stream waited for them.
+ * Hashes passwords in threads with a low priority. Those of `Bun.password.hash` have the priority of the event loop, so that on a
+ * machine with few cores every stream would wait for them.
  */
 import { availableParallelism } from 'node:os';
 import { AppError } from '../../lib/errors';
@@ -38,9 +38,9 @@ export function createHashing(threadsMax = HASHING_AT_ONCE, deadlineMs = DEADLIN
     await pool.ready();
     const beganMs = performance.now();
     const outcome = await pool.run(newId(), job, Number.POSITIVE_INFINITY);
-    // Nothing else makes a piece wait in vain: each has its own turn, and no time by which it has to begin.
+    // `busy` has no other cause here: each job has a turn of its own, and no time by which it has to begin.
     if (outcome === 'busy') throw new Error('A password could not be hashed: no thread could be started');
-    // A thread that ends before its time has got something that is no hash.
+    // A thread that ends before the deadline was given a text that is no hash.
     if (outcome === 'slow' && performance.now() - beganMs < deadlineMs) {
       throw new Error('A password could not be hashed: its thread ended');
     }

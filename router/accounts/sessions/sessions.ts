@@ -27,8 +27,8 @@ export function sessionsService(deps: {
   // Written in batches by `flush`, because every request of a page has a session.
   const seenAtMs = new Map<string, number>();
   /**
-   * Sessions that have ended while the database refused to delete them, with their users. They open nothing, and are deleted
-   * when that is possible again. After a restart before that they are valid, so whoever ends one is told.
+   * Session id → user id of sessions that have ended while the database refused to delete them. They open nothing, and are
+   * deleted when that is possible again. A restart before that would make them valid again, so the user who ends one is told.
    */
   const undeleted = new Map<string, string>();
 

@@ -39,9 +39,9 @@ import { type FleetDeps, runnersPage, runnerViews } from '../runners/present';
 import { usersPage } from '../users/present';
 import { type AdminLiveDeps, adminLive, type LivePage } from './stream';
 
-/** How long a page stands still when nothing is heard: CPU and memory, idle times and sizes change without an event. */
+/** How often a page is looked at without an event: CPU and memory, idle times and sizes change without one. */
 const FIGURES_MS = 5_000;
-/** Where every change is heard. */
+/** The same for pages on which every change has an event. */
 const HEARD_MS = 60_000;
 const LOG_MS = 2_000;
 const PULL_MS = 1_000;

@@ -1,8 +1,7 @@
 /**
- * The live stream of the administrator's pages: what changes around every page, as it happens, and the page itself. Of that it
- * sends states: whatever part of the page is not as it was sent before, and at
- * most once a second, however much happens. So it never walks anything for one event, a slow reader gets fewer updates, and
- * a page that was away gets every part anew and is right again.
+ * The live stream of an administrator's page. It sends what changes around every page, and the state of the page itself: at most
+ * once a second, each part that differs from the one that was sent before. So an event costs no walk over all runners or users,
+ * a slow reader gets fewer updates, and a page that was away gets every part anew.
  */
 import type { JSX } from 'preact';
 import { LivePart, LiveText } from '../../../views/admin/live';
@@ -21,7 +20,7 @@ const EVERY_MS = 1_000;
 const ADDED_MAX = 200_000;
 /** Characters by which the beginning of a text is found in the one before. */
 const LINE_LENGTH_MAX = 200;
-/** Places at which they are looked for: a line of one repeated character has them everywhere. */
+/** Places that are tried: in a line of one repeated character every place matches its beginning. */
 const TRIES_MAX = 400;
 
 /** A part of a page, with the id of its element. */

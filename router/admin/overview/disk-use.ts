@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processLog } from '../../lib/log';
 
-/** Files of one walk. Beyond it the sums are the least that there is. */
+/** Files of one walk. Beyond it the sums are lower bounds. */
 const FILES_MAX = 2_000_000;
 /** Files after which the walk rests, so that it takes only a part of one core. */
 const FILES_AT_ONCE = 200;
@@ -53,7 +53,7 @@ export function diskUseService(deps: {
   }
 
   return {
-    /** The last sums; undefined before the first walk has ended. Begins a walk where they are old: nobody pays for what nobody looks at. */
+    /** The last sums; undefined before the first walk has ended. Begins a walk if they are old, so only while a page shows them. */
     look(): DiskUse | undefined {
       if (!walking && steady() - measuredMs >= KEPT_MS) {
         walking = measure()

@@ -45,7 +45,7 @@ async function overview(deps: OverviewDeps): Promise<OverviewView> {
   const disk = diskUse.look();
   return {
     running: count('running'),
-    // A start that waits is one of those.
+    // Starts that wait in the queue have this state as well.
     starting: Math.max(0, count('starting') - queuedStarts),
     queued: queuedStarts,
     failed: count('failed'),

@@ -1,4 +1,4 @@
-/** The door of callbacks, on the internal listener: a runner proves by its token that it is the agent's. */
+/** The route of callbacks, on the internal listener: a runner proves with its token to which agent it belongs. */
 import { Elysia } from 'elysia';
 import { AppError } from '../../lib/errors';
 import { sha256 } from '../../lib/ids';

@@ -1,6 +1,6 @@
 /**
- * When a page is sent what an answer has grown by. Each update costs some 50 bytes beside its text, the rendering of the last
- * block, and a write to each page: updates that are too small or too many would cost several times what they bring.
+ * Decides when a page is sent the growth of an answer. Each update costs some 50 bytes beside its text, the rendering of the last
+ * block, and a write to each page: many small updates would cost several times as much as their text.
  */
 
 /** Milliseconds between two updates, at least: 20 a second look like one movement. */

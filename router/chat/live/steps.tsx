@@ -26,7 +26,7 @@ export class StepsOnPage {
   readonly #steps: OnPage[];
   /** What the line above many steps says; absent where that is not known. */
   #line: string | undefined;
-  /** Whether the page has that line; absent where it is to be seen from the steps, which are over. */
+  /** Whether the page has that line; undefined until it is worked out from the steps that the page has, which are over. */
   #hasLine: boolean | undefined;
   /** The steps when the page was last told of them. Some may have been held back. */
   #told: readonly Step[] = [];
@@ -85,8 +85,8 @@ export class StepsOnPage {
     this.#hasLine ??= areMany(steps.slice(0, this.#steps.length));
     this.#told = steps;
     const fold = foldView(steps, so);
-    // Nobody sees these: they are behind the line, which names a call that goes on. So they come when they are over, in order. A runtime
-    // that tells of no end has them come at once.
+    // Calls behind the line are not visible, and the line names the call that goes on. So each is sent when it is over, in
+    // order. Calls of a runtime that reports no ends are sent at once.
     const areHeld = so.hasText && this.#hasLine && fold?.tools;
     for (const [place, step] of steps.entries()) {
       const there = this.#steps[place];

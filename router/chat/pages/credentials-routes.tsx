@@ -9,7 +9,7 @@ import { fields } from '../../credentials/routes';
 import { type TrialDeps, triedForm } from '../../credentials/tried-form';
 import { AppError } from '../../lib/errors';
 import { isPartRequest, part } from '../../web/answers/respond';
-import { messageViews } from './present-messages';
+import { aboutMessages, messageViews } from './present-messages';
 import { conversationPage, doneIn } from './routes-conversation';
 import type { VariantsRoutesDeps } from './variants-routes';
 
@@ -79,7 +79,7 @@ async function fillIn(
     const refused = refusedScope(error, scope, typed);
     if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, refused);
     const missing = await missingView(deps, who, { agent, message, typed: refused.typed });
-    const about = { reader: who, agent, lastPosition: conversation.goesOnFrom ?? conversation.lastPosition, missing };
+    const about = { ...aboutMessages(who, agent, conversation), missing };
     const { messages } = await deps.conversations.shown(conversation.id, { before: message.position + 1, limit: 1 });
     const [view] = await messageViews(deps, who, { ...about, messages });
     if (!view) throw new AppError('not_found');

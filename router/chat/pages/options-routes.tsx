@@ -1,4 +1,4 @@
-/** What the menu of a conversation does: its name, its shelf, its end and the way back. */
+/** The menu of a conversation: renames it, moves it to another shelf, deletes it, and undoes that. */
 import { Elysia, t } from 'elysia';
 import type { JSX } from 'preact';
 import { ConversationsPage } from '../../../views/chat/conversations-page';

@@ -5,12 +5,12 @@ import type { AttachmentView, ErrorView, MessageView } from '../../../views/mode
 import type { Who } from '../../accounts/identify';
 import type { Agent } from '../../agents/store';
 import { isLink, isPicture } from '../../attachments/kinds';
-import { clip } from '../../lib/text';
+import { clip, wholeLength } from '../../lib/text';
 import { type Reader, textOf } from '../../web/reader';
 import type { HadText, PageRendering } from '../../web/rendering/rendering';
 import type { Attachment } from '../attachments/store';
 import { INTERRUPTED } from '../generations/generations';
-import type { MessageFailure, Step, ToolCall } from '../store/conversations';
+import type { Conversation, MessageFailure, Step, ToolCall } from '../store/conversations';
 import type { ShownMessage } from '../store/shown';
 import { SHOWN_LENGTH_MAX } from '../store/texts';
 import type { Variants } from '../store/tree';
@@ -29,6 +29,15 @@ export interface AboutMessages {
   /** Position of the newest message of the conversation. */
   readonly lastPosition: number;
   readonly missing?: MissingView | undefined;
+}
+
+/** What the messages of a conversation have in common. */
+export function aboutMessages(
+  reader: Reader,
+  agent: Agent,
+  { goesOnFrom, lastPosition }: Pick<Conversation, 'goesOnFrom' | 'lastPosition'>,
+): AboutMessages {
+  return { reader, agent, lastPosition: goesOnFrom ?? lastPosition };
 }
 
 /** Messages of a page, oldest first. */
@@ -58,9 +67,7 @@ export async function messageViews(
  */
 export function shownText(whole: string, isGrowing: boolean, hadLength = 0): { text: string; isCut: boolean } {
   const isCut = whole.length > SHOWN_LENGTH_MAX;
-  const text = whole.slice(0, SHOWN_LENGTH_MAX);
-  // Does not cut between the two halves of a surrogate pair.
-  const full = /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
+  const full = whole.slice(0, wholeLength(whole, Math.min(whole.length, SHOWN_LENGTH_MAX)));
   if (!isGrowing || isCut) return { text: full, isCut };
   return { text: full.slice(0, Math.max(withoutUnfinishedLink(full).length, hadLength)), isCut };
 }

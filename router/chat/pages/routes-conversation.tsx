@@ -15,7 +15,7 @@ import { StepsOnPage } from '../live/steps';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
 import { type Current, composerView, shellOf } from './present';
-import { hadOf, messageViews } from './present-messages';
+import { aboutMessages, hadOf, messageViews } from './present-messages';
 
 const PAGE_MESSAGES = 50;
 /** The page of a message that is being edited, in its conversation. */
@@ -110,14 +110,7 @@ async function conversationView(
   const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
   const [first, last] = [messages[0], messages.at(-1)];
   const missing = await missingView(deps, who, { agent, message: last, typed });
-  const about = {
-    reader: who,
-    agent,
-    lastPosition: conversation.goesOnFrom ?? conversation.lastPosition,
-    missing,
-    messages,
-  };
-  const views = await messageViews(deps, who, about);
+  const views = await messageViews(deps, who, { ...aboutMessages(who, agent, conversation), missing, messages });
   const isUnsaved = before === undefined && deps.generations.isUnsaved(who.user.id, conversation.id);
   const streaming = views.find(({ status }) => status === 'streaming');
   // Callbacks may follow the message that is being written.

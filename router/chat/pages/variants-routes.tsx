@@ -11,7 +11,7 @@ import type { LiveDeps } from '../live/options';
 import type { Conversation } from '../store/conversations';
 import type { MessageHead } from '../store/messages';
 import type { VariantsService } from '../variants';
-import { attachmentView, messageViews } from './present-messages';
+import { aboutMessages, attachmentView, messageViews } from './present-messages';
 import { conversationPage, doneIn } from './routes-conversation';
 
 /** Positions after a message that its page shows. */
@@ -106,8 +106,7 @@ function placeOf({ id, lastPosition }: Conversation, message: MessageHead): stri
 async function messagePart(deps: LiveDeps, who: Who, conversation: Conversation, head: MessageHead) {
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   const { messages } = await deps.conversations.shown(conversation.id, { before: head.position + 1, limit: 1 });
-  const about = { reader: who, agent, lastPosition: conversation.goesOnFrom ?? conversation.lastPosition, messages };
-  const [view] = await messageViews(deps, who, about);
+  const [view] = await messageViews(deps, who, { ...aboutMessages(who, agent, conversation), messages });
   if (view?.id !== head.id) throw new AppError('not_found', { message: 'There is no such message.' });
   return part(who, <Message message={view} />);
 }

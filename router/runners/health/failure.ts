@@ -51,35 +51,28 @@ function describeExit(health: Health): string {
 }
 
 /** The error of a failed start, for the user. `tail` is the runner's last output, or empty. */
-export function startError(backend: Backend, thrown: unknown, tail = ''): AppError {
-  const could = `${backend.displayName} could not start`;
-  if (thrown instanceof RunnerExited) {
-    const message = `${backend.displayName} could not start: ${describeExit(thrown.health)}.`;
-    return withTail('runner_failed', message, { tail, cause: thrown });
-  }
+export function startError({ displayName }: Backend, thrown: unknown, tail = ''): AppError {
+  const couldNot = `${displayName} could not start`;
+  const failed = (why: string, hint?: string, code: Code = 'runner_failed') =>
+    withTail(code, `${couldNot}: ${why}`, { tail, hint, cause: thrown });
   if (thrown instanceof AppError) {
     return tail ? withTail(thrown.code, thrown.message, { tail, hint: thrown.hint, cause: thrown }) : thrown;
   }
+  if (thrown instanceof RunnerExited) {
+    const message = `${displayName} could not start: ${describeExit(thrown.health)}.`;
+    return withTail('runner_failed', message, { tail, cause: thrown });
+  }
   if (isDriverFailure(thrown)) {
-    const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
     const hint = thrown.hint && clip(thrown.hint, WORDS_CHARS_MAX);
-    return withTail(code, `${could}: ${clip(driverMessage(thrown), WORDS_CHARS_MAX)}`, { tail, hint, cause: thrown });
+    return failed(clip(driverMessage(thrown), WORDS_CHARS_MAX), hint, CODE_OF_FAULT[thrown.fault]);
   }
   if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
-  if (thrown instanceof TemplateError || thrown instanceof SeedError) {
-    return new AppError('runner_failed', { message: `${could}: ${thrown.message}`, cause: thrown });
-  }
-  if (thrown instanceof HomeError) {
-    return new AppError('runner_failed', { message: `${could}: ${thrown.message}.`, hint: thrown.hint, cause: thrown });
-  }
+  if (thrown instanceof TemplateError || thrown instanceof SeedError) return failed(thrown.message);
+  if (thrown instanceof HomeError) return failed(`${thrown.message}.`, thrown.hint);
   if (thrown instanceof UnsafePathError) {
-    // The driver's message names a path of this machine, which belongs only into the log.
-    const message = `${could}: a link or a folder stands where one of its files has to be written at each start.`;
-    return new AppError('runner_failed', {
-      message,
-      hint: 'The log names it. Remove it from its home.',
-      cause: thrown,
-    });
+    // Its message names a path of this machine, which belongs only into the log.
+    const why = 'a link or a folder stands where one of its files has to be written at each start.';
+    return failed(why, 'The log names it. Remove it from its home.');
   }
   return toAppError(thrown);
 }
