@@ -1,5 +1,6 @@
 /** The route option `{ audit: '<action>' }`: records who did it to whom, and what was asked for without any secret. */
 import type { AuditAction, AuditService } from '../audit/audit';
+import { decoded } from '../lib/text';
 import type { Clients } from '../web/clients';
 import type { Who } from './identify';
 
@@ -14,7 +15,8 @@ export interface Handled {
   readonly responseValue: unknown;
   readonly request: Request;
   readonly server: Parameters<Clients['address']>[1];
-  readonly params: Readonly<Record<string, string>>;
+  /** Absent where the path of the route names none. */
+  readonly params: Readonly<Record<string, string>> | undefined;
   readonly body: unknown;
 }
 
@@ -45,7 +47,12 @@ export function audited({ audit, clients, nameOf }: AuditedDeps) {
   const names = new WeakMap<Request, string>();
   return {
     async before({ request, params, body }: Pick<Handled, 'request' | 'params' | 'body'>): Promise<void> {
-      const members = { ...membersOf(body), ...params };
+      const rest = params?.['*'];
+      const members: Readonly<Record<string, unknown>> = {
+        ...membersOf(body),
+        ...params,
+        ...(rest !== undefined && { '*': decoded(rest) }),
+      };
       const told = TARGETS.map((name) => members[name]).find((value) => typeof value === 'string' && value !== '');
       names.set(request, told === undefined ? '' : ((await nameOf(String(told))) ?? String(told)));
     },

@@ -1,4 +1,4 @@
-/** Texts: checks of single lines that people type (names, addresses, values), numbers in them, and cuts. */
+/** Texts: checks of single lines that people type (names, addresses, values), numbers in them, cuts, and parts of addresses. */
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern searches for control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
@@ -34,4 +34,13 @@ export function clip(whole: string, lengthMax: number): string {
 export function wholeLength(text: string, length: number): number {
   const isHalf = /[\uD800-\uDBFF]/.test(text.charAt(length - 1));
   return isHalf ? length - 1 : length;
+}
+
+/** A part of an address as it was before; what is not valid there stays as it is. */
+export function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }

@@ -3,6 +3,7 @@ import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { Caller, CallerPlugin } from '../accounts/identify';
 import type { Share } from '../lib/allowance';
+import { decoded } from '../lib/text';
 import { urlParts } from '../net/url-parts';
 import { readBody } from '../web/bodies/read';
 import { waitNoLonger } from '../web/patience';
@@ -79,12 +80,4 @@ async function model(deps: OpenaiDeps, who: Caller, path: string) {
   const found = (await models(deps, who)).data.find((one) => one.id === id);
   if (!found) throw await modelNotFound(deps, who, id);
   return found;
-}
-
-function decoded(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
 }

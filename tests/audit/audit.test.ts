@@ -93,6 +93,14 @@ test('has nothing of what was refused', async () => {
   expect((await events('')).length).toBe(before);
 });
 
+test('names a model as it is called, and not as an address writes it', async () => {
+  const body = { prompt: 1, completion: 2 };
+  await admin.request(`/api/admin/prices/${encodeURIComponent('lab/model one')}`, { method: 'PUT', body });
+  expect((await events('action=price.set&limit=1')).map(({ target }) => target)).toEqual(['lab/model one']);
+  // Refused, and no fault of the audit's.
+  expect((await admin.request('/api/admin/prices/%zz', { method: 'PUT', body })).status).toBe(400);
+});
+
 test('says through which key something was done', async () => {
   const { secret } = await router.context.keys.create(admin.id, 'script', { scopes: ['manage'] });
   const headers = { authorization: `Bearer ${secret}` };

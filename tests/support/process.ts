@@ -192,7 +192,7 @@ async function runnersOf(dataRoot: string): Promise<readonly Found[]> {
 async function signIn(url: string, who: { email: string; name: string; password: string }): Promise<Browser> {
   const send = (path: string, init: BrowserInit = {}, cookie?: string) => {
     const { body, headers, ...rest } = init;
-    const isForm = body instanceof URLSearchParams;
+    const isForm = body instanceof URLSearchParams || body instanceof FormData;
     return fetch(`${url}${path}`, {
       redirect: 'manual',
       ...rest,

@@ -24,10 +24,10 @@ export function NewPassword({
   required = true,
   autofocus,
 }: NewPasswordProps) {
-  const t = useText().password;
+  const { password: t, sentences } = useText();
   const error = form?.errors[name];
   // The error is about the rule, and says it.
-  const told = [!error && t.rule, help].filter(Boolean).join(' ');
+  const told = [...(error ? [] : [t.rule]), ...(help ? [help] : [])];
   return (
     <div class="new-password">
       <Field
@@ -35,7 +35,7 @@ export function NewPassword({
         name={name}
         type="password"
         label={label}
-        help={told || undefined}
+        help={told.length > 0 ? sentences(told) : undefined}
         error={error}
         autocomplete="new-password"
         required={required}

@@ -63,6 +63,8 @@ export const en = {
   lang: 'en',
   productName: 'agent-stack',
   skip: 'Skip to content',
+  /** Several of them, one behind the other. */
+  sentences: (all: readonly string[]) => all.join(' '),
   pageTitle: (title: string) => `${title} · agent-stack`,
   confirm: { cancel: 'Cancel' },
   copy: { label: 'Copy', done: 'Copied', code: 'Copy code' },

@@ -144,7 +144,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   // Agents, conversations, messages
   'There is no such agent.': '没有这个智能体。',
   'There is no such schedule.': '没有这个定时。',
-  'Write what the agent is asked': '请写下向智能体提出的内容',
+  'Write what the agent is asked': '请写下发给智能体的内容',
   'This time never comes': '这个时间永远不会到来',
   'At most every {} minutes': '最多每 {} 分钟一次',
   'There is no such time zone. Say for example Europe/Berlin, America/New_York or UTC':
