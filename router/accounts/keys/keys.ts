@@ -8,6 +8,7 @@ import type { Events } from '../../lib/events';
 import { newId, newSecret, sha256 } from '../../lib/ids';
 import { Lookup, type Soon, whenThere } from '../../lib/lookup';
 import { Recent } from '../../lib/lru';
+import { LastUses } from '../last-uses';
 import type { User } from '../users/store';
 import { keyProblems } from './problems';
 import type { Key, KeyName, KeysStore, OwnedKey } from './store';
@@ -43,8 +44,7 @@ export type KeysService = ReturnType<typeof keysService>;
 /** @param deps.now milliseconds since the epoch. */
 export function keysService(deps: { keys: KeysStore; events: Events; now: () => number }) {
   const { keys, events, now } = deps;
-  // Written to the database in batches by `flush`, because a warm request does not write.
-  const usedAtMs = new Map<string, number>();
+  const lastUses = new LastUses(keys.markUsed);
   /** By hash. */
   const known = new Recent<string, Lookup<KeyHolder | undefined>>(KNOWN_MAX);
   /** Keys with an expiry date that were used since the router's start: their streams end when they expire. */
@@ -74,19 +74,19 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
       if (expiresAtMs <= now()) throw expired(expiresAtMs);
       expiring.set(id, holder.key);
     }
-    usedAtMs.set(id, now());
+    lastUses.used(id, now());
     return holder;
   }
 
   /** Includes a use that is not written yet. */
   function withLastUse<Known extends Key>(key: Known): Known {
-    return { ...key, lastUsedAtMs: usedAtMs.get(key.id) ?? key.lastUsedAtMs };
+    return { ...key, lastUsedAtMs: lastUses.unwritten(key.id) ?? key.lastUsedAtMs };
   }
 
   /** The key is no longer valid, and every stream that was opened with it ends (law 20). */
   function end({ id, userId, hash }: Key): void {
     known.delete(hash);
-    usedAtMs.delete(id);
+    lastUses.forget(id);
     expiring.delete(id);
     events.publish(userId, { kind: 'revoked', credentialId: id });
   }
@@ -186,12 +186,7 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
     },
 
     /** Writes the time of each key's last use to the database. */
-    async flush(): Promise<void> {
-      if (usedAtMs.size === 0) return;
-      const batch = new Map(usedAtMs);
-      usedAtMs.clear();
-      await keys.markUsed(batch);
-    },
+    flush: (): Promise<void> => lastUses.flush(),
   };
 }
 

@@ -2,6 +2,7 @@
 import { AppError, toAppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
 import { newId } from '../../lib/ids';
+import { LastUses } from '../last-uses';
 import type { User } from '../users/store';
 import type { Session, SessionsStore } from './store';
 
@@ -24,8 +25,7 @@ export function sessionsService(deps: {
   now: () => number;
 }) {
   const { store, events, ttlSeconds, now } = deps;
-  // Written in batches by `flush`, because every request of a page has a session.
-  const seenAtMs = new Map<string, number>();
+  const lastUses = new LastUses(store.markSeen);
   /**
    * Session id → user id of sessions that have ended while the database refused to delete them. They open nothing, and are
    * deleted when that is possible again. A restart before that would make them valid again, so the user who ends one is told.
@@ -35,7 +35,7 @@ export function sessionsService(deps: {
   /** Ends the streams of sessions that are deleted. */
   function revoked(userId: string, ids: readonly string[]): void {
     for (const id of ids) {
-      seenAtMs.delete(id);
+      lastUses.forget(id);
       events.publish(userId, { kind: 'revoked', credentialId: id });
     }
   }
@@ -62,14 +62,14 @@ export function sessionsService(deps: {
     /** The session that has not expired, and its user, who is not disabled. */
     async find(id: string): Promise<{ user: User; session: Session } | undefined> {
       const found = undeleted.has(id) ? undefined : await store.find(id, now());
-      if (found) seenAtMs.set(id, now());
+      if (found) lastUses.used(id, now());
       return found;
     },
 
     /** Returns a user's sessions that have not expired, the last used one first. */
     async list(userId: string): Promise<readonly Session[]> {
       const sessions = (await store.list(userId, now())).map((session) => {
-        return { ...session, seenAtMs: seenAtMs.get(session.id) ?? session.seenAtMs };
+        return { ...session, seenAtMs: lastUses.unwritten(session.id) ?? session.seenAtMs };
       });
       return sessions.sort((a, b) => b.seenAtMs - a.seenAtMs);
     },
@@ -99,10 +99,7 @@ export function sessionsService(deps: {
         await store.delete(userId, id);
         undeleted.delete(id);
       }
-      if (seenAtMs.size === 0) return;
-      const batch = new Map(seenAtMs);
-      seenAtMs.clear();
-      await store.markSeen(batch);
+      await lastUses.flush();
     },
   };
 }
