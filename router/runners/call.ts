@@ -55,9 +55,10 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
     request.signal.throwIfAborted();
     const leasing = runners.lease(request.agent, request);
     const lease = leasing instanceof Promise ? await leasing : leasing;
+    let answer: OutgoingAnswer | undefined;
     try {
       request.silence?.asked();
-      const answer = await open({
+      answer = await open({
         url: lease.runner.url + request.path,
         peer: lease.runner.id,
         method: request.method,
@@ -79,6 +80,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
       request.signal.throwIfAborted();
       return { status, headers: shown.headers, body: shown.body, lease, lost: lostBy(runners, lease) };
     } catch (error) {
+      answer?.body.cancel();
       lease.answered(false);
       try {
         const lost = error instanceof UnreachableError ? await lostBefore(runners, lease, error, attempt > 1) : error;

@@ -8,12 +8,16 @@ import { completion, scriptedRunner } from '../support/scripted-runner';
 
 /**
  * Alice's runner no longer listens, and another user's runner has its address.
- * @param told `asked` resolves when message number `count` (from 1) may be refused; `probed` is called at each probe.
+ * @param told `asked` resolves when message number `count` (from 1) may be refused; `probed` is called at each probe;
+ * `refused` returns the answer to a message.
  */
 async function takeOver(
   router: TestRouter,
   status: number,
-  told: { asked(count: number): Promise<void>; probed(): void } = { asked: async () => {}, probed() {} },
+  told: { asked(count: number): Promise<void>; probed(): void; refused?(): Response } = {
+    asked: async () => {},
+    probed() {},
+  },
 ) {
   const entry = theRunner(router);
   await entry.close();
@@ -24,6 +28,7 @@ async function takeOver(
     async fetch(request) {
       if (request.method === 'POST') await told.asked(asked.push(await request.text()));
       else told.probed();
+      if (request.method === 'POST' && told.refused) return told.refused();
       return Response.json({ error: { message: 'a wrong key', type: 'invalid_request_error' } }, { status });
     },
   });
@@ -169,6 +174,24 @@ test('a platform that is silent says nothing of the address: the runner is kept,
   expect(await list(alice)).toMatchObject([{ state: 'unknown' }]);
   router.platform.available = true;
   expect((await say(alice, 'and now?')).status).toBe(200);
+});
+
+test('the refusal that a stranger goes on sending is let go, also where the platform does not say whose address it is', async () => {
+  const script = switchable('address-endless');
+  await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  const left = Promise.withResolvers<void>();
+  const refused = () => {
+    const start = (one: ReadableStreamDefaultController<Uint8Array>) => one.enqueue(Buffer.from('{"error":'));
+    return new Response(new ReadableStream({ start, cancel: () => left.resolve() }), { status: 401 });
+  };
+  using _ = await takeOver(router, 401, { asked: async () => {}, probed() {}, refused });
+  await connectionsEnd();
+  router.platform.available = false;
+  expect((await say(alice, 'are you there?')).status).toBe(502);
+  await left.promise;
+  router.platform.available = true;
 });
 
 test('a runner that gets SIGSTOP while a request waits is resumed by the next inspection', async () => {
