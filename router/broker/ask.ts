@@ -1,12 +1,15 @@
 /** A short question of the router's own to a user's upstream: limited, counted in usage, and cut when it is answered at length. */
+import { createParser } from 'eventsource-parser';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
+import { contentText, saidIn } from '../backends/said';
 import type { ChatMessage } from '../backends/shape';
-import { isJsonObject, jsonObject, stringOf } from '../lib/json';
+import { jsonObject } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import type { Body } from '../net/body';
 import type { Ending } from '../relay/relay';
+import { isEventStream } from '../web/answers/headers';
 import { CallUse } from './call-use';
 import type { BrokerDeps } from './deps';
 import { UPSTREAM_PATHS, upstreamBody } from './request';
@@ -55,11 +58,12 @@ export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metric
       });
       upstreamStatus = response.status;
       firstByteMs = elapsedMs();
-      const said = new Said(lengthMax);
+      const said = new Said(isEventStream(response.headers), lengthMax);
       await readUntil(response.body, signal, (chunk) => {
         use.see(chunk);
         return said.push(chunk);
       });
+      said.end();
       ending = said.isFull ? 'stopped' : 'done';
       return isOk(response) ? said.text : undefined;
     } finally {
@@ -72,14 +76,18 @@ export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metric
   };
 }
 
-/** The text in the events of an answer, or in a whole one. */
+/** The text that is said in the events of an answer, or in a whole one of an API that does not stream. */
 class Said {
   text = '';
   readonly #decoder = new TextDecoder();
+  readonly #parser = createParser({ onEvent: ({ data }) => this.#read(data) });
+  #whole = '';
   #bytes = 0;
-  #rest = '';
 
-  constructor(readonly lengthMax: number) {}
+  constructor(
+    readonly isStream: boolean,
+    readonly lengthMax: number,
+  ) {}
 
   get isFull(): boolean {
     return this.text.length >= this.lengthMax || this.#bytes >= EVENTS_BYTES_MAX;
@@ -88,23 +96,21 @@ class Said {
   /** @returns whether more is wanted. */
   push(chunk: Uint8Array): boolean {
     this.#bytes += chunk.length;
-    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
-    this.#rest = lines.pop() ?? '';
-    for (const line of [...lines, this.#rest]) {
-      const added = textIn(jsonObject(line.replace(/^data: ?/, '')));
-      this.text += added;
-      // Whole without its line break: the body of an API that does not stream.
-      if (line === this.#rest && added !== '') this.#rest = '';
-    }
+    const text = this.#decoder.decode(chunk, { stream: true });
+    if (this.isStream) this.#parser.feed(text);
+    else this.#whole += text;
     return !this.isFull;
   }
-}
 
-function textIn(event: unknown): string {
-  const choice: unknown = isJsonObject(event) && Array.isArray(event.choices) ? event.choices[0] : undefined;
-  if (!isJsonObject(choice)) return '';
-  const message = isJsonObject(choice.delta) ? choice.delta : choice.message;
-  return isJsonObject(message) ? stringOf(message.content) : '';
+  /** The last event of a stream counts although no empty line follows it. */
+  end(): void {
+    if (this.isStream) this.#parser.feed('\n\n');
+    else this.#read(this.#whole);
+  }
+
+  #read(json: string): void {
+    this.text += contentText(saidIn(jsonObject(json) ?? {})?.content);
+  }
 }
 
 /** Reads a body until its end, or until `see` wants no more. Throws the signal's reason, and when the body breaks off. */

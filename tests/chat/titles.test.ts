@@ -67,6 +67,21 @@ test('after the first answer the model names the conversation, once, and usage c
   expect(asked()).toBe(before + 1);
 });
 
+test('a title is read from whatever an answer is read from: parts of a text, lines of an event, and one body', async () => {
+  const said = [{ choices: [{ delta: { content: [{ type: 'text', text: 'Parts and' }] } }] }, 'lines'] as const;
+  const event = `data: ${JSON.stringify(said[0])}\n\ndata: {"choices":\ndata: [{"delta":{"content":" ${said[1]}"}}]}\n\n`;
+  const parts = [{ type: 'text', text: 'One body' }];
+  for (const [body, type, title] of [
+    [event, 'text/event-stream', 'Parts and lines'],
+    [JSON.stringify({ choices: [{ message: { content: parts } }] }, null, 2), 'application/json', 'One body'],
+  ] as const) {
+    const who = await newPerson();
+    upstream.script({ status: 200, body, headers: { 'content-type': type } });
+    const id = await answered(who, 'Which tram should I take?');
+    await until(async () => (await titleOf(who, id)) === title, `it is named ${title}`);
+  }
+});
+
 test('a title is the first line that is said, without what is put around it', () => {
   expect(titleIn('<think>Hm.\n\n</think>\n# Trams of Lisbon.\nMore')).toBe('Trams of Lisbon');
   expect(titleIn('“里斯本的电车。”')).toBe('里斯本的电车');

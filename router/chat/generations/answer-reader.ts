@@ -2,6 +2,7 @@
 import { createParser } from 'eventsource-parser';
 import type { Incomplete } from '../../../backends/shared/finishes';
 import { errorIn, readRefusal } from '../../../backends/shared/upstream-errors';
+import { contentText, outputText, refusalText, saidIn } from '../../backends/said';
 import type { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { isBeyondLimits, isJsonObject, type JsonObject, jsonObject, stringOf } from '../../lib/json';
@@ -12,7 +13,6 @@ import { type AnswerPicture, AnswerPictures } from './answer-pictures';
 import { endIn, finishIn } from './finish';
 import { GrowingText } from './growing-text';
 import { type Divided, LeadingThought } from './leading-thought';
-import { contentText, outputText, refusalText, saidIn } from './said';
 import { AnswerSteps, isToolReport } from './steps';
 import { AnswerCalls } from './tool-calls';
 

@@ -2,10 +2,11 @@
  * Reads the steps of an agent before it answers, from the events of its answer: what it thinks, and its calls of its own
  * tools. Calls of the client's tools are in tool-calls.ts.
  */
+
+import { outputText, saidIn, thoughtText } from '../../backends/said';
 import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 import { clip } from '../../lib/text';
 import type { Step } from '../store/conversations';
-import { outputText, saidIn, thoughtText } from './said';
 
 /** Characters of the steps of one answer that are kept. A row with more would take milliseconds to write. */
 const STEPS_LENGTH_MAX = 65_536;

@@ -1,8 +1,8 @@
 /** Reads the tool calls in an answer: whole or in pieces, of chat or of `/v1/responses`. */
 import { CallReader } from '../../../backends/shared/calls';
+import { outputText, saidIn } from '../../backends/said';
 import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 import type { ToolCall } from '../store/conversations';
-import { outputText, saidIn } from './said';
 
 /** Bytes that a call takes beside its texts. */
 const CALL_BYTES = 200;

@@ -5,9 +5,9 @@
  */
 import type { CallPart } from '../../../backends/shared/calls';
 import { readRefusal } from '../../../backends/shared/upstream-errors';
+import { refusalText, saidIn } from '../../backends/said';
 import { unread } from '../../chat/generations/answer-reader';
 import { finishIn } from '../../chat/generations/finish';
-import { refusalText, saidIn } from '../../chat/generations/said';
 import { isToolReport } from '../../chat/generations/steps';
 import { AppError } from '../../lib/errors';
 import { jsonObject } from '../../lib/json';

@@ -1,5 +1,5 @@
 /** What an answer says beside its text: the sources of its words, and how probable its tokens were. */
-import { thoughtText } from '../../chat/generations/said';
+import { thoughtText } from '../../backends/said';
 import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 
 export interface Details {

@@ -1,7 +1,8 @@
 /** Thoughts of a model: which part of a chat's answer they are, and what a client sends back of them. */
+
+import { contentText, thoughtText } from '../../backends/said';
 import type { JsonBody } from '../../backends/shape';
 import { LeadingThought } from '../../chat/generations/leading-thought';
-import { contentText, thoughtText } from '../../chat/generations/said';
 import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 import { type Details, joined, lastTokens, NO_DETAILS } from './details';
 

@@ -1,5 +1,5 @@
 /** Reads what is said in an answer: in the body of a chat or of `/v1/responses`, or in one event of its stream. */
-import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
+import { isJsonObject, type JsonObject, stringOf } from '../lib/json';
 
 /** The delta or the message of a chat's answer. */
 export function saidIn({ choices }: JsonObject): JsonObject | undefined {
