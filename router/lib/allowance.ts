@@ -25,12 +25,16 @@ export class Allowance {
     return this.#total;
   }
 
+  heldBy(holder: string): number {
+    return this.#byHolder.get(holder) ?? 0;
+  }
+
   /**
    * Takes `amount` for the holder.
    * @returns undefined; or the error `too_much_at_once` or `overloaded`, and then nothing was taken.
    */
   refusal(holder: string, amount: number): AppError | undefined {
-    const held = (this.#byHolder.get(holder) ?? 0) + amount;
+    const held = this.heldBy(holder) + amount;
     const code =
       held > this.#limits.perHolder
         ? 'too_much_at_once'
@@ -59,7 +63,7 @@ export class Allowance {
 
   giveBack(holder: string, amount: number): void {
     this.#total -= amount;
-    const left = (this.#byHolder.get(holder) ?? 0) - amount;
+    const left = this.heldBy(holder) - amount;
     if (left > 0) this.#byHolder.set(holder, left);
     else this.#byHolder.delete(holder);
   }

@@ -304,3 +304,21 @@ test("a program's upload is refused like a person's, and one that nobody sends g
   await router.context.attachments.sweep();
   expect((await alice.request(`/api/attachments/${ids[0]}`)).status).toBe(404);
 });
+
+test('files that come at once are together no more than a user may have, and those that are refused take no room', async () => {
+  const bob = await router.person(PEOPLE.bob);
+  const ids = await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      const begun = await bob.request('/api/conversations', { method: 'POST', body: { backend: 'echo' } });
+      return ((await begun.json()) as { conversation: { id: string } }).conversation.id;
+    }),
+  );
+  const upload = async (to: readonly string[], character: string) => {
+    const post = { method: 'POST', body: character.repeat(4_000) };
+    const answers = await Promise.all(to.map((id) => bob.request(`/api/conversations/${id}/attachments?name=a`, post)));
+    return answers.map(({ status }) => status).sort();
+  };
+  expect(await upload(ids, '\0')).toEqual(ids.map(() => 415));
+  expect(await upload(ids, 'a')).toEqual([200, 200, 200, 200, 200, 413]);
+  expect(await upload(ids, 'b')).toEqual(ids.map(() => 413));
+});

@@ -3,20 +3,19 @@
  * more, also when that went with a conversation or an account.
  */
 import { type Blobs, hashOf } from '../../attachments/blobs';
-import { attachableKind, isPicture, LINK_TYPE, pictureAddress } from '../../attachments/kinds';
+import { attachableKind, LINK_TYPE, pictureAddress } from '../../attachments/kinds';
 import type { SentFile } from '../../backends/shape';
 import type { Config } from '../../config/config';
 import { AppError } from '../../lib/errors';
 import { newTimeId } from '../../lib/ids';
 import { generationsLog } from '../../lib/log';
+import type { Soon } from '../../lib/lookup';
 import type { AnswerPicture } from '../generations/answer-pictures';
 import type { Conversation } from '../store/conversations';
+import { checkedBytes, checkedFile, type FileLimits, type GivenFile } from './given';
+import { roomForFiles } from './room';
 import type { Attachment, AttachmentPlace, AttachmentsStore, KeptFile } from './store';
 
-/** Characters of a name. */
-const NAME_LENGTH_MAX = 200;
-/** A text is a part of the message, so it cannot be as long as a picture. */
-const TEXT_BYTES_MAX = 1_048_576;
 /** The share of a request's bytes that its files may be: base64 makes four bytes of three. */
 const SHARE_OF_BODY = 0.7;
 /** How long a content without a row stays: longer than a backup takes, which copies the rows first. */
@@ -26,10 +25,9 @@ const WAITING_MS = 86_400_000;
 /** How long removing files may go on before others have their turn. */
 const REMOVE_MS = 10;
 
-/** A file as it was sent. */
-interface GivenFile {
-  readonly name: string;
-  readonly bytes: Uint8Array;
+/** Files whose contents are stored. They take room until they are disposed of: when their rows are stored, or never will be. */
+export interface KeptFiles extends Disposable {
+  readonly files: readonly KeptFile[];
 }
 
 export type AttachmentsService = ReturnType<typeof attachmentsService>;
@@ -44,18 +42,12 @@ export function attachmentsService(deps: {
   const { countMax, userBytesMax, toldMessages } = deps.config.attachments;
   const messageBytesMax = Math.floor(deps.config.maxBodyBytes * SHARE_OF_BODY);
   const bytesMax = Math.min(deps.config.attachments.bytesMax, messageBytesMax);
+  const limits: FileLimits = { bytesMax, countMax, messageBytesMax };
+  const room = roomForFiles(store, userBytesMax);
 
-  async function keepOne({ name, bytes }: GivenFile): Promise<KeptFile> {
-    const shown = nameOf(name);
-    if (bytes.length > bytesMax) throw tooLarge(shown, bytesMax);
-    if (bytes.length === 0) throw new AppError('invalid_request', { message: `The file "${shown}" is empty.` });
-    const kind = attachableKind(bytes);
-    if (!kind) {
-      const message = `The file "${shown}" is neither a picture (PNG, JPEG, GIF or WebP) nor text.`;
-      throw new AppError('unsupported_media_type', { message });
-    }
-    if (!isPicture(kind) && bytes.length > TEXT_BYTES_MAX) throw tooLarge(shown, TEXT_BYTES_MAX);
-    return { hash: await put(bytes), name: shown, bytes: bytes.length, ...kind };
+  async function keepOne(file: GivenFile): Promise<KeptFile> {
+    const checked = checkedFile(file, limits);
+    return { hash: await put(file.bytes), ...checked };
   }
 
   async function put(bytes: Uint8Array): Promise<string> {
@@ -73,13 +65,6 @@ export function attachmentsService(deps: {
     return { hash: await put(bytes), name: address, bytes: bytes.length, type: LINK_TYPE, width: null, height: null };
   }
 
-  /** Throws `too_large` if the user's files may not grow by this many bytes. */
-  async function checkRoom(userId: string, bytes: number): Promise<void> {
-    if ((await store.bytesOf(userId)) + bytes <= userBytesMax) return;
-    const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
-    throw new AppError('too_large', { message });
-  }
-
   /**
    * Stores the contents of the files of one message, of which it has some already. Throws `too_large`,
    * `unsupported_media_type` or `invalid_request` with the name of the file that cannot be attached.
@@ -88,20 +73,17 @@ export function attachmentsService(deps: {
     userId: string,
     files: readonly GivenFile[],
     had: readonly Pick<KeptFile, 'bytes'>[] = [],
-  ): Promise<readonly KeptFile[]> {
-    if (files.length === 0) return [];
-    if (files.length + had.length > countMax) {
-      throw new AppError('invalid_request', { message: `A message has at most ${countMax} files.` });
+  ): Promise<KeptFiles> {
+    if (files.length === 0) return { files: [], [Symbol.dispose]() {} };
+    const taken = await room.take(userId, checkedBytes(files, had, limits));
+    try {
+      const kept: KeptFile[] = [];
+      for (const file of files) kept.push(await keepOne(file));
+      return { files: kept, [Symbol.dispose]: () => taken[Symbol.dispose]() };
+    } catch (error) {
+      taken[Symbol.dispose]();
+      throw error;
     }
-    const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
-    if (had.reduce((sum, file) => sum + file.bytes, bytes) > messageBytesMax) {
-      const message = `The files of a message have at most ${sizeText(messageBytesMax)} together.`;
-      throw new AppError('too_large', { message });
-    }
-    await checkRoom(userId, bytes);
-    const kept: KeptFile[] = [];
-    for (const file of files) kept.push(await keepOne(file));
-    return kept;
   }
 
   /** Pictures of answers on their way to the disk: the page may ask for one as soon as it has its address. */
@@ -117,10 +99,10 @@ export function attachmentsService(deps: {
     const { id, bytes } = picture;
     try {
       const extension = attachableKind(bytes)?.type.split('/')[1] ?? 'png';
-      const files = await keep(place.userId, [{ name: `image-${ordinal + 1}.${extension}`, bytes }]);
+      using kept = await keep(place.userId, [{ name: `image-${ordinal + 1}.${extension}`, bytes }]);
       await store.insert(
         place,
-        files.map((file) => ({ ...file, id })),
+        kept.files.map((file) => ({ ...file, id })),
         now(),
         ordinal,
       );
@@ -130,25 +112,36 @@ export function attachmentsService(deps: {
   }
 
   return {
-    limits: { bytesMax, countMax, messageBytesMax },
+    limits,
     /** How many of the newest messages a runtime is sent with their files again. */
     toldMessages,
     blobs,
 
-    checkRoom,
+    takeRoom: room.take,
     keep,
+    /** Stores the content of the only file of a message, for whom room is taken. Throws as `keep` does. */
+    keepOne(file: GivenFile): Promise<KeptFile> {
+      checkedBytes([file], [], limits);
+      return keepOne(file);
+    },
     keepLink,
 
     /**
      * Stores the files that a client of `/v1` sends with a message, and the addresses of those that are elsewhere. Those that
      * cannot be attached are left out, and the log says why: the request is answered all the same.
+     * @param use stores their rows.
      */
-    async keepSent(userId: string, sent: readonly SentFile[]): Promise<readonly KeptFile[]> {
-      const kept: KeptFile[] = [];
+    async withSent<T>(
+      userId: string,
+      sent: readonly SentFile[],
+      use: (files: readonly KeptFile[]) => Soon<T>,
+    ): Promise<T> {
+      const files: KeptFile[] = [];
+      using rooms = new DisposableStack();
       for (const [index, { uri, name }] of sent.slice(0, countMax).entries()) {
         if (!uri.startsWith('data:')) {
           await keepLink(uri).then(
-            (link) => kept.push(link),
+            (link) => files.push(link),
             (error: unknown) => generationsLog.info({ user: userId, err: error }, 'attachment.not_kept'),
           );
           continue;
@@ -157,22 +150,22 @@ export function attachmentsService(deps: {
         const bytes = Buffer.from(uri.slice(uri.indexOf(',') + 1), 'base64');
         const given = { name: name ?? `file-${index + 1}.${type.split('/')[1] ?? 'txt'}`, bytes };
         try {
-          kept.push(...(await keep(userId, [given], kept)));
+          files.push(...rooms.use(await keep(userId, [given], files)).files);
         } catch (error) {
           generationsLog.info({ user: userId, err: error }, 'attachment.not_kept');
         }
       }
-      return kept;
+      return await use(files);
     },
 
     /** Stores a file for a message of a conversation that is stored later; after a day without it the file goes. */
     async upload(conversation: Pick<Conversation, 'id' | 'userId'>, file: GivenFile): Promise<Attachment> {
       const { id: conversationId, userId } = conversation;
-      const kept = await keep(userId, [file], await store.waitingIn(conversationId));
+      using kept = await keep(userId, [file], await store.waitingIn(conversationId));
       const id = newTimeId();
       await store.insert(
         { userId, conversationId, messageId: null },
-        kept.map((one) => ({ ...one, id })),
+        kept.files.map((one) => ({ ...one, id })),
         now(),
       );
       return this.get(userId, id);
@@ -226,24 +219,4 @@ export function attachmentsService(deps: {
 
 function noFile(): never {
   throw new AppError('not_found', { message: 'There is no such file.' });
-}
-
-/** A name in one line, without the folders that some clients send with it. */
-function nameOf(name: string): string {
-  const last = name.split(/[/\\]/).at(-1) ?? '';
-  const plain = last
-    .toWellFormed()
-    .replace(/\p{Cc}/gu, ' ')
-    .trim();
-  return plain.slice(0, NAME_LENGTH_MAX) || 'file';
-}
-
-function tooLarge(name: string, bytesMax: number): AppError {
-  return new AppError('too_large', { message: `The file "${name}" is larger than ${sizeText(bytesMax)}.` });
-}
-
-/** For sentences of errors, which are English. */
-function sizeText(bytes: number): string {
-  const mebibytes = bytes / 1_048_576;
-  return mebibytes >= 1 ? `${Math.floor(mebibytes * 10) / 10} MB` : `${Math.floor(bytes / 1024)} KB`;
 }

@@ -165,7 +165,7 @@ export function generationsService(deps: GenerationsDeps) {
     record(turn: RecordedTurn, options: RecordOptions): Soon<Answer> {
       const { conversation, sent = [] } = turn;
       if (sent.length === 0) return recorded(turn, { files: [], options });
-      return attachments.keepSent(conversation.userId, sent).then((files) => recorded(turn, { files, options }));
+      return attachments.withSent(conversation.userId, sent, (files) => recorded(turn, { files, options }));
     },
 
     /** The conversation of `/v1` that this message has begun last. */

@@ -11,8 +11,7 @@ import { isPartRequest, part, seeOther } from '../../web/answers/respond';
 import { type SentForm, withForm } from '../../web/bodies/form';
 import type { Listener } from '../../web/patience';
 import { textOf } from '../../web/reader';
-import type { AttachmentsService } from '../attachments/attachments';
-import type { KeptFile } from '../attachments/store';
+import type { AttachmentsService, KeptFiles } from '../attachments/attachments';
 import type { LiveDeps } from '../live/options';
 import type { Conversation } from '../store/conversations';
 import { attachLimits, composerView } from './present';
@@ -41,7 +40,8 @@ export function sendRoutes(deps: SendRoutesDeps, session: SessionPlugin) {
           const beginning = conversations.begin(agent);
           const { conversation } = beginning;
           try {
-            const files = await filesOf(deps, who, agent.backend, form);
+            using kept = await filesOf(deps, who, agent.backend, form);
+            const { files } = kept;
             if (text.trim() === '' && files.length === 0) throw nothingSaid(who);
             await generations.start(conversation, text, { beginning, files });
           } catch (error) {
@@ -60,8 +60,8 @@ export function sendRoutes(deps: SendRoutesDeps, session: SessionPlugin) {
         return withForm(request, limitsFor(who, server), async (form) => {
           const [text = ''] = form.texts('text');
           try {
-            const files = await filesOf(deps, who, agent.backend, form);
-            await generations.start(conversation, text, { files });
+            using kept = await filesOf(deps, who, agent.backend, form);
+            await generations.start(conversation, text, { files: kept.files });
           } catch (error) {
             return refusedMessage(deps, { who, conversation, request, typed: text, ...wordsOf(error) });
           }
@@ -78,7 +78,7 @@ async function filesOf(
   { user }: Who,
   backend: string,
   form: SentForm,
-): Promise<readonly KeptFile[]> {
+): Promise<KeptFiles> {
   const files = await form.files('files');
   if (files.length > 0 && !backends.find(backend)?.attachments) {
     throw new AppError('invalid_request', { message: 'This agent takes no files.' });

@@ -66,7 +66,7 @@ export function transferService(deps: {
   }
 
   /** A message of a file. Its files get new ids, which are then those in its text. */
-  async function toInsert(userId: string, one: FileMessage, nowMs: number): Promise<WholeMessageToInsert> {
+  async function toInsert(one: FileMessage, nowMs: number): Promise<WholeMessageToInsert> {
     const { created_at, status = 'done', attachments: sent = [], missing_files: _, follows, hidden, ...said } = one;
     const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
     const files: KeptFile[] = [];
@@ -75,9 +75,9 @@ export function transferService(deps: {
       const id = newTimeId();
       const bytes = Buffer.from(data, 'base64');
       const kept = isLink({ type })
-        ? [await attachments.keepLink(bytes.toString())]
-        : await attachments.keep(userId, [{ name, bytes }]);
-      files.push(...kept.map((file) => ({ ...file, id })));
+        ? await attachments.keepLink(bytes.toString())
+        : await attachments.keepOne({ name, bytes });
+      files.push({ ...kept, id });
       if (before) ids.set(before, id);
     }
     const content =
@@ -116,11 +116,11 @@ export function transferService(deps: {
       const { title, messages } = readFile(bytes);
       const files = messages.flatMap((one) => one.attachments ?? []);
       const fileBytes = files.reduce((sum, { data }) => sum + Buffer.byteLength(data, 'base64'), 0);
-      if (fileBytes > 0) await attachments.checkRoom(agent.userId, fileBytes);
+      using _room = fileBytes > 0 ? await attachments.takeRoom(agent.userId, fileBytes) : undefined;
       const nowMs = now();
       const id = newTimeId();
       const said: WholeMessageToInsert[] = [];
-      for (const one of messages) said.push(await toInsert(agent.userId, one, nowMs));
+      for (const one of messages) said.push(await toInsert(one, nowMs));
       await api.insertWhole(
         { id, userId: agent.userId, agentId: agent.id, title: title.trim().slice(0, TITLE_LENGTH_MAX), nowMs },
         said,

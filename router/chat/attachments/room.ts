@@ -1,0 +1,25 @@
+/** How much all files of one user may take: their rows, and files on their way, which have none yet. */
+import { Allowance } from '../../lib/allowance';
+import { AppError } from '../../lib/errors';
+import { sizeText } from './given';
+import type { AttachmentsStore } from './store';
+
+export function roomForFiles(store: Pick<AttachmentsStore, 'bytesOf'>, userBytesMax: number) {
+  const underWay = new Allowance({ total: Number.POSITIVE_INFINITY, perHolder: Number.POSITIVE_INFINITY });
+
+  return {
+    /**
+     * Takes room until the result is disposed of: when rows count the files, or never will. Throws `too_large` if the user's
+     * files may not grow by this many bytes.
+     */
+    async take(userId: string, bytes: number): Promise<Disposable> {
+      const giveBack = underWay.take(userId, bytes);
+      // In one moment with the rows: whoever takes room later counts this one, too.
+      const withOthers = underWay.heldBy(userId);
+      if ((await store.bytesOf(userId)) + withOthers <= userBytesMax) return { [Symbol.dispose]: giveBack };
+      giveBack();
+      const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
+      throw new AppError('too_large', { message });
+    },
+  };
+}
