@@ -129,7 +129,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const schedules = wireSchedules({ ...shared, ...web, ...agents, ...chat });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
   const admin = wireAdmin({ ...shared, ...others, audit, credentials }, owned);
-  const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
+  const idempotency = createIdempotency({ held: web.held, now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
     ...base,

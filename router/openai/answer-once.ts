@@ -62,8 +62,8 @@ export async function answerOnce(
     const work = (ended: () => void) => (isRevoked ? revoked.promise : answer(bytes, ended));
     // The body stays in memory until the stream has ended.
     if (jsonObject(bytes)?.stream === true) return await work(end);
-    const named = { holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) };
-    const once = idempotency.once(named, share, () => work(onEnd));
+    const named = { userId: user.id, holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) };
+    const once = idempotency.once(named, () => work(onEnd));
     const answered = await Promise.race([once, revoked.promise]);
     end();
     return answered;

@@ -19,6 +19,7 @@ import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
 import { callRunner, type RunnerAnswer } from '../runners/call';
 import { recordRefusal, refusalIn } from '../runners/refusals';
 import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
+import { heldBody } from '../web/answers/held-body';
 import type { ExchangeDeps, ExchangeOptions } from './deps';
 import { type Known, knownHeaders, takeRequest } from './headers';
 import { ENDS_WITH_DONE } from './paths';
@@ -164,7 +165,8 @@ class Exchange extends Lifecycle {
     return whenThere(this.whole(body), (bytes) => {
       const isLasting = status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString()));
       if (isLasting) own['x-should-retry'] = 'false';
-      return this.#answer(bytes, status, own);
+      // Its share was given back with the end.
+      return this.#answer(heldBody(bytes, this.deps.held, this.who.user.id), status, own);
     });
   }
 

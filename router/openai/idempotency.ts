@@ -4,10 +4,11 @@
  * restart forgets all answers.
  */
 
-import type { Share } from '../lib/allowance';
+import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { type KeptBytes, kept } from '../net/body';
 import { isEventStream } from '../web/answers/headers';
+import { heldBody } from '../web/answers/held-body';
 
 /** Answers are kept for an hour, which is longer than clients retry. */
 const KEEP_MS = 3_600_000;
@@ -35,6 +36,7 @@ interface Entry {
 }
 
 export interface Named {
+  readonly userId: string;
   /** Id of the credential that made the request. */
   readonly holder: string;
   /** The key that the client sent. */
@@ -46,10 +48,10 @@ export interface Named {
 export interface Idempotency {
   /**
    * Returns the answer to the first request with this key; calls `work` if there was none. Throws
-   * `idempotency_key_reused` if the first one was a different request, and the errors of `work`.
-   * @param share The part of the memory allowance that a long answer is read into. The caller ends it.
+   * `idempotency_key_reused` if the first one was a different request, the errors of `work`, and `too_much_at_once` or
+   * `overloaded` if there is no room for a long answer until it is read: it is kept then, too.
    */
-  once(named: Named, share: Share, work: () => Promise<Response>): Promise<Response>;
+  once(named: Named, work: () => Promise<Response>): Promise<Response>;
 }
 
 interface Kept {
@@ -58,11 +60,16 @@ interface Kept {
 }
 
 /**
+ * @param deps.held The memory that a long answer takes until it is kept, and until a client has read it.
  * @param deps.now Milliseconds of a monotonic clock.
  * @param deps.maxAnswerBytes Longer answers are passed on and not kept.
  */
-export function createIdempotency(deps: { readonly now: () => number; readonly maxAnswerBytes: number }): Idempotency {
-  const { now } = deps;
+export function createIdempotency(deps: {
+  readonly held: Allowance;
+  readonly now: () => number;
+  readonly maxAnswerBytes: number;
+}): Idempotency {
+  const { held, now } = deps;
   const maxAnswerBytes = Math.min(deps.maxAnswerBytes, BYTES_MAX / SHARE);
   // In the order in which they were begun.
   const entries = new Map<string, Entry>();
@@ -102,8 +109,8 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
     }
   }
 
-  async function begin(name: string, named: Named, share: Share, work: () => Promise<Response>): Promise<Response> {
-    const { holder, fingerprint } = named;
+  async function begin(name: string, named: Named, work: () => Promise<Response>): Promise<Response> {
+    const { userId, holder, fingerprint } = named;
     const { promise, resolve } = Promise.withResolvers<KeptAnswer | undefined>();
     const entry: Entry = { holder, fingerprint, startedAtMs: now(), answer: promise };
     entries.set(name, entry);
@@ -112,12 +119,12 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
       const response = await work();
       if (!isKept(response)) return response;
       const { status, headers } = response;
-      const body = await bodyOf(response, maxAnswerBytes, share);
+      const body = await bodyOf(response, maxAnswerBytes, new Share(held, userId));
       if (!(body instanceof Uint8Array)) return new Response(body, { status, headers: headers.toJSON() });
       answer = { status, headers, body };
       entry.bytes = body.length;
       count(entry, 1, body.length);
-      return responseOf(answer);
+      return responseOf(answer, userId);
     } finally {
       if (!answer) forget(name, entry);
       resolve(answer);
@@ -125,17 +132,25 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
     }
   }
 
+  function responseOf(
+    { status, headers, body }: KeptAnswer,
+    userId: string,
+    more: Record<string, string> = {},
+  ): Response {
+    return new Response(heldBody(body, held, userId), { status, headers: { ...headers.toJSON(), ...more } });
+  }
+
   return {
-    async once(named, share, work) {
-      const { holder, key, fingerprint } = named;
+    async once(named, work) {
+      const { userId, holder, key, fingerprint } = named;
       const name = `${holder} ${key}`;
       trim();
       for (let entry = entries.get(name); entry; entry = entries.get(name)) {
         if (entry.fingerprint !== fingerprint) throw new AppError('idempotency_key_reused');
         const answer = await entry.answer;
-        if (answer) return responseOf(answer, { 'idempotent-replayed': 'true' });
+        if (answer) return responseOf(answer, userId, { 'idempotent-replayed': 'true' });
       }
-      return begin(name, named, share, work);
+      return begin(name, named, work);
     },
   };
 }
@@ -145,7 +160,10 @@ function isKept({ ok, headers }: Response): boolean {
   return ok && !isEventStream(headers);
 }
 
-/** The whole body; of one that is longer than `maxBytes`, or than the share can grow, a stream of it. */
+/**
+ * The whole body; of one that is longer than `maxBytes`, or than the share can grow, a stream of it.
+ * @param share ends when the body is whole, or when the stream has passed on what was read of it.
+ */
 async function bodyOf(
   { body }: Response,
   maxBytes: number,
@@ -158,26 +176,30 @@ async function bodyOf(
   try {
     for (let isTooLong = false; !isTooLong; isTooLong = length > maxBytes || measure(length) !== undefined) {
       const { done = true, value } = (await reader?.read()) ?? {};
-      if (done || !value) return new Uint8Array(Buffer.concat(chunks));
+      if (done || !value) {
+        share.end();
+        return new Uint8Array(Buffer.concat(chunks));
+      }
       chunks.push(kept(value));
       length += value.length;
     }
   } catch (cause) {
+    share.end();
     throw new AppError('runner_lost', { cause });
   }
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        if (chunks.length === 0) share.end();
         const next = chunks.shift() ?? (await reader?.read())?.value;
         if (next) controller.enqueue(next);
         else controller.close();
       },
-      cancel: () => reader?.cancel(),
+      cancel() {
+        share.end();
+        return reader?.cancel();
+      },
     },
     { highWaterMark: 0 },
   );
-}
-
-function responseOf({ status, headers, body }: KeptAnswer, more: Record<string, string> = {}): Response {
-  return new Response(body, { status, headers: { ...headers.toJSON(), ...more } });
 }

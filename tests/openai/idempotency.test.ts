@@ -1,6 +1,5 @@
 /** `Idempotency-Key`: a request that is sent again is answered once. */
 import { afterAll, afterEach, beforeAll, expect, spyOn, test } from 'bun:test';
-import { Share } from '../../router/lib/allowance';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { completion, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
 
@@ -203,8 +202,7 @@ test('an answer is forgotten after an hour, and when there are too many', async 
   const before = router.context.idempotency;
   const once = (holder: number, key: number, text: string) =>
     before.once(
-      { holder: `${holder}`, key: `${key}`, fingerprint: 'x' },
-      new Share(router.context.held, 'a user'),
+      { userId: 'a user', holder: `${holder}`, key: `${key}`, fingerprint: 'x' },
       async () => new Response(text),
     );
   for (let count = 0; count < 1_001; count += 1) await once(count % 10, count, 'x');

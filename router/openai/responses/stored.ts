@@ -34,11 +34,11 @@ export async function storedResponse(
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   if (!opens(who.key, agent)) throw responseNotFound(id, 'response_id');
   const query = new URL(request.url).searchParams;
-  // The server leaves out the body of an answer to HEAD.
-  const what = `${request.method === 'HEAD' ? 'GET' : request.method} ${part}`;
+  const isHead = request.method === 'HEAD';
+  const what = `${isHead ? 'GET' : request.method} ${part}`;
   if (what === 'GET ') {
     if (query.get('stream') === 'true') throw notInBackground('stream', 'streamed again');
-    return written(deps, who, async () => JSON.stringify(responseFrom(message, agent.backend)));
+    return written(deps, who, isHead, async () => JSON.stringify(responseFrom(message, agent.backend)));
   }
   if (what === 'GET input_items') {
     const path = await deps.conversations.hiddenPath(message);
@@ -47,7 +47,7 @@ export async function storedResponse(
     const own = before && (await deps.attachments.ofMessages([before])).get(before.id);
     const items = inputItems(message, before, files.input(before?.content ?? '', own ?? []));
     const list = listOf(items, query);
-    return written(deps, who, (share) => files.write(list, share));
+    return written(deps, who, isHead, (share) => files.write(list, share));
   }
   if (what === 'DELETE ') {
     // A turn that waits to be stored is seen by what deletes, and its conversation is not empty.
@@ -71,12 +71,16 @@ function notInBackground(param: string, what: string): AppError {
 async function written(
   { held }: OpenaiDeps,
   { user }: Caller,
+  isHead: boolean,
   write: (share: Share) => Promise<string | Uint8Array<ArrayBuffer>>,
 ): Promise<Response> {
   const share = new Share(held, user.id);
   const json = await write(share).finally(() => share.end());
   const bytes = typeof json === 'string' ? new TextEncoder().encode(json) : json;
-  return new Response(heldBody(bytes, held, user.id), { headers: { 'content-type': 'application/json' } });
+  const type = { 'content-type': 'application/json' };
+  // Of a stream the server would not say the length.
+  if (isHead) return new Response(null, { headers: { ...type, 'content-length': String(bytes.length) } });
+  return new Response(heldBody(bytes, held, user.id), { headers: type });
 }
 
 /** Returns a page of a list by OpenAI's parameters. Throws `invalid_request` that names the parameter. */

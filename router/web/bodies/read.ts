@@ -1,17 +1,14 @@
 /** Reads the bodies of requests up to a limit, whatever length they declare, within the memory for bodies. */
 import { type Allowance, Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
-import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
-import { steadyMs } from '../../lib/time';
+import { Pace } from '../pace';
 import { IDLE_SECONDS, type Incoming, type Listener, waitPatiently } from '../patience';
 import { decompressed } from './decompress';
 
 /** Bytes. Shorter bodies do not count against the memory limit: a connection alone costs as much. */
 const COUNTED_BYTES_MIN = 65_536;
 
-/** The slowest pace of a long body. */
-const BYTES_PER_SECOND_MIN = 8_192;
-/** How far a body may fall behind that pace. A faster beginning gives no credit, so a body that stops is always noticed this soon. */
+/** How far a long body may fall behind its slowest pace. */
 const BEHIND_MS_MAX = 30_000;
 
 interface BodyLimits {
@@ -79,17 +76,12 @@ async function readChunks(request: Request, limits: BodyLimits): Promise<Uint8Ar
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   let held = 0;
-  let dueMs = steadyMs() + BEHIND_MS_MAX;
   let isTooSlow = false;
-  const clock: Beating = {
-    beat(nowMs) {
-      if (nowMs <= dueMs) return;
-      isTooSlow = true;
-      // Ends the reading as if the body were whole.
-      void reader.cancel().catch(() => undefined);
-    },
-  };
-  startBeat(clock);
+  const pace = new Pace(BEHIND_MS_MAX, () => {
+    isTooSlow = true;
+    // Ends the reading as if the body were whole.
+    void reader.cancel().catch(() => undefined);
+  });
   // The server would close the connection of a phone in a bad network without an answer.
   waitPatiently(listener, request);
   try {
@@ -100,14 +92,14 @@ async function readChunks(request: Request, limits: BodyLimits): Promise<Uint8Ar
         hold(share, bytes - held);
         held = bytes;
       }
-      dueMs = Math.min(steadyMs() + BEHIND_MS_MAX, dueMs + (next.value.length / BYTES_PER_SECOND_MIN) * 1000);
+      pace.moved(next.value.length);
       chunks.push(next.value);
     }
   } catch (thrown) {
     void reader.cancel().catch(() => undefined);
     throw thrown;
   } finally {
-    stopBeat(clock);
+    pace.end();
     listener?.timeout(request, IDLE_SECONDS);
   }
   if (isTooSlow) throw new AppError('too_slow');
