@@ -85,9 +85,8 @@ export async function createContext(options: ContextOptions) {
     async [Symbol.asyncDispose](): Promise<void> {
       stopping.abort();
       streams.closeAll();
-      await generations.interruptAll();
-      await parts.titles.close();
-      await runners.close();
+      // At once, since the time for the end is short: one waits for the database, the others for LLM APIs and platforms.
+      await Promise.all([generations.interruptAll(), parts.titles.close(), runners.close()]);
       // A database that refuses one of them keeps no other from being written, nor anything from being let go.
       for (const { flush } of [keys, sessions, runners, metering]) {
         await flush().catch((error: unknown) => processLog.error({ err: error }, 'flush.failed'));

@@ -26,7 +26,7 @@ export const TEXT_LENGTH_MAX = 200_000;
 /** Clients try again within seconds; what is longer ago than so many conversations is begun anew. */
 const BEGUN_MAX = 1_000;
 
-/** How long the end of the router waits for a database that refuses. What else ends then takes less than as long again. */
+/** How long the end of the router waits for a database that refuses, of the 10 s that there are for it (main.ts). */
 const INTERRUPT_MS = 5_000;
 
 export type GenerationsService = ReturnType<typeof generationsService>;
