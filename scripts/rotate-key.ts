@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { type Env, environment, loadConfig } from '../router/config/config';
 import { lockDatabase, openDatabase } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
@@ -28,7 +29,7 @@ class Refusal extends Error {}
 async function rotate(directory: string, env: Env): Promise<string> {
   const file = join(directory, '.env');
   const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
-  const inFile = readValue(text, CURRENT);
+  const inFile = parseEnv(text)[CURRENT];
   if (inFile === undefined || inFile !== env[CURRENT]) {
     throw new Refusal(
       `${CURRENT} is not set in ${file}, so this command cannot change it there. Where it is set: put a new one\n` +
@@ -53,10 +54,6 @@ async function rotate(directory: string, env: Env): Promise<string> {
   }
   return `Everything in ${config.databasePath} is sealed under a new ${CURRENT}, which is in ${file}.
 The credentials in older backups can be read with the former key alone, which is not kept: make a backup now.`;
-}
-
-function readValue(text: string, name: string): string | undefined {
-  return new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=\\s*["']?([^"'\\s#]+)`, 'm').exec(text)?.[1];
 }
 
 /** Returns the text with `name` set to `value`, or without `name`. */

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, closeSync, lstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { type Env, environment } from '../router/config/config';
 import { hasCode } from '../router/lib/system-errors';
 
@@ -45,7 +46,8 @@ export function addSecrets(directory: string, env: Env): Readonly<Record<string,
   // A link may lead to a file that others use as well.
   if (!lstatSync(file, { throwIfNoEntry: false })?.isFile()) return {};
   const text = readFileSync(file, 'utf8');
-  const lacking = ['JWT_SECRET', 'ENCRYPTION_KEY'].filter((name) => !env[name]?.trim() && !isSet(text, name));
+  const set = parseEnv(text);
+  const lacking = ['JWT_SECRET', 'ENCRYPTION_KEY'].filter((name) => !env[name]?.trim() && !set[name]?.trim());
   if (lacking.length === 0) return {};
   const added = Object.fromEntries(lacking.map((name) => [name, newSecret()]));
   const lines = lacking.map((name) => `${name}=${added[name]}\n`).join('');
@@ -64,10 +66,6 @@ function addedText(added: Readonly<Record<string, string>>): string | undefined 
 }
 
 export const newSecret = () => randomBytes(32).toString('hex');
-
-function isSet(text: string, name: string): boolean {
-  return new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=\\s*\\S`, 'm').test(text);
-}
 
 function readablePassword(): string {
   const letters = Array.from(randomBytes(20), (byte) => readableAlphabet.charAt(byte % readableAlphabet.length));

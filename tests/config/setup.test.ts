@@ -80,6 +80,14 @@ describe('the first start', () => {
     expect(setUp(directory, written(directory))).toBeUndefined();
   });
 
+  test('adds a secret whose line has no value, and what is added is what counts', () => {
+    const directory = newFolder();
+    const text = `JWT_SECRET=${'o'.repeat(40)}\nENCRYPTION_KEY="" # openssl rand -hex 32\n`;
+    writeFileSync(join(directory, '.env'), text);
+    expect(setUp(directory, {})).toContain('ENCRYPTION_KEY');
+    expect(written(directory).ENCRYPTION_KEY).toMatch(/^[0-9a-f]{64}$/);
+  });
+
   test('never writes through a link', () => {
     const directory = newFolder();
     symlinkSync(join(folder, 'elsewhere'), join(directory, '.env'));
