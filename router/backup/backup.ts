@@ -4,7 +4,7 @@
  * every file that the copy of the database names is there.
  */
 
-import { existsSync, statSync } from 'node:fs';
+import { constants, existsSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BACKUP_DATABASE, copyDatabase, damageOf, forgetRunners, newBackupFolder } from '../database/backup-folders';
@@ -150,7 +150,9 @@ async function putDatabase(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
   const beside = join(dirname(to), `.${basename(to)}.restoring`);
   try {
-    await copyFile(from, beside);
+    // Root restores for a router of another user, who can put a link there.
+    await rm(beside, { force: true });
+    await copyFile(from, beside, constants.COPYFILE_EXCL);
     await chmod(beside, 0o600);
     forgetRunners(beside);
     await rename(beside, to);

@@ -1,7 +1,20 @@
 /** Backups of a router that runs, as its commands make and restore them. */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readdirSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDatabase } from '../../router/database/database';
@@ -120,6 +133,20 @@ test('a folder that is no backup, and a damaged one, are refused before anything
   expect(existsSync(target)).toBe(false);
   expect((await command('restore', target)).errors).toContain('Usage');
   expect((await command('backup', target)).errors).toContain('There is no database');
+});
+
+test('a restore writes through no link that somebody has put where it writes', async () => {
+  const source = join(folder, 'linked-source');
+  openDatabase(join(source, 'router.db')).close();
+  const backup = (await command('backup', source)).out.split('\n')[0] ?? '';
+  const target = join(folder, 'linked-target');
+  await mkdir(target);
+  const elsewhere = join(folder, 'elsewhere');
+  await writeFile(elsewhere, 'of somebody else');
+  await symlink(elsewhere, join(target, '.router.db.restoring'));
+  expect(await command('restore', target, backup)).toMatchObject({ code: 0, errors: '' });
+  expect(await readFile(elsewhere, 'utf8')).toBe('of somebody else');
+  expect((await lstat(join(target, 'router.db'))).isFile()).toBe(true);
 });
 
 test('a backup is refused where there can be no folder for it; of a damaged one nothing is restored, and another can be', async () => {
