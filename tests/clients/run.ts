@@ -129,12 +129,14 @@ function says({ output, code }: Ended, words: string): Cell {
   return code === 0 && output.includes(words) ? fine() : fault(told(output));
 }
 
-/** Number of requests to the LLM, the duration, and whether the reason is shown. */
+/** Whether the reason is shown, after how many minutes, and the number of requests to the LLM. */
 function refused({ output, asked, seconds, code }: Ended, words: RegExp): Cell {
-  const how = `${asked === 0 ? '' : `LLM asked ${asked}×, `}${Math.round(seconds)} s`;
+  // Less depends on the machine more than on the program.
+  const after = seconds < 30 ? '' : ` after ${Math.max(1, Math.round(seconds / 60))} min`;
+  const how = `${after}${asked === 0 ? '' : `, LLM asked ${asked}×`}`;
   // Some programs retry without end.
-  if (code === null) return fine(`still trying after ${how}`);
-  return words.test(output) ? fine(`told, ${how}`) : fine(`not told, ${how}`);
+  if (code === null) return fine(`still trying${how}`);
+  return words.test(output) ? fine(`told${how}`) : fine(`not told${how}`);
 }
 
 function told(output: string): string {
