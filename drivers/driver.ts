@@ -3,7 +3,8 @@
  *
  * A driver is mechanism only. The router decides when to start a runner, which runner to stop and what "ready" means; a
  * driver must not have a policy of its own. An optional method that is absent means that the driver lacks the capability.
- * `drivers/README.md` explains the contract with a complete small driver, `drivers/conformance.ts` tests it.
+ * `drivers/README.md` explains the contract with a complete small driver, `drivers/conformance.ts` tests it. It stays one file: a driver
+ * outside of this repository has a copy of it beside itself.
  */
 import type { Static, TObject } from '@sinclair/typebox';
 
