@@ -1,5 +1,7 @@
-// Every page in its states, with made-up data, on a loopback port: `bun scripts/gallery.tsx [port]`.
-// /chat is a conversation that really streams, by the same live parts as the router's.
+/**
+ * Every page in its states, with made-up data, on a loopback port: `bun scripts/gallery.tsx [port]`. /chat is a conversation
+ * that really streams, by the same live parts as the router's.
+ */
 import { join } from 'node:path';
 import type { VNode } from 'preact';
 import { joined } from '../router/web/answers/assets';

@@ -1,5 +1,6 @@
-// Builds the icon sprite views/assets/icons.svg, which is committed, from lucide-static. Run it after a change of the
-// names.
+/**
+ * Builds the icon sprite views/assets/icons.svg, which is committed, from lucide-static. Run it after a change of the names.
+ */
 import { join } from 'node:path';
 import { iconNames } from '../views/icons';
 

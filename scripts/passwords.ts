@@ -1,5 +1,7 @@
-// Writes router/accounts/passwords/common-passwords.txt, which is committed, from @zxcvbn-ts/language-common. Run it after an
-// update of that package.
+/**
+ * Writes router/accounts/passwords/common-passwords.txt, which is committed, from @zxcvbn-ts/language-common. Run it after
+ * an update of that package.
+ */
 import { join } from 'node:path';
 import { PASSWORD_LENGTH_MIN } from '../router/accounts/passwords/passwords';
 

@@ -1,4 +1,4 @@
-// The one element htmx 4 adds to HTML: a piece of an answer that names the target it goes to.
+/** The one element htmx 4 adds to HTML: a piece of an answer that names the target it goes to. */
 import type { ComponentChildren } from 'preact';
 
 interface PartialAttributes {

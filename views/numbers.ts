@@ -1,4 +1,4 @@
-// Formats numbers and days for people, in the language of the page.
+/** Formats numbers and days for people, in the language of the page. */
 import { useFormats } from './render';
 
 /** From here on only the first digits are shown: `123K`, `1.23M`. */

@@ -1,4 +1,4 @@
-// Renders a page or part to a string, and provides texts and asset URLs to its parts.
+/** Renders a page or part to a string, and provides texts and asset URLs to its parts. */
 import { type ComponentChildren, createContext, type VNode } from 'preact';
 import { useContext } from 'preact/hooks';
 import { renderToString } from 'preact-render-to-string';

@@ -1,4 +1,4 @@
-// The router's own sentences for people: in their language, and without the names of settings.
+/** The router's own sentences for people: in their language, and without the names of settings. */
 import { type Locale, locales } from './locales';
 import { zhSentences } from './locales/zh-sentences';
 import { useLocale } from './render';

@@ -18,7 +18,7 @@ import type { Beginning } from './store/turns';
 export const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
 const TITLE_FROM_TEXT_LENGTH = 60;
-/** Limits of the messages copied into a fork: the copy holds the event loop, 20 ms for four megabytes. */
+/** Limits of the messages copied into a fork: the copy blocks the event loop, for 20 ms with four megabytes. */
 const FORKED = { limit: 400, maxBytes: 4_194_304 } as const;
 /** Characters of a message that its conversation's title is made from. */
 const TITLE_READ_LENGTH = 1_000;
@@ -46,7 +46,7 @@ export function conversationsService(deps: {
     return isUnsaved(userId, id) ? unsavedConversation() : noConversation(param);
   }
 
-  /** With the turn that is under way there: its client may know of it. */
+  /** Waits until a turn that is under way is stored, because its client may know of the conversation already. */
   async function get(userId: string, id: string): Promise<Conversation> {
     if (isAnswering(id)) await written(id);
     const conversation = await conversations.find(id);
@@ -121,7 +121,7 @@ export function conversationsService(deps: {
       await conversations.deleteIfExpired(await conversations.expired(byMs), { byMs, isAnswering });
     },
 
-    /** Deletes all of an agent's, before the agent: with it they would be deleted at once, which takes seconds for thousands. */
+    /** Deletes all conversations of an agent, in steps, before the agent: together with it, thousands would take seconds. */
     deleteOfAgent: (agentId: string): Promise<void> => conversations.deleteOfAgent(agentId),
 
     async rename(userId: string, id: string, title: string): Promise<void> {

@@ -7,7 +7,7 @@ import type { HeadsRange, MessageHead, Newest } from './store/messages';
 import type { ShownMessages, ShownRange } from './store/shown';
 import type { Variants } from './store/tree';
 
-/** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
+/** Limits of the history for a backend that wants all of it: older messages are left out. */
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
 const TEXT_PIECE_BYTES = 512 * 1024;
 

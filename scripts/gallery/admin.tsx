@@ -1,4 +1,4 @@
-// The gallery's pages of the administrator that are live, with long names and everything that can be wrong.
+/** The gallery's pages of the administrator that are live, with long names and everything that can be wrong. */
 import type { VNode } from 'preact';
 import { shell } from '../../tests/views/fixtures';
 import { AdminBackendsPage } from '../../views/admin/backends';

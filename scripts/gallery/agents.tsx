@@ -1,4 +1,4 @@
-// Pages about an agent, with made-up data, for the gallery.
+/** Pages about an agent, with made-up data, for the gallery. */
 import type { VNode } from 'preact';
 import * as fixtures from '../../tests/views/fixtures';
 import { AgentsPage } from '../../views/agents/list-page';

@@ -1,4 +1,4 @@
-// The gallery's streaming conversation: one listener, which gets a scripted answer for every message.
+/** The gallery's streaming conversation: one listener, which gets a scripted answer for every message. */
 import type { VNode } from 'preact';
 import * as fixtures from '../../tests/views/fixtures';
 import {

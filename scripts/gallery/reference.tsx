@@ -1,4 +1,4 @@
-// The gallery's pages of the API reference.
+/** The gallery's pages of the API reference. */
 import type { VNode } from 'preact';
 import type { OperationView, ReferenceView } from '../../views/reference/models';
 import { ReferenceGroupPage, ReferenceObjectsPage, ReferencePage } from '../../views/reference/page';

@@ -1,4 +1,4 @@
-// The gallery's pages of usage, prices and budgets.
+/** The gallery's pages of usage, prices and budgets. */
 import type { VNode } from 'preact';
 import { shell } from '../../tests/views/fixtures';
 import * as fixtures from '../../tests/views/usage-fixtures';

@@ -15,7 +15,7 @@ import type { FoldView, StepView } from './models';
 import { UndoForm } from './options';
 import { Unsaved } from './unsaved';
 
-/** The voice that says how an answer ended. */
+/** The live region for screen readers, which announces how an answer ended. */
 export function LiveVoice() {
   return <p id="status" class="visually-hidden" role="status" />;
 }
@@ -64,7 +64,7 @@ export function LiveFold(props: { messageId: string; fold: FoldView }) {
   );
 }
 
-/** What the line says now, by the same way. It stays unfolded, and keeps the focus. */
+/** The new text of that line. app/swap.js finds its place; the line stays unfolded, and keeps the focus. */
 export function LiveFoldLine({ fold }: { fold: FoldView }) {
   return (
     <summary>
@@ -78,7 +78,7 @@ export function growthData(changes: readonly Change[]): string {
   return JSON.stringify(changes);
 }
 
-/** A word for those who cannot see it: how an answer ended, or that the agent said something unasked. */
+/** Announces to screen readers how an answer ended, or that the agent wrote something unasked. */
 export function LiveAnnouncement({ status }: { status: MessageView['status'] | 'incomplete' | 'unasked' }) {
   const t = useText();
   const words = {

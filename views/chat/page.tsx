@@ -71,7 +71,7 @@ function Past({ conversationId }: { conversationId: string }) {
   );
 }
 
-/** Says before one writes that no answer would come. */
+/** Says that the budget is used up, before the reader writes a message in vain. */
 function UsedUp({ untilMs }: { untilMs: number }) {
   const t = useText().composer;
   return (
@@ -84,7 +84,7 @@ function UsedUp({ untilMs }: { untilMs: number }) {
   );
 }
 
-/** Tells that somebody looks at the page, as its live stream does where there are scripts. */
+/** Marks the conversation as read, which the live stream does where there are scripts. */
 function ReadWithoutScript({ conversationId }: { conversationId: string }) {
   return (
     <noscript>

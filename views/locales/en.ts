@@ -1,5 +1,6 @@
-// Every visible text of the UI, grouped by part. Texts with values are functions, so that each language can order its
-// words.
+/**
+ * Every visible text of the UI, grouped by part. Texts with values are functions, so that each language can order its words.
+ */
 
 import type { CredentialSource } from '../credentials/models';
 import type { RunnerState } from '../models';

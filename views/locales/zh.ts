@@ -1,4 +1,4 @@
-// 简体中文 (Simplified Chinese).
+/** 简体中文 (Simplified Chinese). */
 
 import type { CredentialSource } from '../credentials/models';
 import type { RunnerState } from '../models';
