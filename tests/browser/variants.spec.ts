@@ -1,5 +1,15 @@
 /** A message is said otherwise, an answer asked for again, and the keys that do it. */
-import { ended, expect, expectAccessible, expectNoOverflow, htmxRuns, send, signIn, test } from './fixtures';
+import {
+  ended,
+  expect,
+  expectAccessible,
+  expectNoOverflow,
+  htmxRuns,
+  restingPlace,
+  send,
+  signIn,
+  test,
+} from './fixtures';
 
 test('a message is edited from the keyboard, and arrows lead between the variants, with the focus on them', async ({
   page,
@@ -66,6 +76,27 @@ test('the keys are listed by ?, n begins a conversation, and Escape stops an ans
   await page.locator('#composer-text').blur();
   await page.keyboard.press('n');
   await page.waitForURL(/\/agents\//);
+});
+
+test('the page of a message that is being edited shows its field, also when it is loaded again', async ({
+  page,
+  router,
+}) => {
+  await page.setViewportSize({ width: 800, height: 500 });
+  await signIn(page, router);
+  await send(page, 'echo one');
+  await ended(page, 'done');
+  await send(page, 'code 40');
+  await ended(page, 'done');
+  await page.goto((await page.getByRole('link', { name: 'Edit message' }).first().getAttribute('href')) ?? '');
+  const edit = page.getByLabel('Your message');
+  for (const load of [async () => undefined, () => page.reload()]) {
+    await load();
+    await htmxRuns(page);
+    await restingPlace(page);
+    await expect(edit).toBeFocused();
+    await expect(edit).toBeInViewport({ ratio: 1 });
+  }
 });
 
 test('Stop on the page of a message that is being edited keeps what is written there', async ({ page, router }) => {

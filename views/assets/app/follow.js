@@ -7,10 +7,10 @@ import { keepPlace, leaveToBrowser, leftPlace } from './place.js';
 /** Milliseconds after the load in which the sizes around a message that the address names become known. */
 const SETTLE_MS = 2_000;
 
-// The message that was read when the page was left, or that the address names, stays where it is while the sizes around it become
-// known, until its reader acts.
+// The message that was read when the page was left, that the address names or that is being edited stays where it is while the sizes
+// around it become known, until its reader acts.
 const left = leftPlace();
-let linked = document.getElementById(left ? left.id : location.hash.slice(1));
+let linked = document.getElementById(left ? left.id : location.hash.slice(1)) ?? $('.message.editing');
 // What browsers leave out of the layout has no place: in Firefox it would be beyond the end of its group.
 linked?.closest('.past')?.style.setProperty('content-visibility', 'visible');
 // A page of older messages has none, and nothing to follow.
@@ -52,7 +52,7 @@ function follow() {
   if (linked) linked = document.getElementById(linked.id);
   if (heldFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - heldFromEnd);
   else if (linked) {
-    if (left) scrollBy({ top: linked.getBoundingClientRect().top - left.top, behavior: 'instant' });
+    if (left?.id) scrollBy({ top: linked.getBoundingClientRect().top - left.top, behavior: 'instant' });
     else linked.scrollIntoView({ behavior: 'instant' });
     setFollowing(fromEnd() < 2);
   } else if (following && !unfolding) jump();
