@@ -1,16 +1,18 @@
 /** Amounts that calls under way may still use, by user and key. In memory: a call does not outlive the router. */
 import type { Amount } from './limits';
 
-const NOTHING: Amount = { tokens: 0, cost: 0 };
-
 export class Held {
   /** By the id of a user or key; only those with calls under way. */
   readonly #calls = new Map<string, Set<Amount>>();
 
   of(subjectId: string): Amount {
-    const calls = this.#calls.get(subjectId);
+    const all = { tokens: 0, cost: 0 };
     // Added up anew each time: adding and subtracting fractions would not return to exactly zero.
-    return calls ? [...calls].reduce(sum, NOTHING) : NOTHING;
+    for (const { tokens, cost } of this.#calls.get(subjectId) ?? []) {
+      all.tokens += tokens;
+      all.cost += cost;
+    }
+    return all;
   }
 
   /** @returns an idempotent release. */
@@ -27,8 +29,4 @@ export class Held {
       }
     };
   }
-}
-
-function sum(a: Amount, b: Amount): Amount {
-  return { tokens: a.tokens + b.tokens, cost: a.cost + b.cost };
 }
