@@ -3,9 +3,10 @@ import { isJsonObject, type JsonObject, stringOf } from '../lib/json';
 
 /** The delta or the message of a chat's answer. */
 export function saidIn({ choices }: JsonObject): JsonObject | undefined {
-  const [choice] = Array.isArray(choices) ? choices : [];
+  const choice = Array.isArray(choices) ? choices[0] : undefined;
   if (!isJsonObject(choice)) return undefined;
-  return [choice.delta, choice.message].find(isJsonObject);
+  const { delta, message } = choice;
+  return isJsonObject(delta) ? delta : isJsonObject(message) ? message : undefined;
 }
 
 /** The text of a chat's content, which some runtimes send as a list of parts. */

@@ -119,11 +119,16 @@ class Exchange extends Lifecycle {
   /** @returns the plan that is recorded. */
   #recorded(planned: Plan, again: () => Promise<Plan>): Soon<Plan> {
     return recorded(this.deps.generations, planned, {
-      options: { stop: () => this.stop(), onTooLarge: (error) => this.unrecord(error) },
+      options: {
+        isStream: planned.wantsStream,
+        stop: () => this.stop(),
+        onTooLarge: (error) => this.unrecord(error),
+      },
       onBegun: (answer) => {
         this.recorder = this.#stored = answer;
       },
-      ...{ again, signal: this.signal },
+      again,
+      signal: this.signal,
     });
   }
 

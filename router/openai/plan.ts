@@ -81,7 +81,9 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
   const variables = requestVariables(
     who.user.id,
     agent.id,
-    conversation && match?.hasNoSession !== true ? runtimeSessionName({ ...conversation, ...match }) : undefined,
+    conversation && match?.hasNoSession !== true
+      ? runtimeSessionName({ id: conversation.id, sessionFrom: match?.sessionFrom ?? conversation.sessionFrom })
+      : undefined,
   );
   const shape = {
     variables,
@@ -89,14 +91,14 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
     model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
-  // Only an answer that is stored, or whose client gets its id, has one.
-  const answerId = turn || isTranslated ? newTimeId() : '';
+  // Another answer that is stored gets its id there.
+  const answerId = isTranslated ? newTimeId() : '';
   return {
     path,
     wantsStream: body?.stream === true,
     readsEvents: body?.stream === true && (isTranslated || path === 'chat/completions'),
     wantsUsage: wantsUsage(chat),
-    turn: turn && { ...turn, answerId },
+    turn: turn && isTranslated ? { ...turn, answerId } : turn,
     goesOn: isTranslated && body?.previous_response_id != null,
     translation:
       isTranslated && body

@@ -9,7 +9,7 @@ import type { Plan } from './plan';
 type RecordOptions = Parameters<GenerationsService['record']>[1];
 
 interface Recording {
-  readonly options: Omit<RecordOptions, 'isStream'>;
+  readonly options: RecordOptions;
   /** Plans the request again. */
   readonly again: () => Promise<Plan>;
   readonly signal: Abortable;
@@ -37,9 +37,9 @@ async function branched(generations: GenerationsService, plan: Plan, how: Record
 }
 
 function begun(generations: GenerationsService, plan: Plan, { options, onBegun }: Recording): Soon<Plan> {
-  const { turn, wantsStream: isStream } = plan;
+  const { turn } = plan;
   if (!turn) return plan;
-  return whenThere(generations.record(turn, { isStream, ...options }), (answer) => {
+  return whenThere(generations.record(turn, options), (answer) => {
     onBegun(answer);
     return plan;
   });

@@ -203,10 +203,10 @@ export class AnswerReader {
     const body = known ?? {};
     const said = saidIn(body);
     const piece = said ? contentText(said.content) + refusalText(said) : responseText(body);
-    this.steps.read(body, this, name);
+    this.steps.read(body, said, this, name);
     if (piece !== '') this.#divided(this.#leading.push(piece));
     this.#say(this.#pictures.read(body, said));
-    this.calls.read(body, this.#lengthBeforeCall);
+    this.calls.read(body, said, this.#lengthBeforeCall);
     if (this.calls.size > CALLS_BYTES_MAX) this.#dropCalls();
     if (this.isStream) this.#hold();
     // An agent may pass on the end of each call of its model: the last one counts.

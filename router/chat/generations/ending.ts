@@ -19,6 +19,7 @@ export function endOf(
   reader: Pick<AnswerReader, 'calls' | 'failure' | 'incomplete' | 'steps' | 'tooLarge'>,
   { ending, error }: Ended,
   nowMs: number,
+  isSeen: () => boolean,
 ): End {
   const why = reader.tooLarge ?? (ending === 'failed' ? (error ?? new AppError('runner_lost')) : undefined);
   const failure = reader.failure && !reader.tooLarge ? reader.failure : why && failureOf(why);
@@ -26,9 +27,13 @@ export function endOf(
   const status = failure && ending === 'done' ? 'failed' : ending;
   const { calls, steps, incomplete } = reader;
   return {
-    ...{ status, calls: calls.all, steps: steps.all, nowMs },
-    ...(status === 'failed' && failure && { failure }),
-    ...(status === 'done' && incomplete && { incomplete }),
+    status,
+    failure: status === 'failed' ? failure : undefined,
+    incomplete: status === 'done' ? incomplete : undefined,
+    calls: calls.all,
+    steps: steps.all,
+    nowMs,
+    isSeen,
   };
 }
 

@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject } from '../../lib/json';
 
 /** Returns the `finish_reason` of a chat, if there is one. */
 export function finishIn({ choices }: JsonObject): unknown {
-  const [choice] = Array.isArray(choices) ? choices : [];
+  const choice = Array.isArray(choices) ? choices[0] : undefined;
   return isJsonObject(choice) ? choice.finish_reason : undefined;
 }
 

@@ -11,7 +11,6 @@ import { generationsLog } from '../../lib/log';
 import { type Soon, whenThere } from '../../lib/lookup';
 import { Recent } from '../../lib/lru';
 import { within } from '../../lib/time';
-import type { KeptFile } from '../attachments/store';
 import type { Conversation, Message, Step, ToolResult } from '../store/conversations';
 import type { NewTurn, WrittenTurn } from '../store/turns';
 import { Refusing, type WaitingTurn } from './answer-saving';
@@ -70,22 +69,19 @@ export function generationsService(deps: GenerationsDeps) {
   /** Makes the recorder of an answer, which from here on can be stopped. */
   function record(conversation: Conversation, messageId: string, how: RecordOptions, waiting?: WaitingTurn): Answer {
     const { id: conversationId, userId, agentId } = conversation;
-    const { stop, ...rest } = how;
+    const { isStream, onTooLarge, stop } = how;
     const share = new Share(held, userId);
     const onSaved = () => open.remove(messageId, conversationId);
-    const options = { ...rest, maxBytes: maxAnswerBytes, share, onSaved, ...(waiting && { waiting }) };
+    const options = { isStream, onTooLarge, maxBytes: maxAnswerBytes, share, onSaved, waiting };
     const answer = new Answer(answerDeps, { userId, conversationId, messageId }, options);
     open.add({ userId, conversationId, messageId, agentId, answer, stop });
     return answer;
   }
 
-  /** Begins the recording of a turn whose message has these files. Nothing to wait for where it is stored with its answer. */
-  function recorded(
-    turn: RecordedTurn,
-    { files, options }: { readonly files: readonly KeptFile[]; readonly options: RecordOptions },
-  ): Soon<Answer> {
+  /** Begins the recording of a turn. Nothing to wait for where it is stored with its answer. */
+  function recorded(turn: RecordedTurn, options: RecordOptions): Soon<Answer> {
     const { conversation, text } = turn;
-    const stored = newTurn(conversation, { ...turn, files }, now());
+    const stored = newTurn(conversation, turn, now());
     const waits = addsOnly(turn) && !refusing.isLikely;
     const begin = (): Soon<unknown> => (waits ? open.take(conversation.id) : beginTurn(conversation, stored));
     return whenThere(whenThere(open.ending(conversation.id), begin), () => {
@@ -164,8 +160,8 @@ export function generationsService(deps: GenerationsDeps) {
      */
     record(turn: RecordedTurn, options: RecordOptions): Soon<Answer> {
       const { conversation, sent = [] } = turn;
-      if (sent.length === 0) return recorded(turn, { files: [], options });
-      return attachments.withSent(conversation.userId, sent, (files) => recorded(turn, { files, options }));
+      if (sent.length === 0) return recorded(turn, options);
+      return attachments.withSent(conversation.userId, sent, (files) => recorded({ ...turn, files }, options));
     },
 
     /** The conversation of `/v1` that this message has begun last. */

@@ -38,9 +38,9 @@ export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   /** Whether the runner answers with server-sent events, or with one JSON body. */
   readonly isStream: boolean;
   /** The answer has ended here because it is too long; what still comes of it is not recorded. */
-  onTooLarge?(error: AppError): void;
+  onTooLarge?: ((error: AppError) => void) | undefined;
   /** The turn of the answer, where it is not stored yet. It is when the text would be saved, unless the answer has ended before that. */
-  readonly waiting?: WaitingTurn;
+  readonly waiting?: WaitingTurn | undefined;
   /** Called when the ending is in the database, before anybody is told of it. */
   onSaved(): void;
 }
@@ -74,11 +74,14 @@ export class Answer implements Recorder {
     this.#ids = ids;
     this.#options = options;
     this.#pictures = new PictureSaving(deps.attachments, ids, () => this.#turn());
-    const reading = { ...options, pictures: this.#pictures };
-    this.#reader = new AnswerReader(ids.messageId, options.isStream, reading, deps.now);
+    const { isStream, maxBytes, share, waiting } = options;
     const { conversationId, messageId, userId } = ids;
+    this.#reader = new AnswerReader(messageId, isStream, { maxBytes, share, pictures: this.#pictures }, deps.now);
     this.#store = new AnswerSaving({
-      ...{ conversations: deps.conversations, messageId, reader: this.#reader, waiting: options.waiting },
+      conversations: deps.conversations,
+      messageId,
+      reader: this.#reader,
+      waiting,
       onRefused: () => {
         deps.onRefused();
         this.#begun.come();
@@ -87,7 +90,7 @@ export class Answer implements Recorder {
       onTurned: () => deps.events.publish(userId, { kind: 'conversation', conversationId }),
     });
     this.#growth = new Growth(deps.events, ids, this.#reader, this.#store);
-    if (options.waiting) this.#dueSoon();
+    if (waiting) this.#dueSoon();
   }
 
   /** The text, as far as it is parsed. */
@@ -197,7 +200,7 @@ export class Answer implements Recorder {
     safely('recorder', this.#ids, () => this.#reader.end());
     // Asked when the ending is written: a page may come until then.
     const isSeen = () => this.#deps.isShown(this.#ids.conversationId);
-    const end = { ...endOf(this.#reader, ended, this.#deps.now()), isSeen };
+    const end = endOf(this.#reader, ended, this.#deps.now(), isSeen);
     const save = () => this.#store.saveEnd(end, () => this.#endSaved(end));
     const { stored } = this.#pictures;
     if (this.#saving || stored) void Promise.all([this.#saving, stored]).then(save);

@@ -53,11 +53,11 @@ export class AnswerSteps {
 
   /**
    * Reads one event, or the whole body of an answer.
+   * @param said what `saidIn` finds in it.
    * @param before what was read of the answer before it.
    * @param name of the event, where it has one.
    */
-  read(body: JsonObject, before: Before, name?: string): void {
-    const said = saidIn(body);
+  read(body: JsonObject, said: JsonObject | undefined, before: Before, name?: string): void {
     const type = stringOf(body.type) || (name ?? '');
     if (isToolReport(body, name)) this.#tool(body, name ?? type);
     else if (said) this.think(thoughtText(said), before);

@@ -1,6 +1,6 @@
 /** Reads the tool calls in an answer: whole or in pieces, of chat or of `/v1/responses`. */
 import { CallReader } from '../../../backends/shared/calls';
-import { outputText, saidIn } from '../../backends/said';
+import { outputText } from '../../backends/said';
 import { isJsonObject, type JsonObject, stringOf } from '../../lib/json';
 import type { ToolCall } from '../store/conversations';
 
@@ -28,9 +28,12 @@ export class AnswerCalls {
     return [...this.#calls.values()].filter(({ name }) => name !== '');
   }
 
-  /** Reads the calls in a body of an answer. @param textLength gives the length of the answer's text including this body. */
-  read(body: JsonObject, textLength: () => number): void {
-    const said = saidIn(body);
+  /**
+   * Reads the calls in a body of an answer.
+   * @param said what `saidIn` finds in it.
+   * @param textLength gives the length of the answer's text including this body.
+   */
+  read(body: JsonObject, said: JsonObject | undefined, textLength: () => number): void {
     if (said) this.#pieces(said.tool_calls, textLength);
     else if (body.type === 'response.output_item.added' || body.type === 'response.output_item.done') {
       this.#item(body.item, body.output_index, textLength);

@@ -52,9 +52,9 @@ export interface AnswerEnd {
   readonly status: Exclude<MessageStatus, 'streaming'>;
   /** The last part of its text. */
   readonly text?: TextPart;
-  readonly failure?: MessageFailure;
+  readonly failure?: MessageFailure | undefined;
   /** Why the model ended it before it was whole. */
-  readonly incomplete?: Incomplete;
+  readonly incomplete?: Incomplete | undefined;
   readonly calls: readonly ToolCall[];
   readonly steps?: readonly Step[];
   readonly nowMs: number;
