@@ -27,8 +27,8 @@ test('the overview and the list of runners change while they are open, also afte
   await router.kill('SIGTERM');
   await router.start();
   await page.request.delete('/api/runners/demo');
-  await expect(running).toHaveText('0', { timeout: 20_000 });
-  await expect(list.getByText('No agent is awake.')).toBeVisible({ timeout: 20_000 });
+  await expect(running).toHaveText('0');
+  await expect(list.getByText('No agent is awake.')).toBeVisible();
 });
 
 test('a question that is open on the page of a runner stays open while its output grows, and the page says when it ends', async ({

@@ -3,7 +3,8 @@ import type { Page } from '@playwright/test';
 import { MARKDOWN } from '../../backends/demo/texts';
 import { answer, ended, expect, LOST_CONNECTION, menuButton, numberedWords, send, signIn, test } from './fixtures';
 
-const WORDS = numberedWords(40);
+/** Long enough for a page to be opened meanwhile on a busy machine. */
+const WORDS = numberedWords(80);
 
 /** Records every text that an answer shows while it grows, without white space. */
 async function recordGrowth(page: Page): Promise<() => Promise<string[]>> {
@@ -31,9 +32,13 @@ function expectGrowth(seen: readonly string[], whole: string): void {
 }
 
 test.describe('the first minute', () => {
-  test.use({ startDelayMs: 5_000 });
-
-  test('sign in, write, see the runner start, and read the answer as it streams', async ({ page, router, context }) => {
+  test('sign in, write, see the runner start, and read the answer as it streams', async ({
+    page,
+    router,
+    context,
+    starts,
+  }) => {
+    await starts.hold();
     await page.goto('/');
     await page.getByLabel('E-mail').fill(router.admin.email);
     await page.getByLabel('Password').fill('not the password');
@@ -50,6 +55,7 @@ test.describe('the first minute', () => {
     await expect(page).toHaveURL(/\/conversations\//);
     await expect(answer(page).getByRole('progressbar')).toBeVisible();
     await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('waking up');
+    await starts.release();
     await expect(answer(page).getByRole('heading', { name: 'Everything Markdown can do' })).toBeVisible();
     await ended(page, 'done');
     await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('awake');

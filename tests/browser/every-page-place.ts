@@ -6,6 +6,7 @@ import { usageStore } from '../../router/usage/store/calls';
 import { messageForm, png } from '../support/files';
 import type { Browser, RouterProcess } from '../support/process';
 import { form, PEOPLE, until } from '../support/router';
+import type { Starts } from '../support/starts';
 import { usageRow } from '../support/usage';
 import type { Visitor } from './every-page';
 
@@ -50,8 +51,9 @@ export interface Place {
   readonly reset: string;
   /** The page of a new conversation that begins with a message. */
   begin(text: string): Promise<string>;
-  /** The same, while the runner starts. */
+  /** The same, while the runner starts, until it may wake up. */
   beginAsleep(text: string): Promise<string>;
+  wake(): Promise<void>;
 }
 
 /** Thirty days of calls of a user, written directly into the router's database. */
@@ -71,7 +73,7 @@ export async function idOf(account: Browser): Promise<string> {
   return ((await (await account.request('/auth/me')).json()) as { user: { id: string } }).user.id;
 }
 
-export async function furnish(router: RouterProcess): Promise<Place> {
+export async function furnish(router: RouterProcess, starts: Starts): Promise<Place> {
   const people = { alice: await router.signIn(PEOPLE.alice), admin: await router.signIn() };
   const { alice, admin } = people;
   const user = await idOf(alice);
@@ -110,8 +112,10 @@ export async function furnish(router: RouterProcess): Promise<Place> {
     begin: async (text) => `/conversations/${await talk.begin(text)}`,
     async beginAsleep(text) {
       await alice.request('/api/runners/demo', { method: 'DELETE' });
+      await starts.hold();
       return `/conversations/${await talk.begin(text)}`;
     },
+    wake: starts.release,
   };
 }
 

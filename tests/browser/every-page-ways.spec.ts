@@ -66,9 +66,9 @@ function dead(page: Page): Promise<string[]> {
   });
 }
 
-test('every page can be walked through with Tab, and shows where one is', async ({ page, router }) => {
+test('every page can be walked through with Tab, and shows where one is', async ({ page, router, starts }) => {
   test.setTimeout(1_200_000);
-  await walk(page, { place: await furnish(router), url: router.url, of: AS_LOADED }, async (name) => {
+  await walk(page, { place: await furnish(router, starts), url: router.url, of: AS_LOADED }, async (name) => {
     expect.soft(await unreached(page), name).toEqual([]);
   });
 });
@@ -76,9 +76,9 @@ test('every page can be walked through with Tab, and shows where one is', async 
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false, viewport: { width: 320, height: 640 } });
 
-  test('every page is there on a small phone, and no button on it does nothing', async ({ page, router }) => {
+  test('every page is there on a small phone, and no button on it does nothing', async ({ page, router, starts }) => {
     test.setTimeout(1_200_000);
-    await walk(page, { place: await furnish(router), url: router.url, of: AS_LOADED }, async (name) => {
+    await walk(page, { place: await furnish(router, starts), url: router.url, of: AS_LOADED }, async (name) => {
       await expect.soft(page.getByRole('heading', { level: 1 }), name).toBeVisible();
       expect.soft([...(await dead(page)), ...(await beyondEdge(page))], name).toEqual([]);
     });

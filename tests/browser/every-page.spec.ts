@@ -17,8 +17,7 @@ const isWhole = process.env.TEST_PAGES === '1';
 
 // Each takes minutes, and needs nothing of the other.
 test.describe.configure({ mode: 'parallel' });
-// Two pages are seen while a runner starts.
-test.use({ startDelayMs: 3_000, contextOptions: { reducedMotion: 'reduce' } });
+test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
 /** What is wrong with the page that is open, in its window and in the smallest one with forced colours. */
 async function faultsOf(page: Page): Promise<string[]> {
@@ -61,12 +60,13 @@ for (const [ofLanguage, { lang, locale }] of LANGUAGES.entries())
       test('no page has an accessibility finding, is wider than its window, moves or names a variable', async ({
         page,
         router,
+        starts,
       }) => {
         // A minute on two cores that have nothing else to do.
         test.setTimeout(1_200_000);
         const folder = process.env.SCREENSHOTS;
         await page.setViewportSize(size);
-        await walk(page, { place: await furnish(router), url: router.url }, async (name) => {
+        await walk(page, { place: await furnish(router, starts), url: router.url }, async (name) => {
           expect.soft(await page.locator('html').getAttribute('lang'), name).toBe(lang);
           const file = `${name.replaceAll('/', '_')} ${lang} ${size.width}.png`;
           if (folder) await page.screenshot({ path: `${folder}/${file}` });

@@ -181,6 +181,7 @@ export async function walk(
       await page.goto(await visit.path(place));
       await visit.open?.(page);
       await look(name);
+      await place.wake();
     }
   }
 }

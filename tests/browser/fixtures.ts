@@ -1,15 +1,16 @@
 /** The parts of every browser test: a router of its own, and a page that must report no problem. */
 import { test as base, expect, type Page } from '@playwright/test';
 import axe from 'axe-core';
-import { backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
+import { type RouterProcess, startRouterProcess } from '../support/process';
+import { backendsThatWait, holdStarts, type Starts } from '../support/starts';
 
 interface Options {
-  /** Start-up time of the demo agent in milliseconds. */
-  startDelayMs: number;
   routerEnv: Record<string, string>;
 }
 
 interface Fixtures {
+  /** Those of the demo agent. */
+  starts: Starts;
   router: RouterProcess;
   /** Whether a problem is one of another site's page. */
   isForeign: (problem: string) => boolean;
@@ -27,11 +28,16 @@ export const LOST_CONNECTION = /net::ERR_|htmx:(sse:)?error: |status of 503/;
 export const REFUSED_STREAM = /SSE reconnect failed with status 401/;
 
 export const test = base.extend<Options & Fixtures>({
-  startDelayMs: [0, { option: true }],
   routerEnv: [{}, { option: true }],
 
-  async router({ startDelayMs, routerEnv }, use) {
-    const backends = await backendsWithDemoEnv({ DEMO_START_DELAY_MS: String(startDelayMs) });
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of fixtures from it
+  async starts({}, use) {
+    await using starts = await holdStarts();
+    await use(starts);
+  },
+
+  async router({ starts, routerEnv }, use) {
+    const backends = await backendsThatWait(starts);
     await using router = await startRouterProcess({ backends, env: routerEnv });
     await use(router);
   },
@@ -214,9 +220,9 @@ export function answer(page: Page) {
   return page.locator('article.answer').last();
 }
 
-/** Waits until the newest answer has ended in this way. */
-export async function ended(page: Page, status: 'done' | 'stopped' | 'failed', timeoutMs = 20_000): Promise<void> {
-  await expect(answer(page)).toHaveAttribute('data-status', status, { timeout: timeoutMs });
+/** Waits until the newest answer has ended in this way: it may be a long one. */
+export async function ended(page: Page, status: 'done' | 'stopped' | 'failed'): Promise<void> {
+  await expect(answer(page)).toHaveAttribute('data-status', status, { timeout: 60_000 });
 }
 
 /** `w1 w2 … wn` in paragraphs of ten, for the demo agent's `slow`: each word contains its position. */

@@ -4,7 +4,7 @@ import { walk } from './every-page';
 import { furnish } from './every-page-place';
 import { expect, standsStill, test } from './fixtures';
 
-test.use({ startDelayMs: 3_000, contextOptions: { reducedMotion: 'reduce' } });
+test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
 /** What cannot be told by its form or by a colour of the system. */
 function unseen(page: Page): Promise<string[]> {
@@ -97,10 +97,10 @@ async function unfocused(page: Page): Promise<string[]> {
   });
 }
 
-test('in forced colours everything that is used or says a state can be seen', async ({ page, router }) => {
+test('in forced colours everything that is used or says a state can be seen', async ({ page, router, starts }) => {
   test.setTimeout(1_200_000);
   const folder = process.env.SCREENSHOTS;
-  await walk(page, { place: await furnish(router), url: router.url }, async (name) => {
+  await walk(page, { place: await furnish(router, starts), url: router.url }, async (name) => {
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme, forcedColors: 'active' });
       await standsStill(page);

@@ -1,12 +1,19 @@
 /** Everything once without JavaScript: forms post, and the page reloads itself while an answer grows. */
 import { answer, ended, expect, send, signIn, test } from './fixtures';
 
-test.use({ javaScriptEnabled: false, startDelayMs: 500 });
+test.use({ javaScriptEnabled: false });
 
-test('without JavaScript a person signs in, sends, sees the answer, and stops another', async ({ page, router }) => {
+test('without JavaScript a person signs in, sends, sees the answer, and stops another', async ({
+  page,
+  router,
+  starts,
+}) => {
   await signIn(page, router);
+  await starts.hold();
   await send(page, 'echo hello without scripts');
   await expect(page).toHaveURL(/\/conversations\//);
+  await expect(answer(page).getByRole('progressbar')).toBeVisible();
+  await starts.release();
   await ended(page, 'done');
   await expect(answer(page)).toContainText('hello without scripts');
 

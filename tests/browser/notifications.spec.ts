@@ -91,7 +91,7 @@ test('an answer that ends while all pages are hidden is told once, by names only
   await listens;
   await setAway(page, true);
   await sendAway(page, 'echo something private');
-  await expect.poll(() => toldOn(page, other), { timeout: 20_000 }).toHaveLength(1);
+  await expect.poll(() => toldOn(page, other)).toHaveLength(1);
   expect(await toldOn(other)).toEqual([
     {
       ...{ title: 'echo A title', body: 'Demo', isClosed: false },
@@ -130,12 +130,10 @@ test('nothing is told while a page is visible, and what was told is taken back w
   await listens;
   await sendAway(hidden, 'echo more');
   const link = page.locator('#conversations').getByRole('link', { name: /^echo seen/ });
-  await expect(link).toContainText('unread', { timeout: 20_000 });
+  await expect(link).toContainText('unread');
   await setAway(page, true);
   await sendAway(page, 'echo more');
-  await expect
-    .poll(() => toldOn(hidden, page), { timeout: 20_000 })
-    .toMatchObject([{ title: 'echo unseen', isClosed: false }]);
+  await expect.poll(() => toldOn(hidden, page)).toMatchObject([{ title: 'echo unseen', isClosed: false }]);
   await setAway(hidden, false);
   await expect.poll(() => toldOn(hidden)).toMatchObject([{ title: 'echo unseen', isClosed: true }]);
 });
@@ -155,7 +153,7 @@ test('with notifications off, one hidden page hears for all of them what is unre
   await other.goto('/settings');
   await expect(page).toHaveTitle('echo unseen · agent-stack');
   const titles = async (mark: string) => {
-    await expect(page).toHaveTitle(`${mark}echo unseen · agent-stack`, { timeout: 20_000 });
+    await expect(page).toHaveTitle(`${mark}echo unseen · agent-stack`);
     await expect(other).toHaveTitle(`${mark}Settings · agent-stack`);
   };
   await setAway(page, true);
@@ -202,7 +200,7 @@ test('a hidden page of somebody who has signed out hears nothing of who signs in
   await refused;
   await setAway(page, true);
   await sendAway(page, 'echo more');
-  await expect(page).toHaveTitle('(1) echo of Bob · agent-stack', { timeout: 20_000 });
+  await expect(page).toHaveTitle('(1) echo of Bob · agent-stack');
   await expect(theirs).toHaveTitle('Settings · agent-stack');
 });
 
@@ -220,7 +218,7 @@ test('a conversation that is opened in a tab behind stays unread until its tab i
   const list = await context.newPage();
   await list.goto('/search');
   const link = list.locator('#conversations').getByRole('link', { name: /^echo unseen/ });
-  await expect(link).toContainText('unread', { timeout: 20_000 });
+  await expect(link).toContainText('unread');
   const behind = await context.newPage();
   await behind.addInitScript(() => Object.assign(window, { isAway: true }));
   await behind.goto(pathname);

@@ -42,18 +42,18 @@ test.describe('an agent whose platform is not there', () => {
     await expect(composer).toBeHidden();
     // A fake engine that only answers the ping.
     const engine = createServer((_asked, answer) => answer.end('OK')).listen(socket);
-    await expect(composer).toBeVisible({ timeout: 20_000 });
+    await expect(composer).toBeVisible();
     await composer.fill('a draft');
     await new Promise((resolve) => {
       engine.close(resolve);
       engine.closeAllConnections();
     });
-    await expect(composer).toBeHidden({ timeout: 20_000 });
+    await expect(composer).toBeHidden();
     createServer((_asked, answer) => answer.end('OK'))
       .listen(socket)
       .unref();
     await expect(composer).toHaveValue('a draft');
-    await expect(composer).toBeVisible({ timeout: 20_000 });
+    await expect(composer).toBeVisible();
   });
 });
 

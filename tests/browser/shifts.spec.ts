@@ -33,15 +33,17 @@ for (const [name, viewport] of [
   ['phone', { width: 360, height: 740 }],
 ] as const) {
   test.describe(name, () => {
-    test.use({ viewport, startDelayMs: 5_000 });
+    test.use({ viewport });
 
-    test('no part of a page moves by itself, from a cold start to a reload', async ({ page, router }) => {
+    test('no part of a page moves by itself, from a cold start to a reload', async ({ page, router, starts }) => {
       test.slow();
+      await starts.hold();
       const shifts = await watchShifts(page);
       await signIn(page, router);
       expect(await shifts()).toEqual([]);
       await send(page, 'tools');
       await expect(answer(page).getByRole('progressbar')).toBeVisible();
+      await starts.release();
       for (const text of ['think', 'math', 'table 10', 'code 10', 'image']) {
         await ended(page, 'done');
         await send(page, text);

@@ -54,7 +54,7 @@ test('300 lines of code, one every 40 ms, are followed to their end, without a s
   await select(page, "'question 3'");
   await expect(answer(page)).toContainText('// line 60');
   expect(await selected(page)).toBe("'question 3'");
-  await ended(page, 'done', 40_000);
+  await ended(page, 'done');
   await expect(answer(page)).toContainText('// line 300');
   expect(await selected(page)).toBe("'question 3'");
   await expect.poll(() => fromEnd(page)).toBeLessThan(2);
@@ -67,7 +67,7 @@ test('what is selected in a block of code stays when the block gets its colours'
   await expect(answer(page)).toContainText('// line 8');
   await expect(answer(page).locator('.hljs-keyword')).toHaveCount(0);
   await select(page, 'await ask(agent');
-  await expect(answer(page).locator('.hljs-keyword').first()).toBeVisible({ timeout: 20_000 });
+  await expect(answer(page).locator('.hljs-keyword').first()).toBeVisible();
   await ended(page, 'done');
   expect(await selected(page)).toBe('await ask(agent');
 });
@@ -91,7 +91,7 @@ test('the reader ends the following by scrolling up, and begins it at the end or
   await expect(page.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
   await expect(answer(page)).toContainText('// line 150');
   await expect.poll(() => fromEnd(page)).toBeLessThan(2);
-  await ended(page, 'done', 40_000);
+  await ended(page, 'done');
   await page.mouse.wheel(0, -800);
   await expect(jump).toBeVisible();
   await send(page, 'list 5');
@@ -179,7 +179,7 @@ test('a page that lost its stream while an answer grew comes back and gets the r
   });
   await isBack;
   await context.setOffline(false);
-  await ended(page, 'done', 40_000);
+  await ended(page, 'done');
   await expect(answer(page).locator('.prose')).toHaveText(words.replace(/\s+/g, ' '));
 });
 

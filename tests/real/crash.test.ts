@@ -3,6 +3,7 @@ import { Database } from 'bun:sqlite';
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { type RouterProcess, startRouterProcess } from '../support/process';
+import { puppetAt } from '../support/puppet-backend';
 import { until } from '../support/router';
 
 /** Ends only a test that has failed: processes start slowly on a busy machine. */
@@ -120,12 +121,8 @@ function stored(router: RouterProcess): Map<string, Row[]> {
 }
 
 test('law 17: a kill at any moment loses no answer that was read to its end, no half turn, and a second of text', async () => {
-  const backend = {
-    ...{ name: 'puppet', driver: 'process', trusted: true, health_path: '/healthz', paths: ['chat/completions'] },
-    cmd: ['bun', join(import.meta.dir, '../support/puppet.ts')],
-    extra_env: { PUPPET_URL: `http://127.0.0.1:${script.port}` },
-  };
-  await using router = await startRouterProcess({ backends: [backend] });
+  const backends = [puppetAt(`http://127.0.0.1:${script.port}`)];
+  await using router = await startRouterProcess({ backends });
   const key = await (await router.signIn()).createKey();
   for (const round of [1, 2, 3]) {
     // The first answers start the runner again.

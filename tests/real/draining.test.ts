@@ -1,16 +1,40 @@
 /** A router that is stopped lets what is under way end, begins nothing new, and ends at its deadline. */
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { startRouterProcess } from '../support/process';
+import { puppetAt } from '../support/puppet-backend';
 import { until } from '../support/router';
 import { newestAnswer, startConversation, watchAnswer } from './chat';
 
 /** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
 
+const event = (content: string) => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
+
+/** An answer whose second half waits. */
+function halves(goOn: Promise<void>): Response {
+  const { readable, writable } = new TransformStream<string, string>();
+  const writer = writable.getWriter();
+  void (async () => {
+    await writer.write(event('The first half,'));
+    await goOn;
+    await writer.write(event(' and the second.'));
+    await writer.write('data: [DONE]\n\n');
+    await writer.close();
+  })();
+  const headers = { 'content-type': 'text/event-stream' };
+  return new Response(readable.pipeThrough(new TextEncoderStream()), { headers });
+}
+
 test('SIGTERM: an answer under way ends whole, new work is refused, the runner stays for the next router', async () => {
-  await using router = await startRouterProcess({ env: { DRAIN_SECONDS: '60' } });
+  const goOn = Promise.withResolvers<void>();
+  await using script = Bun.serve({
+    ...{ hostname: '127.0.0.1', port: 0, idleTimeout: 0 },
+    fetch: () => halves(goOn.promise),
+  });
+  const backends = [puppetAt(`http://127.0.0.1:${script.port}`)];
+  await using router = await startRouterProcess({ backends, env: { DRAIN_SECONDS: '60' } });
   const alice = await router.signIn();
-  const path = await startConversation(alice, 'Demo', 'slow one two three four five six seven eight nine ten');
+  const path = await startConversation(alice, 'puppet', 'Tell me.');
   const watched = watchAnswer(alice, path);
   await watched.next();
   const [before] = await router.runners();
@@ -26,9 +50,10 @@ test('SIGTERM: an answer under way ends whole, new work is refused, the runner s
   });
   expect(refused.status).toBe(503);
   expect(refused.headers.get('retry-after')).toBe('5');
+  goOn.resolve();
   // The live page is told the rest of the answer, and ends with the router.
   const texts = await Array.fromAsync(watched);
-  expect(texts.at(-1)).toEndWith('ten');
+  expect(texts.at(-1)).toBe('The first half, and the second.');
 
   expect(await ended).toBe(0);
   // The refusal is in the log, and is no fault.
@@ -38,9 +63,9 @@ test('SIGTERM: an answer under way ends whole, new work is refused, the runner s
   await router.start();
   expect(await newestAnswer(alice, path)).toMatchObject({
     status: 'done',
-    text: 'one two three four five six seven eight nine ten',
+    text: 'The first half, and the second.',
   });
-  await alice.request('/api/runners/demo', { method: 'DELETE' });
+  await alice.request('/api/runners/puppet', { method: 'DELETE' });
 });
 
 test('an answer that outlasts the deadline, or a second signal, is saved as interrupted', async () => {

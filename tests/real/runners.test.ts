@@ -1,7 +1,8 @@
 /** Runners as real processes: one per agent for any number of requests, stopped when idle, started again on demand. */
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { type Browser, backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
+import { type Browser, type RouterProcess, startRouterProcess } from '../support/process';
 import { PEOPLE, until } from '../support/router';
+import { backendsThatWait, holdStarts } from '../support/starts';
 
 /** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
@@ -52,8 +53,10 @@ test('law 4: an idle runner is stopped, one that writes an answer is not, and th
 });
 
 test('a client that leaves while its agent starts is no error in the log', async () => {
+  await using starts = await holdStarts();
+  await starts.hold();
   await using router = await startRouterProcess({
-    backends: await backendsWithDemoEnv({ DEMO_START_DELAY_MS: '1000' }),
+    backends: await backendsThatWait(starts),
     env: { LOG_LEVEL: 'debug' },
   });
   const alice = await router.signIn();
@@ -64,6 +67,7 @@ test('a client that leaves while its agent starts is no error in the log', async
   expect(await left.catch(({ name }) => name)).toBe('AbortError');
   await until(() => logged(router, 'request.left') === 1, 'the log says who left');
   // The start goes on, for whoever comes next.
+  await starts.release();
   await until(() => logged(router, 'runner.started') === 1, 'it has started');
   expect(logged(router, 'request.failed')).toBe(0);
   expect(router.output()).not.toContain('"level":"error"');

@@ -244,7 +244,7 @@ type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>;
 export async function until<T>(
   check: () => T | Promise<T>,
   what: string,
-  limitMs = 25_000,
+  limitMs = 50_000,
 ): Promise<Truthy<Awaited<T>>> {
   const deadlineMs = performance.now() + limitMs;
   for (;;) {

@@ -56,7 +56,7 @@ export const ADD = {
 export const SUM = '5';
 
 /** The timeout of a user who waits. Only ends a failed test. */
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 60_000;
 
 /** Registers the tests of the matrix for one client. The fleet exists while tests run. */
 export function matrix(client: Client): () => Fleet {
