@@ -38,11 +38,12 @@ test('a reminder marks its conversation as unread on a page of another one, with
   router,
 }) => {
   await signIn(page, router);
-  await send(page, 'remind 10 Stretch.');
+  // Long enough to leave the conversation before it comes, also on a busy machine.
+  await send(page, 'remind 20 Stretch.');
   await ended(page, 'done');
   await page.getByRole('link', { name: /^Demo/ }).first().click();
   await expect(page).toHaveURL(/\/agents\//);
-  const link = page.locator('#conversations').getByRole('link', { name: /^remind 10 Stretch\./ });
+  const link = page.locator('#conversations').getByRole('link', { name: /^remind 20 Stretch\./ });
   await expect(link).not.toContainText('unread');
   await expect(link).toContainText('unread');
   await expect(page).toHaveTitle(/^\(1\) /);

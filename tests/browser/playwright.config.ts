@@ -4,8 +4,8 @@ import { defineConfig } from '@playwright/test';
 export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.ts',
-  // A test has a router and a browser context of its own, and mostly waits for one of them: alone it leaves a core idle.
-  workers: 2,
+  // A test has a router and a browser context of its own, and often waits for one of them: two leave some of two cores idle.
+  workers: 3,
   outputDir: '../../test-results',
   reporter: 'list',
   // Ends only a test that hangs: a long one takes 20 s, and three times that on a busy machine.

@@ -11,6 +11,9 @@ import {
   test,
 } from './fixtures';
 
+/** Its answer goes on for a minute. */
+const LONG = `slow ${'word '.repeat(400)}`;
+
 test('a message is edited from the keyboard, and arrows lead between the variants, with the focus on them', async ({
   page,
   router,
@@ -101,7 +104,7 @@ test('the page of a message that is being edited shows its field, also when it i
 
 test('Stop on the page of a message that is being edited keeps what is written there', async ({ page, router }) => {
   await signIn(page, router);
-  await send(page, 'slow');
+  await send(page, LONG);
   await page.goto((await page.getByRole('link', { name: 'Edit message' }).getAttribute('href')) ?? '');
   await htmxRuns(page);
   const edit = page.getByLabel('Your message');
@@ -119,7 +122,7 @@ test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
   test('nothing leads away from a message that is being edited while an answer grows', async ({ page, router }) => {
     await signIn(page, router);
-    await send(page, 'slow');
+    await send(page, LONG);
     await page.goto((await page.getByRole('link', { name: 'Edit message' }).getAttribute('href')) ?? '');
     await expect(page.getByLabel('Your message')).toBeVisible();
     await expect(page.getByRole('button', { name: 'Stop answer' })).toBeHidden();
