@@ -76,7 +76,7 @@ function csv(deps: AuditRoutesDeps, who: Who, incoming: Incoming, filter: AuditF
     header: CSV_HEADER,
     pages: linesOf(deps.audit.all(filter, LISTED_MAX)),
     incoming,
-    hold: (close) => deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, close),
+    hold: (closable) => deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, closable),
   });
 }
 

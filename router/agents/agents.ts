@@ -42,7 +42,10 @@ export function agentsService(deps: AgentsDeps) {
     if (!limits.allows(userId, backend.name)) throw notAllowed(backend.name);
     const place = placeOf({ userId, backend: backend.name });
     const known = defaults.get(place);
-    if (known) return known.result;
+    return known ? known.result : ensureDefault(userId, backend, place);
+  }
+
+  function ensureDefault(userId: string, backend: Backend, place: string): Promise<Agent> {
     const found = new Lookup(
       agents.ensureDefault({ userId, backend: backend.name, name: backend.displayName, nowMs: now() }),
     );

@@ -166,7 +166,10 @@ export class BackendRegistry implements Disposable {
 
   /** Finds the backend for `model`: its name, or one of its other ids. */
   forModel(model: string): Backend | undefined {
-    return this.#backends.find(({ name, extraModels }) => model === name || extraModels.includes(model));
+    for (const backend of this.#backends) {
+      if (model === backend.name || backend.extraModels.includes(model)) return backend;
+    }
+    return undefined;
   }
 
   models(): readonly Model[] {

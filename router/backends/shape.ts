@@ -45,19 +45,27 @@ interface Shape {
 /** The body as this backend accepts it, or `undefined` when the client's bytes can be sent unchanged. */
 export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): JsonBody | undefined {
   const { variables, model } = shape;
-  const omitted = backend.omitBody.filter((name) => Object.hasOwn(body, name));
+  const omitted = namesIn(body, backend.omitBody);
   const changes: Record<string, unknown> = {};
   const sentModel = model ?? ownModel(backend, body.model);
   if (sentModel !== undefined && sentModel !== body.model) changes.model = sentModel;
-  for (const [name, template] of Object.entries(backend.sessionBody)) {
-    const value = fill(template, variables);
+  for (const name in backend.sessionBody) {
+    const value = fill(backend.sessionBody[name] ?? '', variables);
     if (value !== undefined) changes[name] = value;
   }
   const messages = messagesOf(body);
   const sent = messages && shapeMessages(backend, messages, shape);
   if (sent !== messages) changes.messages = sent;
   if (omitted.length === 0 && Object.keys(changes).length === 0) return undefined;
-  return { ...Object.fromEntries(Object.entries(body).filter(([name]) => !omitted.includes(name))), ...changes };
+  return { ...without(body, omitted), ...changes };
+}
+
+function namesIn(body: JsonBody, names: readonly string[]): readonly string[] {
+  return names.filter((name) => Object.hasOwn(body, name));
+}
+
+function without(body: JsonBody, omitted: readonly string[]): JsonBody {
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !omitted.includes(name)));
 }
 
 /** The model that a backend is sent unless a variable says which. */

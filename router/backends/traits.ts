@@ -7,12 +7,16 @@ export const UPSTREAM_VARIABLES = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] a
 
 /** Whether a backend's runners serve a path themselves. */
 export function serves(backend: Backend, path: string): boolean {
-  return backend.paths.some((one) => (one.endsWith('/*') ? path.startsWith(one.slice(0, -1)) : path === one));
+  for (const one of backend.paths) {
+    if (one.endsWith('/*') ? path.startsWith(one.slice(0, -1)) : path === one) return true;
+  }
+  return false;
 }
 
 /** Whether the runners of a backend call upstreams, so that budgets apply to them. */
 export function usesUpstream(backend: Backend): boolean {
-  return UPSTREAM_VARIABLES.some((name) => backend.userOverridableEnv.includes(name));
+  for (const name of UPSTREAM_VARIABLES) if (backend.userOverridableEnv.includes(name)) return true;
+  return false;
 }
 
 /** The headers with the runner's access key. */

@@ -5,7 +5,7 @@ import { AppError, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
 import { type Soon, whenThere } from '../lib/lookup';
 import { safely } from '../lib/safely';
-import { answerFacts, type Caller, callerWith } from '../lib/tracing';
+import { answerFacts, type Caller, callerWith, isTracing } from '../lib/tracing';
 import { isShort, requestHeaders } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending } from '../relay/relay';
@@ -52,9 +52,9 @@ export class BrokerCall extends Lifecycle {
     this.#share = new Share(deps.held, agent.userId);
     // Counted apart from what users ask for themselves, each of which may make a runner call.
     const holder = { userId: agent.userId, credentialId: agent.id, countedAs: `runners of ${agent.userId}` };
-    this.hold(deps.streams.add(holder, (why) => this.close(why)));
-    this.hold(() => this.#share.end());
-    this.hold(held.release);
+    this.hold(deps.streams.add(holder, this));
+    this.hold(this.#share);
+    this.hold(held.hold);
     this.follow(request.signal);
   }
 
@@ -73,12 +73,14 @@ export class BrokerCall extends Lifecycle {
       listener,
       isPatient: true,
     });
-    this.hold(() => waitNoLonger(listener, request));
+    this.hold({ end: () => waitNoLonger(listener, request) });
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     const use = new CallUse(deps, held, { path, allowed, body });
     this.#use = use;
     const backend = deps.backends.of(agent);
-    const trace = this.trace('llm call', 'client', () => callerOf(request.headers, held), answerFacts(agent, { path }));
+    const trace = isTracing()
+      ? this.trace('llm call', 'client', callerOf(request.headers, held), answerFacts(agent, { path }))
+      : undefined;
     const { signal } = this;
     const answer = await deps.upstreams.call({
       ...{ agent, backend, path, method: allowed.method, body, hops },

@@ -6,11 +6,12 @@
  */
 import { AppError } from '../lib/errors';
 import type { AnswerHeaders } from '../net/outgoing';
+import type { Held } from '../relay/relayed';
 
 export const HOPS_HEADER = 'x-agent-stack-hops';
 /** The LLM API may be another router; more than three in a row are a loop. */
 const HOPS_MAX = 3;
-const NOTHING = () => undefined;
+const NOTHING: Held = { end: () => undefined };
 
 /** Reads the count from a request. Throws `loop_detected` above the maximum. */
 export function hopsIn(headers: AnswerHeaders): number {
@@ -24,18 +25,22 @@ export type Hops = ReturnType<typeof createHops>;
 /** The counts of the requests that agents are working on. */
 export function createHops() {
   const open = new Map<string, number[]>();
-  return {
-    /** Registers a request with its count. @returns Function that ends the registration. */
-    enter(agentId: string, hops: number): () => void {
-      if (hops === 0) return NOTHING;
-      const all = open.get(agentId) ?? [];
-      open.set(agentId, all);
-      all.push(hops);
-      return () => {
+
+  function entered(agentId: string, hops: number): Held {
+    const all = open.get(agentId) ?? [];
+    open.set(agentId, all);
+    all.push(hops);
+    return {
+      end() {
         all.splice(all.indexOf(hops), 1);
         if (all.length === 0 && open.get(agentId) === all) open.delete(agentId);
-      };
-    },
+      },
+    };
+  }
+
+  return {
+    /** Registers a request with its count. @returns to be ended with the request. */
+    enter: (agentId: string, hops: number): Held => (hops === 0 ? NOTHING : entered(agentId, hops)),
 
     /** The highest count among the agent's open requests. */
     of: (agentId: string): number => Math.max(0, ...(open.get(agentId) ?? [])),

@@ -18,7 +18,7 @@ export function brokerRoutes(deps: BrokerDeps) {
       try {
         call = new BrokerCall(deps, held, request, set.headers as Record<string, string>);
       } catch (thrown) {
-        held.release();
+        held.hold.end();
         throw thrown;
       }
       try {

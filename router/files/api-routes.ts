@@ -10,7 +10,7 @@ import { AppError } from '../lib/errors';
 import { unixSeconds } from '../lib/time';
 import { dataHeaders } from '../web/answers/headers';
 import { withBody } from '../web/bodies/read';
-import type { OpenStreams } from '../web/streams/open-streams';
+import type { OpenStream, OpenStreams } from '../web/streams/open-streams';
 import { archiveStream, attachment, fileStream, kindOf } from './download';
 import { type HomeFiles, pathFrom } from './home-files';
 
@@ -59,13 +59,16 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
         try {
           const kind = show === undefined ? undefined : await kindOf(file);
           const isPicture = kind !== undefined && 'picture' in kind;
-          const forget = hold(deps, who, () => void file.handle.close());
+          const open = hold(deps, who, () => void file.handle.close());
           const headers = {
             ...dataHeaders(isPicture ? kind.picture : 'application/octet-stream'),
             'content-length': String(file.bytes),
             ...(!isPicture && { 'content-disposition': attachment(names.at(-1) ?? '') }),
           };
-          return new Response(fileStream(file, forget), { headers });
+          return new Response(
+            fileStream(file, () => open.end()),
+            { headers },
+          );
         } catch (error) {
           await file.handle.close();
           throw error;
@@ -79,8 +82,8 @@ export function filesApiRoutes(deps: FilesDeps, session: SessionPlugin) {
         const agent = await own(who, params);
         const names = pathFrom(path);
         const abort = new AbortController();
-        const forget = hold(deps, who, () => abort.abort());
-        abort.signal.addEventListener('abort', forget, { once: true });
+        const open = hold(deps, who, () => abort.abort());
+        abort.signal.addEventListener('abort', () => open.end(), { once: true });
         const root = names.at(-1) ?? agent.name.replace(/[/\0]/g, '_');
         try {
           const body = await archiveStream(files, agent, names, { root, abort });
@@ -128,6 +131,6 @@ export async function put(
 }
 
 /** A download ends with the session that it belongs to (law 20), and counts among the user's open streams. */
-function hold({ streams }: FilesDeps, { user, credentialId }: Who, close: () => void): () => void {
-  return streams.add({ userId: user.id, credentialId }, close);
+function hold({ streams }: FilesDeps, { user, credentialId }: Who, close: () => void): OpenStream {
+  return streams.add({ userId: user.id, credentialId }, { close });
 }

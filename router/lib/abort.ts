@@ -1,13 +1,16 @@
 /** Aborting a request without the platform's `AbortController`. */
 import { safely } from './safely';
 
+/** Who is told of an abort: a function, or an object, as the platform has it, which is no closure. */
+type AbortListener = (() => void) | { handleEvent(): void };
+
 /** Something that is aborted at most once. The subset of `AbortSignal` that the router uses; an `AbortSignal` is one. */
 export interface Abortable {
   readonly aborted: boolean;
   readonly reason: unknown;
   throwIfAborted(): void;
-  addEventListener(event: 'abort', listener: () => void, options?: { readonly once: true }): void;
-  removeEventListener(event: 'abort', listener: () => void): void;
+  addEventListener(event: 'abort', listener: AbortListener, options?: { readonly once: true }): void;
+  removeEventListener(event: 'abort', listener: AbortListener): void;
 }
 
 /**
@@ -17,7 +20,7 @@ export interface Abortable {
 export class Abort implements Abortable {
   aborted = false;
   reason: unknown;
-  #listeners: (() => void)[] = [];
+  #listeners: AbortListener[] = [];
   /** Made when it is needed. */
   #platform: AbortController | undefined;
 
@@ -28,7 +31,9 @@ export class Abort implements Abortable {
     this.reason = reason;
     const listeners = this.#listeners;
     this.#listeners = [];
-    for (const listener of listeners) safely('abort', {}, listener);
+    for (const listener of listeners) {
+      safely('abort', {}, () => (typeof listener === 'function' ? listener() : listener.handleEvent()));
+    }
     this.#platform?.abort(reason);
   }
 
@@ -37,11 +42,11 @@ export class Abort implements Abortable {
   }
 
   /** Like a signal, calls no listener that is added after the abort. */
-  addEventListener(_: 'abort', listener: () => void): void {
+  addEventListener(_: 'abort', listener: AbortListener): void {
     if (!this.aborted) this.#listeners.push(listener);
   }
 
-  removeEventListener(_: 'abort', listener: () => void): void {
+  removeEventListener(_: 'abort', listener: AbortListener): void {
     this.#listeners = this.#listeners.filter((one) => one !== listener);
   }
 

@@ -47,18 +47,12 @@ export class Allowance {
     return undefined;
   }
 
-  /**
-   * Takes `amount` for the holder. Throws `too_much_at_once` or `overloaded`.
-   * @returns an idempotent function that gives the amount back.
-   */
-  take(holder: string, amount = 1): () => void {
-    const refusal = this.refusal(holder, amount);
+  /** Takes `amount` for the holder. Throws `too_much_at_once` or `overloaded`. */
+  take(holder: string, amount = 1): Share {
+    const share = new Share(this, holder);
+    const refusal = share.grow(amount);
     if (refusal) throw refusal;
-    let isHeld = true;
-    return () => {
-      if (isHeld) this.giveBack(holder, amount);
-      isHeld = false;
-    };
+    return share;
   }
 
   giveBack(holder: string, amount: number): void {

@@ -25,7 +25,29 @@ export class Lookup<T> {
   }
 }
 
-/** Applies `next` to the value: at once where the value is known. */
-export function whenThere<T, Result>(value: Soon<T>, next: (value: T) => Soon<Result>): Soon<Result> {
-  return value instanceof Promise ? value.then(next) : next(value);
+/**
+ * What `next` makes of the value, at once where it is there.
+ * @param of what `next` needs beside the value: a closure that has it costs a scope, also where nobody waits.
+ */
+export function whenThere<T, Result>(value: Soon<T>, next: (value: T) => Soon<Result>): Soon<Result>;
+export function whenThere<T, Of, Result>(
+  value: Soon<T>,
+  next: (value: T, of: Of) => Soon<Result>,
+  of: Of,
+): Soon<Result>;
+export function whenThere<T, Of, Result>(
+  value: Soon<T>,
+  next: (value: T, of: Of | undefined) => Soon<Result>,
+  of?: Of,
+): Soon<Result> {
+  return value instanceof Promise ? whenItComes(value, next, of) : next(value, of);
+}
+
+/** A function of its own, since a closure would give `whenThere` a scope at each call. */
+function whenItComes<T, Of, Result>(
+  value: Promise<T>,
+  next: (value: T, of: Of) => Soon<Result>,
+  of: Of,
+): Promise<Result> {
+  return value.then((there) => next(there, of));
 }

@@ -98,13 +98,19 @@ export function orAbort<T>(promise: Promise<T>, signal: Abortable): Promise<T> {
   return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort));
 }
 
-/** Returns the result of the promise, or `undefined` after `ms` milliseconds. The promise must not reject. */
+/** Returns the result of the promise, or `undefined` after `ms` milliseconds; from then on it may reject unnoticed. */
 export function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms, undefined);
-    void promise.then((value) => {
+  const { promise: first, resolve, reject } = Promise.withResolvers<T | undefined>();
+  const timer = setTimeout(resolve, ms, undefined);
+  promise.then(
+    (value) => {
       clearTimeout(timer);
       resolve(value);
-    });
-  });
+    },
+    (error: unknown) => {
+      clearTimeout(timer);
+      reject(error);
+    },
+  );
+  return first;
 }

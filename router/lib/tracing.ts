@@ -26,6 +26,21 @@ export function answerFacts(
   };
 }
 
+/** @param error with which it has failed, or was stopped. */
+export function endedFacts(
+  { answeredMs, status }: { readonly answeredMs: number | undefined; readonly status: number | undefined },
+  { ending, bytes }: { readonly ending: string; readonly bytes: number },
+  error: { readonly code: string; readonly status: number } | undefined,
+): SpanFacts {
+  return {
+    'agent_stack.ending': ending,
+    'agent_stack.answered_ms': answeredMs,
+    'agent_stack.bytes': bytes,
+    'http.response.status_code': status ?? error?.status,
+    'error.type': ending === 'failed' ? error?.code : undefined,
+  };
+}
+
 /** The trace that a request belongs to, as its sender says: W3C Trace Context. */
 export interface Caller {
   get(name: string): string | null;
@@ -35,14 +50,14 @@ export type BeginSpan = (name: string, kind: 'server' | 'client', caller: Caller
 
 let tracer: BeginSpan | undefined;
 
-/** Begins a span. Undefined while tracing is off. @param caller makes the caller; called only while tracing is on. */
-export function beginSpan(
-  name: string,
-  kind: 'server' | 'client',
-  caller: () => Caller,
-  facts: SpanFacts,
-): Span | undefined {
-  return tracer?.(name, kind, caller(), facts);
+/** Whether there are spans. Off, nobody need make what a span is about. */
+export function isTracing(): boolean {
+  return tracer !== undefined;
+}
+
+/** Begins a span. Undefined while tracing is off. */
+export function beginSpan(...span: Parameters<BeginSpan>): Span | undefined {
+  return tracer?.(...span);
 }
 
 /** A caller of which the headers are known. */

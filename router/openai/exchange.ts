@@ -3,93 +3,78 @@
  * answer to the client, and the one line in the log. When it ends is its life's (relay/lifecycle.ts).
  */
 
-import type { Caller } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
 import type { Answer } from '../chat/generations/recorder';
 import { Share } from '../lib/allowance';
-import { type AppError, isLastingRefusal } from '../lib/errors';
+import type { AppError } from '../lib/errors';
 import { logRequest } from '../lib/log';
 import { type Soon, whenThere } from '../lib/lookup';
 import { safely } from '../lib/safely';
-import { within } from '../lib/time';
-import { answerFacts } from '../lib/tracing';
+import { answerFacts, isTracing } from '../lib/tracing';
 import { isShort } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
-import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
+import { CLIENT_GONE, type Ending } from '../relay/relay';
+import type { Relayed } from '../relay/relayed';
 import { callRunner, type RunnerAnswer } from '../runners/call';
-import { recordRefusal, refusalIn } from '../runners/refusals';
+import { recordRefusal } from '../runners/refusals';
 import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
-import { heldBody } from '../web/answers/held-body';
-import type { ExchangeDeps, ExchangeOptions } from './deps';
-import { type Known, knownHeaders, takeRequest } from './headers';
+import type { OpenStream } from '../web/streams/open-streams';
+import type { Asked, Bytes } from './asked';
+import { knownHeaders, takeRequest } from './headers';
+import { type Passed, passStream, passWhole } from './passed';
 import { ENDS_WITH_DONE } from './paths';
-import type { Plan } from './plan';
+import { type Plan, plan as planOf } from './plan';
 import { recorded } from './recording';
-import { attachOutcome, type Outcome, START_PATIENCE_MS, WARM_PATIENCE_MS, Waiting } from './waiting';
+import { attachOutcome, inTime, type Outcome, Waiting } from './waiting';
 
-/** Answers a request as planned. */
-export function exchange(deps: ExchangeDeps, who: Caller, options: ExchangeOptions): Promise<Response> {
-  return new Exchange(deps, who, options).respond();
+/** Answers a request. */
+export function exchange(asked: Asked): Promise<Response> {
+  return new Exchange(asked).respond();
 }
 
-/** The stream for the client, and what is written into it. */
-interface Opened {
-  readonly relay: Relay;
-  readonly stream: ReadableStream<Uint8Array>;
-  readonly waiting: Waiting;
-}
-
-class Exchange extends Lifecycle {
+export class Exchange extends Lifecycle implements Relayed {
   /** The memory share that long requests, and long answers that are read whole, are charged to. */
   readonly share: Share;
-  /** Ends the watch over the client's credential. */
-  readonly #forget: () => void;
+  /** Ends it with the client's credential. */
+  readonly #open: OpenStream;
   /** How many routers it has come through. */
   #hops = 0;
-  #plan: Plan | undefined;
+  plan: Plan | undefined;
   /** Whether a runner has to be started first. */
-  #isCold = false;
-  #runnerId: string | undefined;
+  isCold = false;
+  runnerId: string | undefined;
   /** Where the answer is recorded. */
   #stored: Answer | undefined;
+  /** Tells the client of a stream that waits. Nearly no stream is silent for so long. */
+  #waiting: Waiting | undefined;
 
-  constructor(
-    readonly deps: ExchangeDeps,
-    readonly who: Caller,
-    readonly options: ExchangeOptions,
-  ) {
+  constructor(readonly asked: Asked) {
+    const { deps, who, detach, request } = asked;
     const { user, credentialId } = who;
-    super(options.detach ? 'detach' : 'cancel', { user: user.id });
+    super(detach ? 'detach' : 'cancel', { user: user.id });
     this.share = new Share(deps.held, user.id);
-    this.#forget = deps.streams.add({ userId: user.id, credentialId }, (why) => this.close(why));
-    this.hold(() => this.share.end());
-    this.hold(this.#forget);
-    this.hold(options.onEnd);
-    this.follow(options.request.signal);
+    this.#open = deps.streams.add({ userId: user.id, credentialId }, this);
+    this.hold(this.share);
+    this.hold(this.#open);
+    this.hold(asked);
+    this.follow(request.signal);
   }
 
   async respond(): Promise<Response> {
-    const { hops, runners } = this.deps;
-    const { options, share, signal } = this;
     try {
       this.#admit();
-      const bytes = await options.read(share);
-      const planned = await options.plan(bytes, share);
-      signal.throwIfAborted();
-      this.#plan = planned;
-      const recording = planned.turn ? this.#recorded(planned, () => options.plan(bytes, share)) : planned;
+      const reading = this.asked.read(this.share);
+      const bytes = reading instanceof Promise ? await reading : reading;
+      const planning = planOf(this.asked, bytes, this.share);
+      const planned = planning instanceof Promise ? await planning : planning;
+      this.signal.throwIfAborted();
+      this.plan = planned;
+      const recording = planned.turn ? this.#recorded(planned, bytes) : planned;
       const plan = recording instanceof Promise ? await recording : recording;
-      this.#plan = plan;
-      const { call, wantsStream } = plan;
-      this.hold(hops.enter(call.agent.id, this.#hops));
-      this.#isCold = !runners.isWarm(call.agent.id);
-      const silence = this.watch(call.backend.timeouts);
-      const facts = answerFacts(call.agent, { path: plan.path, isCold: this.#isCold });
-      const trace = this.trace('answer', 'server', () => options.request.headers, facts);
-      const asked = callRunner(runners, { ...call, ...(trace && { work: { ...call.work, trace } }), signal, silence });
-      // A stream is open for long, and would keep what was sent.
-      call.body = undefined;
-      const passed = wantsStream ? this.#passStream(plan, asked) : this.#pass(plan, this.#arrived(await asked));
+      this.plan = plan;
+      const asking = this.#ask(plan);
+      const answer = await (plan.wantsStream ? inTime(asking, plan, this.isCold) : asking);
+      const passed = answer ? this.#pass(plan, this.#arrived(answer)) : this.#waitInStream(plan, asking);
       return passed instanceof Promise ? await passed : passed;
     } catch (thrown) {
       return this.#refuse(thrown);
@@ -98,27 +83,26 @@ class Exchange extends Lifecycle {
 
   /** Throws `loop_detected` or `rate_limit_exceeded`. */
   #admit(): void {
-    this.#hops = hopsIn(this.options.request.headers);
-    if (this.who.key) this.hold(takeRequest(this.deps.rateLimits, this.who.key, this.options.headers));
+    const { deps, request, set, who } = this.asked;
+    this.#hops = hopsIn(request.headers);
+    if (who.key) this.hold(takeRequest(deps.rateLimits, who.key, set.headers));
   }
 
-  async #passStream(plan: Plan, asked: Promise<RunnerAnswer>): Promise<Response> {
-    const settled = asked.then(
-      (answer): Outcome => ({ answer: this.#arrived(answer) }),
-      (thrown): Outcome => ({ error: this.toError(thrown) }),
-    );
-    const outcome = await within(this.#isCold ? START_PATIENCE_MS : WARM_PATIENCE_MS, settled);
-    if (!outcome) return this.#waitInStream(plan, settled);
-    if ('answer' in outcome) return this.#pass(plan, outcome.answer);
-    const { isLasting, status } = outcome.error;
-    // Programs that know no x-should-retry go by the status, and try again without showing why. A failed response they show.
-    if (plan.translation && isLasting && status >= 500) return this.#waitInStream(plan, settled);
-    throw outcome.error;
+  #ask({ call, path }: Plan): Promise<RunnerAnswer> {
+    const { deps, request } = this.asked;
+    this.hold(deps.hops.enter(call.agent.id, this.#hops));
+    this.isCold = !deps.runners.isWarm(call.agent.id);
+    this.watch(call.backend.timeouts);
+    if (isTracing()) {
+      const facts = answerFacts(call.agent, { path, isCold: this.isCold });
+      call.work.trace = this.trace('answer', 'server', request.headers, facts);
+    }
+    return callRunner(deps.runners, call, this);
   }
 
   /** @returns the plan that is recorded. */
-  #recorded(planned: Plan, again: () => Promise<Plan>): Soon<Plan> {
-    return recorded(this.deps.generations, planned, {
+  #recorded(planned: Plan, bytes: Bytes): Soon<Plan> {
+    return recorded(this.asked.deps.generations, planned, {
       options: {
         isStream: planned.wantsStream,
         stop: () => this.stop(),
@@ -127,24 +111,27 @@ class Exchange extends Lifecycle {
       onBegun: (answer) => {
         this.recorder = this.#stored = answer;
       },
-      again,
+      again: () => planOf(this.asked, bytes, this.share),
       signal: this.signal,
     });
   }
 
   /** There is no answer. Throws what the client is told, if there still is one. */
   #refuse(thrown: unknown): Response {
+    const { request, set } = this.asked;
     const error = this.toError(thrown);
-    Object.assign(this.options.headers, knownHeaders(this.#known()));
+    Object.assign(set.headers, knownHeaders(this));
     this.fail(error);
-    if (this.options.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
+    if (request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
     throw error;
   }
 
   /** The runner has answered, whatever comes of it. */
   #arrived(answer: RunnerAnswer): RunnerAnswer {
     this.answered(answer);
-    this.#runnerId = answer.lease.runner.id;
+    this.runnerId = answer.lease.runner.id;
+    // A stream is open for long, and would keep what was sent.
+    if (this.plan) this.plan.call.body = undefined;
     return answer;
   }
 
@@ -153,76 +140,74 @@ class Exchange extends Lifecycle {
     const { status, headers } = answer;
     const { translation } = plan;
     const isEvents = isEventStream(headers);
-    if (plan.readsEvents && status < 400 && !isEvents) return this.#waitInStream(plan, Promise.resolve({ answer }));
+    if (plan.readsEvents && status < 400 && !isEvents) return this.#waitInStream(plan, Promise.resolve(answer));
     this.#stored?.comesAs({ isStream: isEvents });
     if (this.recorder && status >= 400) this.recorder = recordRefusal(this.recorder, answer);
     // The body for the client. A refusal is passed on in the runner's own words.
     const body = translation && status < 400 ? translation.body(answer.body, isEvents) : answer.body;
-    const own = foreignHeaders(headers);
+    const passed: Passed = { by: this, plan, status, own: foreignHeaders(headers), body, isEvents };
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
-    if (isEvents || !(isShort(headers) || translation)) {
-      return whenThere(this.#stream(plan, isEvents), ({ relay, stream }) => {
-        relay.attach(body);
-        return this.#answer(stream, status, own);
-      });
-    }
-    return whenThere(this.whole(body), (bytes) => {
-      const isLasting = status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString()));
-      if (isLasting) own['x-should-retry'] = 'false';
-      // Its share was given back with the end.
-      return this.#answer(heldBody(bytes, this.deps.held, this.who.user.id), status, own);
-    });
+    const isStream = isEvents || !(isShort(headers) || translation);
+    return isStream ? whenThere(this.#told(plan), passStream, passed) : whenThere(this.whole(body), passWhole, passed);
   }
 
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
-  async #waitInStream(plan: Plan, settled: Promise<Outcome>): Promise<Response> {
-    const { relay, stream, waiting } = await this.#stream(plan, true);
-    const unsubscribe = waiting.tell(relay);
+  async #waitInStream(plan: Plan, asking: Promise<RunnerAnswer>): Promise<Response> {
+    const settled = asking.then(
+      (answer): Outcome => ({ answer: this.status === undefined ? this.#arrived(answer) : answer }),
+      (thrown): Outcome => ({ error: this.toError(thrown) }),
+    );
+    await this.#told(plan);
+    const { relay, stream } = this.opened(plan, true);
+    const unsubscribe = this.#waits(plan).tell(relay);
     const attached = settled.then((outcome) => attachOutcome(relay, outcome, plan, this.share));
     void attached.catch((thrown: unknown) => relay.fail(this.toError(thrown))).finally(unsubscribe);
-    return this.#answer(stream, 200, { 'content-type': 'text/event-stream; charset=utf-8' });
+    return this.answer(stream, 200, { 'content-type': 'text/event-stream; charset=utf-8' });
   }
 
   /**
-   * Opens the stream for the client when that can be told of its turn: a new conversation and the id of a response are stored
+   * Waits until the client of a stream can be told of its turn: a new conversation and the id of a response are stored
    * before. A turn in a stored conversation is waited for by whoever reads that (`generations.written`).
    */
-  #stream(plan: Plan, events: boolean): Soon<Opened> {
-    const { turn, translation } = plan;
-    const stored = turn?.beginning || translation ? this.#stored?.begin() : undefined;
-    return whenThere<unknown, Opened>(stored, () => this.#opened(plan, events));
+  #told({ turn, translation }: Plan): Promise<void> | undefined {
+    return turn?.beginning || translation ? this.#stored?.begin() : undefined;
   }
 
-  #opened(plan: Plan, events: boolean): Opened {
-    const { path, translation } = plan;
-    const waiting = new Waiting(this.deps, this.who, plan);
-    const relay = this.open({
-      events,
-      expectDone: ENDS_WITH_DONE.has(path),
-      ending: translation?.ending,
-      isWhole: translation?.isWhole,
-      signOfLife: () => (this.answeredMs === undefined ? waiting.progress() : 'keep-alive'),
-      aliveEvents: () => waiting.aliveEvents(),
-    });
-    return { relay, stream: this.streamOf(relay), waiting };
+  opened({ path, translation }: Plan, events: boolean) {
+    this.ownEnd = translation;
+    const relay = this.open({ events, expectDone: ENDS_WITH_DONE.has(path) });
+    return { relay, stream: this.streamOf(relay) };
+  }
+
+  #waits(plan: Plan): Waiting {
+    this.#waiting ??= new Waiting(this.asked.deps, this.asked.who, plan);
+    return this.#waiting;
+  }
+
+  signOfLife(): string {
+    return this.answeredMs === undefined && this.plan ? this.#waits(this.plan).progress() : 'keep-alive';
+  }
+
+  aliveEvents(): string {
+    return this.plan ? this.#waits(this.plan).aliveEvents() : '';
   }
 
   protected override gone(): void {
     // An answer that continues without its client does not end with the client's credential.
-    if (this.options.detach) safely('forget', this.of, this.#forget);
+    if (this.asked.detach) safely('forget', this.of, () => this.#open.end());
     super.gone();
   }
 
   protected override report(ending: Ending, bytes: number, error?: AppError): void {
-    if (!this.#plan) return;
-    const { call, path } = this.#plan;
+    if (!this.plan) return;
+    const { call, path } = this.plan;
     const { answeredMs, status, elapsedMs: totalMs } = this;
     // A request that was stopped before its answer has no status: nobody was told one.
     const told = status ?? (ending === 'failed' ? error?.status : undefined);
-    this.deps.metrics.relayed(call.backend.name, { ending, status: told, firstByteMs: answeredMs, totalMs });
+    this.asked.deps.metrics.relayed(call.backend.name, { ending, status: told, firstByteMs: answeredMs, totalMs });
     logRequest({
-      user: this.who.user.id,
+      user: this.asked.who.user.id,
       agent: call.agent.id,
       path,
       status: told,
@@ -235,23 +220,10 @@ class Exchange extends Lifecycle {
     });
   }
 
-  /** The facts about the answer that are known when its head is sent. */
-  #known(): Known {
-    return {
-      startedMs: this.startedMs,
-      agentId: this.#plan?.call.agent.id,
-      isCold: this.#isCold,
-      runnerId: this.#runnerId,
-      conversationId: this.#plan?.turn?.conversation.id,
-    };
-  }
-
   /** @param own headers of the answer itself. */
-  #answer(body: BodyInit, status: number, own: Record<string, string>): Response {
-    const { headers, onAnswer } = this.options;
-    onAnswer?.();
+  answer(body: BodyInit, status: number, own: Record<string, string>): Response {
     // nginx keeps a stream back until its buffer is full, unless it is told not to.
     if (own['content-type']?.startsWith('text/event-stream')) own['x-accel-buffering'] = 'no';
-    return dataResponse(body, status, onAnswer ? headers : {}, knownHeaders(this.#known()), own);
+    return dataResponse(body, status, this.asked.takeHeaders(), knownHeaders(this), own);
   }
 }

@@ -1,18 +1,20 @@
 /** Headers of answers of `/v1`: OpenAI's about limits and time, and our own about the agent. */
 import { isLimited, type LimitState, type RateLimitsService } from '../accounts/keys/limits';
 import type { Key } from '../accounts/keys/store';
+import type { Held } from '../relay/relayed';
+import type { Plan } from './plan';
 
-const NOTHING = () => undefined;
+const NOTHING: Held = { end: () => undefined };
 
 /**
  * Counts the request against the key's limits and writes what is left into `headers`. Throws `rate_limit_exceeded`,
  * with the same headers.
- * @returns Idempotent release, to call at the end of the request.
+ * @returns to be ended with the request.
  */
-export function takeRequest(limits: RateLimitsService, key: Key, headers: Record<string, string | number>): () => void {
+export function takeRequest(limits: RateLimitsService, key: Key, headers: Record<string, string | number>): Held {
   if (!isLimited(key)) return NOTHING;
   try {
-    return limits.take(key);
+    return { end: limits.take(key) };
   } finally {
     const { requests, tokens } = limits.statesOf(key);
     Object.assign(headers, ofUnit('requests', requests), ofUnit('tokens', tokens));
@@ -37,26 +39,25 @@ function duration(ms: number): string {
 }
 
 /** The facts about an answer that are known so far. */
-export interface Known {
+interface Known {
   /** On the clock of `performance.now()`. */
   readonly startedMs: number;
-  readonly agentId?: string | undefined;
+  readonly plan: Plan | undefined;
   /** Whether the runner had to be started first. */
   readonly isCold: boolean;
-  readonly runnerId?: string | undefined;
-  readonly conversationId?: string | undefined;
+  readonly runnerId: string | undefined;
 }
 
 /** Headers with the known facts about an answer. */
-export function knownHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: Known): Record<string, string> {
+export function knownHeaders({ startedMs, plan, isCold, runnerId }: Known): Record<string, string> {
   const headers: Record<string, string> = {
     'openai-processing-ms': String(Math.round(performance.now() - startedMs)),
   };
-  if (agentId !== undefined) {
-    headers['x-agent-stack-agent'] = agentId;
+  if (plan) {
+    headers['x-agent-stack-agent'] = plan.call.agent.id;
     headers['x-agent-stack-cold-start'] = String(isCold);
   }
   if (runnerId !== undefined) headers['x-agent-stack-runner'] = runnerId;
-  if (conversationId !== undefined) headers['x-conversation-id'] = conversationId;
+  if (plan?.turn) headers['x-conversation-id'] = plan.turn.conversation.id;
   return headers;
 }

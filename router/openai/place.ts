@@ -21,7 +21,7 @@ import type { Routed } from './resolve';
 import { chatOf } from './responses/request';
 
 /** Where the request belongs in the conversation that stores its answer. */
-interface Place {
+export interface Place {
   /** Returns the body for a chat of the runner, without the members that only the router reads. */
   readonly chat: JsonBody | undefined;
   /** The files of the stored messages in the body. */

@@ -1,6 +1,11 @@
 /** Plans a request of `/v1`: which runner it goes to, and where its answer is stored. Stores and starts nothing. */
 import type { Caller } from '../accounts/identify';
-import { backendHeaders, requestVariables, runtimeSessionName } from '../backends/runtime-session';
+import {
+  backendHeaders,
+  type RequestVariables,
+  requestVariables,
+  runtimeSessionName,
+} from '../backends/runtime-session';
 import { type JsonBody, shapeChatBody } from '../backends/shape';
 import { usesUpstream } from '../backends/traits';
 import type { ToldFiles } from '../chat/generations/told';
@@ -9,19 +14,21 @@ import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { newTimeId } from '../lib/ids';
 import { parseBody } from '../lib/json';
+import { type Soon, whenThere } from '../lib/lookup';
 import { requestHeaders } from '../net/outgoing';
-import type { UrlParts } from '../net/url-parts';
+import { urlParts } from '../net/url-parts';
 import type { RunnerRequest } from '../runners/call';
+import type { Asked, Bytes, Requested } from './asked';
 import type { OpenaiDeps } from './deps';
 import { checkType, relayPath, runnerPathOf } from './paths';
-import { placeOf } from './place';
+import { type Place, placeOf } from './place';
 import { type Routed, requireMethod, route } from './resolve';
 import { responsesTranslation, type Translation } from './responses/answer-body';
 import { withReferences } from './responses/references';
 
 /** The work of the exchange for a request. */
 export interface Plan {
-  readonly call: Omit<RunnerRequest, 'signal' | 'silence' | 'body'> & { body?: RunnerRequest['body'] };
+  readonly call: RunnerRequest;
   /** Below `/v1/`. */
   readonly path: string;
   readonly wantsStream: boolean;
@@ -37,62 +44,103 @@ export interface Plan {
   readonly translation: Translation | undefined;
 }
 
-/** A request whose body has been read. */
-interface RequestToPlan {
-  readonly method: string;
-  readonly url: UrlParts;
-  readonly headers: Headers;
-  /** Whether the answer goes on after the client disconnects. */
-  readonly detach: boolean;
-  /** The body of the request. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The share of the memory allowance from which a long answer takes its bytes. */
-  readonly share: Share;
+type Sent = RunnerRequest['body'];
+
+/** A request of which the agent is known. */
+interface Bound {
+  readonly request: Requested;
+  readonly routed: Routed;
+  /** The path on the runner. */
+  readonly runnerPath: string;
+  readonly isTranslated: boolean;
+}
+
+/** One of which also the place is known where its answer is stored. */
+interface Placed extends Bound {
+  readonly place: Place;
+  readonly variables: RequestVariables;
+  /** Of an answer whose client gets its id. Another one that is stored gets it there. */
+  readonly answerId: string;
 }
 
 /**
- * Plans a request. Throws the error for the client if the request cannot be served, for example `not_found`,
- * `invalid_request`, `backend_disabled` or `insufficient_quota`.
+ * Plans a request, of which most wait for nothing (lib/lookup.ts). Throws the error for the client if the request cannot be
+ * served, for example `not_found`, `invalid_request`, `backend_disabled` or `insufficient_quota`. May be called twice.
+ * @param bytes the body of the request.
+ * @param share from which a long answer takes its bytes. What the plan holds of it is given back at its end.
  */
-export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan): Promise<Plan> {
-  const { method, url, headers, bytes } = asked;
+export function plan(asked: Asked, bytes: Bytes, share: Share): Soon<Plan> {
+  const { method, headers } = asked.request;
+  const url = urlParts(asked.request.url);
   const path = relayPath(url);
   requireMethod(path, method);
   const type = headers.get('content-type') || 'application/json';
   if (bytes.length > 0) checkType(path, type);
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
   if (body) requireBooleans(body);
+  const request: Requested = { asked, bytes, share, url, path, body };
+  return whenThere(route(request), bind, request);
+}
 
-  // Waits only for what is not there yet: each wait costs a promise, and its rest a turn.
-  const routing = route(deps, who, { url, headers, path, body });
-  const routed = routing instanceof Promise ? await routing : routing;
-  const { agent, backend } = routed;
+function bind(routed: Routed, request: Requested): Soon<Plan> {
+  const { asked, body, path, share } = request;
+  const { deps, who } = asked;
+  const { backend } = routed;
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
-  // A caller without a browser session has a key.
-  const keyId = who.session ? undefined : who.credentialId;
   const runnerPath = runnerPathOf(backend, path);
   const isTranslated = runnerPath !== path;
+  const keyId = keyIdOf(who);
   if (usesUpstream(backend))
     deps.budgets.refuseUsedUp({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
+  const bound: Bound = { request, routed, runnerPath, isTranslated };
+  return whenThere(body && isTranslated ? withReferences(deps, { who, share }, body) : body, placeTold, bound);
+}
 
-  const told = body && isTranslated ? await withReferences(deps, { who, share: asked.share }, body) : body;
-  const placing = placeOf(deps, routed, { told, path, isTranslated, detach: asked.detach });
-  const { chat, files, conversation, match, turn } = placing instanceof Promise ? await placing : placing;
-  const variables = requestVariables(
-    who.user.id,
-    agent.id,
+function placeTold(told: JsonBody | undefined, bound: Bound): Soon<Plan> {
+  const { request, routed, isTranslated } = bound;
+  const { deps, detach } = request.asked;
+  return whenThere(placeOf(deps, routed, { told, path: request.path, isTranslated, detach }), settle, bound);
+}
+
+function settle(place: Place, bound: Bound): Soon<Plan> {
+  const { request, routed, isTranslated } = bound;
+  const { deps, who } = request.asked;
+  const { agent, backend } = routed;
+  const { conversation, match } = place;
+  const session =
     conversation && match?.hasNoSession !== true
       ? runtimeSessionName({ id: conversation.id, sessionFrom: match?.sessionFrom ?? conversation.sessionFrom })
-      : undefined,
-  );
-  const shape = {
-    variables,
-    isKnown: match?.isKnown === true,
-    model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
+      : undefined;
+  const placed: Placed = {
+    ...bound,
+    place,
+    variables: requestVariables(who.user.id, agent.id, session),
+    answerId: isTranslated ? newTimeId() : '',
   };
-  const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
-  // Another answer that is stored gets its id there.
-  const answerId = isTranslated ? newTimeId() : '';
+  return whenThere(backend.forwardModelEnv ? deps.generations.modelOf(agent) : undefined, shapeBody, placed);
+}
+
+/** @param model what a variable says that the runner is sent. */
+function shapeBody(model: string | undefined, placed: Placed): Soon<Plan> {
+  const { request, routed, variables } = placed;
+  const { chat, files, match } = placed.place;
+  const shape = { variables, isKnown: match?.isKnown === true, model };
+  const sent = chat && (shapeChatBody(routed.backend, chat, shape) ?? chat);
+  if (request.bytes.length === 0) return planned(undefined, placed);
+  return whenThere(sent === request.body ? request.bytes : written(sent, files, request.share), planned, placed);
+}
+
+function planned(sent: Sent, placed: Placed): Soon<Plan> {
+  const { isTranslated } = placed;
+  return whenThere(isTranslated ? translationOf(placed) : undefined, finish, { placed, sent });
+}
+
+/** @param of.sent the body for the runner. */
+function finish(translation: Translation | undefined, { placed, sent }: { placed: Placed; sent: Sent }): Plan {
+  const { request, routed, runnerPath, isTranslated, place, variables, answerId } = placed;
+  const { asked, body, path, url } = request;
+  const { agent, backend } = routed;
+  const { chat, conversation, turn } = place;
   return {
     path,
     wantsStream: body?.stream === true,
@@ -100,28 +148,36 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
     wantsUsage: wantsUsage(chat),
     turn: turn && isTranslated ? { ...turn, answerId } : turn,
     goesOn: isTranslated && body?.previous_response_id != null,
-    translation:
-      isTranslated && body
-        ? responsesTranslation(
-            {
-              id: `resp_${answerId}`,
-              createdAtMs: Date.now(),
-              body: { ...body, model: await modelFor(deps, who, routed, body.model) },
-              ...(conversation && { conversationId: conversation.id }),
-            },
-            { maxBytes: deps.config.maxAnswerBytes, share: asked.share },
-          )
-        : undefined,
+    translation,
     call: {
       agent,
       backend,
-      work: { id: variables.work, conversationId: conversation?.id, keyId },
-      method,
+      work: { id: variables.work, conversationId: conversation?.id, keyId: keyIdOf(asked.who) },
+      method: asked.request.method,
       path: `/v1/${runnerPath}${url.search}`,
-      headers: Object.assign(requestHeaders(headers), backendHeaders(backend, variables)),
-      body: bytes.length === 0 ? undefined : sent === body ? bytes : await written(sent, files, asked.share),
+      headers: Object.assign(requestHeaders(asked.request.headers), backendHeaders(backend, variables)),
+      body: sent,
     },
   };
+}
+
+/** A caller without a browser session has a key. */
+function keyIdOf({ session, credentialId }: Caller): string | undefined {
+  return session ? undefined : credentialId;
+}
+
+async function translationOf({ request, routed, place, answerId }: Placed): Promise<Translation | undefined> {
+  const { asked, body, share } = request;
+  const { deps, who } = asked;
+  const { conversation } = place;
+  if (!body) return undefined;
+  const requested = {
+    id: `resp_${answerId}`,
+    createdAtMs: Date.now(),
+    body: { ...body, model: await modelFor(deps, who, routed, body.model) },
+    ...(conversation && { conversationId: conversation.id }),
+  };
+  return responsesTranslation(requested, { maxBytes: deps.config.maxAnswerBytes, share });
 }
 
 /** A client that says "true" would wait for events and get none, or for an answer that is not stored. */

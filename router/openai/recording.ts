@@ -11,7 +11,7 @@ type RecordOptions = Parameters<GenerationsService['record']>[1];
 interface Recording {
   readonly options: RecordOptions;
   /** Plans the request again. */
-  readonly again: () => Promise<Plan>;
+  readonly again: () => Soon<Plan>;
   readonly signal: Abortable;
   /** Called when its answer is recorded from here on. */
   onBegun(answer: Answer): void;

@@ -10,21 +10,13 @@ import type { Conversation } from '../chat/store/conversations';
 import type { Newest } from '../chat/store/messages';
 import { AppError } from '../lib/errors';
 import { type Soon, whenThere } from '../lib/lookup';
-import type { UrlParts } from '../net/url-parts';
+import type { Asked, Requested } from './asked';
 import type { OpenaiDeps } from './deps';
 import { notServed } from './paths';
 
 /** The form in which clients of the predecessor name a conversation. */
 const USER_CONVERSATION = /^agstack-([0-9a-f]{24})$/;
 const RESPONSE_ID = /^resp_([0-9a-f]{24})$/;
-
-interface RoutedRequest {
-  readonly url: UrlParts;
-  readonly headers: Headers;
-  /** Below `/v1/`. */
-  readonly path: string;
-  readonly body: JsonBody | undefined;
-}
 
 export interface Routed {
   readonly agent: Agent;
@@ -47,42 +39,46 @@ export interface Routed {
  * Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. Nothing to
  * wait for if the request names a backend or a conversation, like most requests.
  */
-export function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Soon<Routed> {
-  return whenThere(namedConversation(deps, who, asked), (named) =>
-    named ? routeNamed(deps, who, named) : routeByModel(deps, who, asked),
-  );
+export function route(request: Requested): Soon<Routed> {
+  return whenThere(namedConversation(request), routeIn, request);
 }
 
-function routeNamed(deps: OpenaiDeps, who: Caller, named: Named): Soon<Routed> {
-  return whenThere(deps.agents.get(who.user.id, named.conversation.agentId), (agent) => {
-    const backend = deps.backends.find(agent.backend);
-    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation no longer exists.' });
-    requireOpened(who, agent, backend);
-    return { agent, backend, ...named };
+function routeIn(named: Named | undefined, request: Requested): Soon<Routed> {
+  if (!named) return routeByModel(request);
+  const { deps, who } = request.asked;
+  return whenThere(deps.agents.get(who.user.id, named.conversation.agentId), routeNamed, {
+    asked: request.asked,
+    named,
   });
 }
 
-function routeByModel(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Soon<Routed> {
-  const model = asked.body?.model ?? new URLSearchParams(asked.url.search).get('model');
+function routeNamed(agent: Agent, { asked, named }: { readonly asked: Asked; readonly named: Named }): Routed {
+  const backend = asked.deps.backends.find(agent.backend);
+  if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation no longer exists.' });
+  requireOpened(asked.who, agent, backend);
+  return { agent, backend, ...named };
+}
+
+function routeByModel({ asked, url, path, body }: Requested): Soon<Routed> {
+  const { deps, who } = asked;
+  const model = body?.model ?? new URLSearchParams(url.search).get('model');
   if (typeof model !== 'string' || model === '') {
-    if (!isServed(deps, asked.path)) throw notServed(asked.path);
+    if (!isServed(deps, path)) throw notServed(path);
     throw new AppError('invalid_request', {
       message: 'Name an agent in "model". GET /v1/models lists them.',
       param: 'model',
     });
   }
-  const named = { model, path: asked.path };
-  if (!model.startsWith('@')) return routeTo(deps, who, named, undefined);
-  return deps.agents.findBySlug(who.user.id, model.slice(1)).then((own) => routeTo(deps, who, named, own));
+  const own = model.startsWith('@') ? deps.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
+  return whenThere(own, routeTo, { asked, model, path });
 }
 
 /** @param own the user's agent that `model` names. */
 function routeTo(
-  deps: OpenaiDeps,
-  who: Caller,
-  { model, path }: { readonly model: string; readonly path: string },
   own: Agent | undefined,
+  { asked, model, path }: { readonly asked: Asked; readonly model: string; readonly path: string },
 ): Soon<Routed> {
+  const { deps, who } = asked;
   const backend = own ? deps.backends.find(own.backend) : deps.backends.forModel(model);
   if (!backend && !isServed(deps, path)) throw notServed(path);
   if (!backend) {
@@ -93,10 +89,12 @@ function routeTo(
   // Checked before a missing agent is created.
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   if (!own && who.key?.agents.length === 0) requireOpened(who, { backend: backend.name }, backend);
-  return whenThere(own ?? deps.agents.defaultOf(who.user.id, backend), (agent) => {
-    requireOpened(who, agent, backend);
-    return { agent, backend };
-  });
+  return whenThere(own ?? deps.agents.defaultOf(who.user.id, backend), opened, { who, backend });
+}
+
+function opened(agent: Agent, { who, backend }: { readonly who: Caller; readonly backend: Backend }): Routed {
+  requireOpened(who, agent, backend);
+  return { agent, backend };
 }
 
 /** Whether any backend serves the path. Every backend with a chat answers `responses`. */
@@ -120,16 +118,22 @@ function requireOpened(
 type Named = Pick<Routed, 'goesOnFrom' | 'path' | 'newest'> & { readonly conversation: Conversation };
 
 /** Nothing to wait for if the request names no conversation, like most requests, or one in which nothing is ending. */
-function namedConversation(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Soon<Named | undefined> {
-  const { headers, path, body } = asked;
+function namedConversation({ asked, path, body }: Requested): Soon<Named | undefined> {
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
-  const id = headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
-  const byId = (known: string): Soon<Named> =>
-    afterEnding(deps, known, () => deps.conversations.getWithNewest(who.user.id, known));
-  if (path === 'responses' && body) {
-    return goneOnFrom(deps, who, body).then((goneOn) => goneOn ?? (id === undefined ? undefined : byId(id)));
-  }
-  return id === undefined ? undefined : byId(id);
+  const id = asked.request.headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
+  const goneOn = path === 'responses' && body ? goneOnFrom(asked.deps, asked.who, body) : undefined;
+  return whenThere(goneOn, orById, { asked, id });
+}
+
+function orById(
+  goneOn: Named | undefined,
+  { asked, id }: { readonly asked: Asked; readonly id: string | undefined },
+): Soon<Named | undefined> {
+  return goneOn || id === undefined ? goneOn : byId(asked, id);
+}
+
+function byId({ deps, who }: Asked, id: string): Soon<Named> {
+  return afterEnding(deps, id, () => deps.conversations.getWithNewest(who.user.id, id));
 }
 
 /** Resolves `previous_response_id` or `conversation`. A backend that serves responses itself knows its own ids. */

@@ -2,19 +2,13 @@
 import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { Caller, CallerPlugin } from '../accounts/identify';
-import type { Share } from '../lib/allowance';
 import { decoded } from '../lib/text';
-import { urlParts } from '../net/url-parts';
-import { readBody } from '../web/bodies/read';
-import { waitNoLonger } from '../web/patience';
 import { answerOnce } from './answer-once';
+import { type Answered, Asked } from './asked';
 import type { OpenaiDeps } from './deps';
 import { exchange } from './exchange';
-import { plan as planOf } from './plan';
 import { isResponseId, modelNotFound, modelsFor } from './resolve';
 import { storedResponse } from './responses/stored';
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 /** @param serverOf Returns the listener. Asking Elysia for it would cost each request a property. */
 export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: () => Server | null) {
@@ -25,32 +19,21 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
     .all(
       '/v1/*',
       ({ who, request, params, set }) => {
-        const [noun, id, ...rest] = params['*'].split('/');
-        if (noun === 'responses' && id !== undefined && isResponseId(id)) {
-          return storedResponse(deps, who, { request, id, part: rest.join('/') });
-        }
-        const detach = request.headers.get('x-agent-stack-detach') === 'true';
-        const onEnd = () => waitNoLonger(serverOf(), request);
-        const { method, headers, url } = request;
-        const plan = (bytes: Bytes, share: Share) =>
-          planOf(deps, who, { method, headers, url: urlParts(url), detach, bytes, share });
-        const asked = { request, headers: set.headers, detach, onEnd, plan };
-        const read = (share: Share) =>
-          readBody(request, { maxBytes: deps.config.maxBodyBytes, share, listener: serverOf(), isPatient: true });
+        const stored = storedResponseIn(params['*']);
+        if (stored) return storedResponse(deps, who, { request, ...stored });
+        const asked = new Asked(deps, who, request, set as Answered, serverOf());
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
-        if (key !== null) {
-          const answer = (bytes: Bytes, ended: () => void) =>
-            exchange(deps, who, { ...asked, read: () => bytes, onEnd: ended });
-          return answerOnce(deps, who, { request, key, read, answer, onEnd });
-        }
-        // The headers are in the answer then. If Elysia added them, it would turn the finished body into a stream.
-        const onAnswer = () => {
-          set.headers = {};
-        };
-        return exchange(deps, who, { ...asked, read, onAnswer });
+        return key === null ? exchange(asked) : answerOnce(asked, key);
       },
       { caller: true, parse: 'none' },
     );
+}
+
+/** The stored response that a path below `/v1/` names, and what of it. */
+function storedResponseIn(path: string) {
+  if (!path.startsWith('responses/')) return undefined;
+  const [, id = '', ...rest] = path.split('/');
+  return isResponseId(id) ? { id, part: rest.join('/') } : undefined;
 }
 
 async function models(deps: OpenaiDeps, who: Caller) {

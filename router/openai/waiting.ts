@@ -4,8 +4,8 @@
  */
 import type { Caller } from '../accounts/identify';
 import type { Share } from '../lib/allowance';
-import { AppError } from '../lib/errors';
-import { steadyMs } from '../lib/time';
+import { AppError, toAppError } from '../lib/errors';
+import { steadyMs, within } from '../lib/time';
 import { QUIET_MS, type Relay } from '../relay/relay';
 import type { RunnerAnswer } from '../runners/call';
 import { refusalOf } from '../runners/refusals';
@@ -15,9 +15,9 @@ import type { OpenaiDeps } from './deps';
 import type { Plan } from './plan';
 
 /** Milliseconds that a streaming client waits for the runner's status; then it gets 200 and comments with progress (law 11). */
-export const START_PATIENCE_MS = 2_000;
+const START_PATIENCE_MS = 2_000;
 /** Where no start has to be shown: longer than the broker goes on trying (`TRIES_MS`), so that a refusal keeps its status. */
-export const WARM_PATIENCE_MS = 3_500;
+const WARM_PATIENCE_MS = 3_500;
 
 export class Waiting {
   /** Time of the last event that was sent only to show that the answer is in progress. */
@@ -63,6 +63,22 @@ export class Waiting {
     tell();
     return unsubscribe;
   }
+}
+
+/** The answer; undefined if it does not come in time, or there is none and the client is better told so in a stream. */
+export function inTime(
+  asking: Promise<RunnerAnswer>,
+  { translation }: Pick<Plan, 'translation'>,
+  isCold: boolean,
+): Promise<RunnerAnswer | undefined> {
+  const soon = within(isCold ? START_PATIENCE_MS : WARM_PATIENCE_MS, asking);
+  return translation ? soon.catch(unlessLasting) : soon;
+}
+
+/** Programs that know no x-should-retry go by the status, and try again without showing why. A failed response they show. */
+function unlessLasting(thrown: unknown): undefined {
+  const { isLasting, status } = toAppError(thrown);
+  if (!isLasting || status < 500) throw thrown;
 }
 
 /** How the wait for a runner's answer has ended. */

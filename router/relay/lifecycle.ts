@@ -10,38 +10,33 @@ import { Abort, type Abortable } from '../lib/abort';
 import { AppError, toAppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { type Soon, whenThere } from '../lib/lookup';
-import { safely } from '../lib/safely';
-import { beginSpan, type Span } from '../lib/tracing';
+import { safely, threw } from '../lib/safely';
+import { beginSpan, endedFacts, type Span } from '../lib/tracing';
 import { type Body, readBytes } from '../net/body';
-import { type Ending, type Recorder, Relay, type RelayOptions } from './relay';
+import { type Ending, endRecorder, type Recorder, record } from './recorder';
+import { Relay } from './relay';
+import type { Answered, Held, OwnEnd, Relayed } from './relayed';
 import { Silence, type SilenceLimits } from './timeouts';
 
-/** The members of a begun answer that its life needs. */
-interface Answered {
-  readonly status: number;
-  /** The lease on the runner, which is held until the end. */
-  readonly lease?: { readonly release: () => void };
-  /** Returns why the body broke off; `runner_lost` by default. */
-  readonly lost?: (cause: unknown) => AppError | Promise<AppError>;
-}
-
-/** The relay options that the request itself decides. The others follow from its life. */
-type OwnOptions = Omit<RelayOptions, 'onClientGone' | 'abort' | 'recorder' | 'silence' | 'lost' | 'onEnd'>;
-
-export abstract class Lifecycle {
+export abstract class Lifecycle implements Relayed {
   /** On the clock of `performance.now()`. */
-  protected readonly startedMs = performance.now();
+  readonly startedMs = performance.now();
   /** Milliseconds from the start to the answer. Undefined until then. */
-  protected answeredMs: number | undefined;
+  answeredMs: number | undefined;
   #span: Span | undefined;
   /** Observes the answer, and is notified of its end. Set it before the relay opens. */
-  protected recorder: Recorder | undefined;
-  readonly #abort = new Abort();
-  readonly #held: (() => void)[] = [];
+  recorder: Recorder | undefined;
+  /** The time limits of the answer. Undefined until `watch`. */
+  silence: Silence | undefined;
+  /** Set it before the relay opens, as these. */
+  ownEnd: OwnEnd | undefined;
+  events = false;
+  expectDone = false;
+  readonly abort = new Abort();
+  readonly #held: Held[] = [];
   #isClientGone = false;
   /** How the call ends if it has no answer. */
   #unansweredEnding: Ending = 'failed';
-  #silence: Silence | undefined;
   #relay: Relay | undefined;
   #status: number | undefined;
   #lostBy: Answered['lost'];
@@ -52,7 +47,7 @@ export abstract class Lifecycle {
    * @param of Identifies the request in the log.
    */
   constructor(
-    protected readonly onClientGone: RelayOptions['onClientGone'],
+    readonly onClientGone: Relayed['onClientGone'],
     protected readonly of: Readonly<Record<string, string>>,
   ) {}
 
@@ -60,8 +55,8 @@ export abstract class Lifecycle {
   protected abstract report(ending: Ending, bytes: number, error?: AppError): void;
 
   /** Aborts the call. Pass it to the request to the runner or the upstream. */
-  protected get signal(): Abortable {
-    return this.#abort;
+  get signal(): Abortable {
+    return this.abort;
   }
 
   /** Whether a relay passes the answer on. */
@@ -70,7 +65,7 @@ export abstract class Lifecycle {
   }
 
   /** The status of the answer. Undefined until then. */
-  protected get status(): number | undefined {
+  get status(): number | undefined {
     return this.#status;
   }
 
@@ -79,10 +74,18 @@ export abstract class Lifecycle {
     return performance.now() - this.startedMs;
   }
 
-  /** Calls `giveBack` at the end, in the reverse order of the calls of `hold`; at once if the request has ended. */
-  protected hold(giveBack: () => void): void {
-    if (this.#hasEnded) safely('give back', this.of, giveBack);
-    else this.#held.push(giveBack);
+  /** Ends `one` at the end, in the reverse order of the calls of `hold`; at once if the request has ended. */
+  protected hold(one: Held): void {
+    if (this.#hasEnded) this.#giveBack(one);
+    else this.#held.push(one);
+  }
+
+  #giveBack(one: Held): void {
+    try {
+      one.end();
+    } catch (error) {
+      threw('give back', this.of, error);
+    }
   }
 
   /**
@@ -96,17 +99,20 @@ export abstract class Lifecycle {
 
   /** Watches whether the client disconnects. */
   protected follow(client: AbortSignal): void {
-    // A signal aborts once.
-    client.addEventListener('abort', () => safely('abort', this.of, () => this.gone()));
+    client.addEventListener('abort', this);
     if (client.aborted) this.gone();
+  }
+
+  /** The client's signal has aborted, which it does once. */
+  handleEvent(): void {
+    safely('abort', this.of, () => this.gone());
   }
 
   /** Starts the timers that end the request when the runner is silent for too long. */
   protected watch(limits: SilenceLimits): Silence {
-    const silence = new Silence(limits, (why) => this.close(why));
-    this.hold(() => silence.end());
-    this.#silence = silence;
-    return silence;
+    this.silence = new Silence(limits, this);
+    this.hold(this.silence);
+    return this.silence;
   }
 
   /** The answer has begun: its lease is held from here on. */
@@ -114,22 +120,21 @@ export abstract class Lifecycle {
     this.answeredMs = this.elapsedMs;
     this.#status = answer.status;
     this.#lostBy = answer.lost;
-    if (answer.lease) this.hold(answer.lease.release);
+    if (answer.lease) this.hold(answer.lease);
   }
 
   /** From here on a relay passes the answer on and ends the request. Throws the reason if the call was aborted. */
-  protected open(options: OwnOptions): Relay {
+  protected open({ events, expectDone }: Pick<Relayed, 'events' | 'expectDone'>): Relay {
     this.signal.throwIfAborted();
-    this.#relay = new Relay({
-      ...options,
-      onClientGone: this.onClientGone,
-      abort: this.#abort,
-      recorder: this.recorder,
-      silence: this.#silence,
-      lost: (cause) => this.#lost(cause),
-      onEnd: (ending, bytes, error) => void this.end(ending, bytes, error),
-    });
+    this.events = events;
+    this.expectDone = expectDone;
+    this.#relay = new Relay(this);
     return this.#relay;
+  }
+
+  /** Called by the relay. */
+  onEnd(ending: Ending, bytes: number, error?: AppError): void {
+    void this.end(ending, bytes, error);
   }
 
   /** Returns the relay's stream for the client. If the client has disconnected already, notifies the relay. */
@@ -145,24 +150,24 @@ export abstract class Lifecycle {
    */
   protected whole(body: Body): Soon<Uint8Array<ArrayBuffer>> {
     const read = readBytes(body);
-    return whenThere(read instanceof Promise ? this.#unlessLost(read) : read, (bytes) => this.#endWhole(bytes));
-  }
-
-  #endWhole(bytes: Uint8Array<ArrayBuffer>): Soon<Uint8Array<ArrayBuffer>> {
-    // As in a relay, an error of a recorder does not make the answer fail.
-    if (this.recorder) safely('recorder', this.of, () => this.recorder?.chunk(bytes));
-    const stored = this.end('done', bytes.length);
-    // The client receives a recorded answer only when it is stored.
-    return stored ? stored.then(() => bytes) : bytes;
+    return read instanceof Promise ? this.#unlessLost(read) : this.#endWhole(read);
   }
 
   async #unlessLost(reading: Promise<Uint8Array<ArrayBuffer>>): Promise<Uint8Array<ArrayBuffer>> {
+    let read: Uint8Array<ArrayBuffer>;
     try {
-      return await reading;
+      read = await reading;
     } catch (cause) {
       this.signal.throwIfAborted();
-      throw await this.#lost(cause);
+      throw await this.lost(cause);
     }
+    return this.#endWhole(read);
+  }
+
+  /** The client receives a recorded answer only when it is stored. */
+  #endWhole(bytes: Uint8Array<ArrayBuffer>): Soon<Uint8Array<ArrayBuffer>> {
+    record(this.recorder, this.of, bytes);
+    return whenThere<unknown, typeof bytes, typeof bytes>(this.end('done', bytes.length), theBytes, bytes);
   }
 
   /** Stops the recording: the rest of the answer is only for the client. */
@@ -184,7 +189,7 @@ export abstract class Lifecycle {
   }
 
   /** The credential was revoked, the runner is silent for too long, or the router ends. */
-  protected close(why: AppError): void {
+  close(why: AppError): void {
     if (this.#relay) this.#relay.fail(why);
     else this.#abortCall('failed', why);
   }
@@ -210,33 +215,35 @@ export abstract class Lifecycle {
     if (this.#hasEnded) return undefined;
     this.#hasEnded = true;
     // A relay has notified the recorder itself.
-    const stored = this.#relay ? undefined : safely('recorder', this.of, () => this.recorder?.end(ending, error));
-    for (let last = this.#held.pop(); last; last = this.#held.pop()) safely('give back', this.of, last);
-    safely('report', this.of, () => this.report(ending, bytes, error));
-    if (this.#span) safely('report', this.of, () => this.#endSpan(ending, bytes, error));
+    const stored = this.#relay ? undefined : endRecorder(this.recorder, this.of, ending, error);
+    for (let last = this.#held.pop(); last; last = this.#held.pop()) this.#giveBack(last);
+    try {
+      this.report(ending, bytes, error);
+    } catch (thrown) {
+      threw('report', this.of, thrown);
+    }
+    if (this.#span) this.#endSpan(ending, bytes, error);
     return stored;
   }
 
   /** Keeps the first reason. */
   #abortCall(ending: Ending, why?: AppError): void {
-    if (this.#abort.aborted) return;
+    if (this.abort.aborted) return;
     this.#unansweredEnding = ending;
-    this.#abort.abort(why);
+    this.abort.abort(why);
   }
 
-  async #lost(cause: unknown): Promise<AppError> {
+  async lost(cause: unknown): Promise<AppError> {
     if (cause instanceof AppError) return cause;
     return (await this.#lostBy?.(cause)) ?? new AppError('runner_lost', { cause });
   }
 
   #endSpan(ending: Ending, bytes: number, error?: AppError): void {
-    const facts = {
-      'agent_stack.ending': ending,
-      'agent_stack.answered_ms': this.answeredMs,
-      'agent_stack.bytes': bytes,
-      'http.response.status_code': this.status ?? error?.status,
-      'error.type': ending === 'failed' ? error?.code : undefined,
-    };
-    this.#span?.end(facts, ending === 'failed');
+    const facts = endedFacts(this, { ending, bytes }, error);
+    safely('report', this.of, () => this.#span?.end(facts, ending === 'failed'));
   }
+}
+
+function theBytes<Bytes>(_: unknown, bytes: Bytes): Bytes {
+  return bytes;
 }

@@ -9,9 +9,11 @@ import { AppError, toAppError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
 import { toStreamedError } from '../lib/openai-errors';
-import { safely } from '../lib/safely';
+import { safely, threw } from '../lib/safely';
 import type { Body, Sink } from '../net/body';
 import { RelayClient } from './client';
+import { type Ending, endRecorder, type Recorder } from './recorder';
+import type { Relayed } from './relayed';
 import { EventTail } from './sse-tail';
 import type { Silence } from './timeouts';
 
@@ -22,43 +24,10 @@ const utf8 = new TextEncoder();
 /** nginx's status for a client that disconnected before there was a status. Appears only in the log. */
 export const CLIENT_GONE = 499;
 
-export type Ending = 'done' | 'stopped' | 'failed';
-
-/** Observes the answer. Called after the client got the chunk. Errors that it throws are logged and have no effect. */
-export interface Recorder {
-  chunk(bytes: Uint8Array): void;
-  /** @returns resolves when the answer is stored; the client's body ends after that. Undefined: it ends at once. */
-  end(ending: Ending, error?: AppError): Promise<void> | undefined;
-}
-
-export interface RelayOptions {
-  /** Whether the body is server-sent events. Only then may comments and error events be written into it. */
-  readonly events: boolean;
-  /** Whether an event stream must end with `[DONE]`. Without it, the answer was cut off. */
-  readonly expectDone: boolean;
-  /** What happens when the client disconnects: abort the runner's request, or continue for the recorder (law 9). */
-  readonly onClientGone: 'cancel' | 'detach';
-  /** Aborts the request to the runner. */
-  readonly abort: Pick<AbortController, 'abort'>;
-  readonly recorder?: Recorder | undefined;
-  /** Returns the error for the client when the body breaks off; `runner_lost` by default. May be asynchronous. */
-  lost?(cause: unknown): AppError | Promise<AppError>;
-  /** Returns the events that end a stream early, if not an error event and `[DONE]`. */
-  readonly ending?: ((error?: AppError) => string) | undefined;
-  /** Whether the last event was sent, in a stream that does not end with `[DONE]`. */
-  readonly isWhole?: (() => boolean) | undefined;
-  /** Returns the text of the comment in a silent stream; `keep-alive` by default. */
-  signOfLife?(): string;
-  /** Returns whole events to write after a comment, or '', for clients that count events and ignore comments. */
-  aliveEvents?(): string;
-  /** Called with whether the relay waits for more of the answer, and when some arrives. */
-  readonly silence?: Silence | undefined;
-  /** Called exactly once, at the end. */
-  onEnd(ending: Ending, bytes: number, error?: AppError): void;
-}
+export type { Ending, Recorder } from './recorder';
 
 export class Relay implements Sink, Beating {
-  readonly #options: RelayOptions;
+  readonly #of: Relayed;
   readonly #recorder: Recorder | undefined;
   readonly #silence: Silence | undefined;
   /** Set for an event stream. */
@@ -78,11 +47,11 @@ export class Relay implements Sink, Beating {
   group: Beating['group'];
 
   /** Call `stream` or `drain` next: they decide whether there is a client. */
-  constructor(options: RelayOptions) {
-    this.#options = options;
-    this.#recorder = options.recorder;
-    this.#silence = options.silence;
-    this.#tail = options.events ? new EventTail() : undefined;
+  constructor(of: Relayed) {
+    this.#of = of;
+    this.#recorder = of.recorder;
+    this.#silence = of.silence;
+    this.#tail = of.events ? new EventTail() : undefined;
   }
 
   /** Returns the stream for the client. */
@@ -118,7 +87,7 @@ export class Relay implements Sink, Beating {
   comment(text: string): void {
     const { isReading, isBehind } = this.#client;
     if (this.#ended || !isReading || isBehind || this.#isPaused || this.#tail?.isBetweenEvents !== true) return;
-    const events = this.#options.aliveEvents?.() ?? '';
+    const events = this.#of.aliveEvents?.() ?? '';
     // One line: an empty line would end an event of the runner. Our own events begin between the runner's events.
     this.#client.send(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n${events}`));
   }
@@ -126,19 +95,19 @@ export class Relay implements Sink, Beating {
   /** Called by the clock. Writes a comment if nothing was written for a while, and ends a client that reads nothing. */
   beat(nowMs: number): void {
     if (this.#client.isStalled(nowMs)) this.clientGone();
-    else if (this.#client.quietMs(nowMs) >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
+    else if (this.#client.quietMs(nowMs) >= QUIET_MS) this.comment(this.#of.signOfLife?.() ?? 'keep-alive');
   }
 
   /** The client has disconnected. Idempotent. */
   clientGone(): void {
     if (this.#ended || this.#detached) return;
     this.#client.break();
-    if (this.#options.onClientGone === 'detach' && !this.#isUnrecorded) {
+    if (this.#of.onClientGone === 'detach' && !this.#isUnrecorded) {
       this.drain();
       return;
     }
     this.#end(this.#isWhole ? 'done' : 'stopped');
-    this.#options.abort.abort();
+    this.#of.abort.abort();
   }
 
   /** Stops the recording. The rest of the answer is only for the client; without one, the answer ends. */
@@ -190,12 +159,11 @@ export class Relay implements Sink, Beating {
   /** Called at the end of the source. */
   end(): void {
     if (this.#ended) return;
-    const { expectDone } = this.#options;
-    if (expectDone && this.#tail?.isDone === false) {
+    if (this.#of.expectDone && this.#tail?.isDone === false) {
       this.lost(new Error('closed without [DONE]'));
       return;
     }
-    this.#afterStoring(this.#end('done'), () => this.#client.close());
+    this.#afterStoring(this.#end('done'), 'close');
   }
 
   /** Called when the source fails. */
@@ -207,7 +175,7 @@ export class Relay implements Sink, Beating {
 
   async #lose(cause: unknown): Promise<void> {
     relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
-    const told = safely('lost', {}, () => this.#options.lost?.(cause));
+    const told = safely('lost', {}, () => this.#of.lost?.(cause));
     const why = await Promise.resolve(told).catch((error: unknown) => toAppError(error));
     this.fail(why ?? new AppError('runner_lost', { cause }));
   }
@@ -215,36 +183,63 @@ export class Relay implements Sink, Beating {
   /** Ends the answer early. */
   #cut(ending: Ending, error?: AppError): void {
     if (this.#ended) return;
-    const { abort, ending: ownEnding } = this.#options;
     const tail = this.#tail;
     const isWhole = this.#isWhole;
-    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
+    const last = () =>
+      this.#of.ownEnd?.ending(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
     if (tail && !isWhole) this.#client.send(utf8.encode(safely('ending', {}, last) ?? ''));
     const stored = isWhole ? this.#end('done') : this.#end(ending, error);
     // A body that is not an event stream cannot contain an error, so it breaks off, which no client takes for a
     // complete answer.
-    this.#afterStoring(stored, () => (tail ? this.#client.close() : this.#client.break()));
-    abort.abort(error);
+    this.#afterStoring(stored, tail ? 'close' : 'break');
+    this.#of.abort.abort(error);
   }
 
   /** @returns resolves when the recorder has stored the answer. Undefined if there is nothing to wait for. */
   #end(ending: Ending, error?: AppError): Promise<void> | undefined {
     this.#ended = ending;
     stopBeat(this);
-    const stored = safely('recorder', {}, () => this.#recorder?.end(ending, error));
-    if (ending !== 'done') safely('cancel', {}, () => this.#source?.cancel());
-    safely('onEnd', {}, () => this.#options.onEnd(ending, this.#bytes, error));
+    const stored = endRecorder(this.#recorder, {}, ending, error);
+    if (ending !== 'done') this.#giveUp();
+    try {
+      this.#of.onEnd(ending, this.#bytes, error);
+    } catch (thrown) {
+      threw('onEnd', {}, thrown);
+    }
     return stored;
   }
 
+  /** Nobody wants the rest of the source. */
+  #giveUp(): void {
+    safely('cancel', {}, () => this.#source?.cancel());
+  }
+
   /** Ends the client's body when the answer is stored: a client that has received the end can rely on it. */
-  #afterStoring(stored: Promise<void> | undefined, close: () => void): void {
-    if (stored) void stored.then(() => safely('close', {}, close));
-    else safely('close', {}, close);
+  #afterStoring(stored: Promise<void> | undefined, how: 'close' | 'break'): void {
+    if (stored) void this.#endStored(stored, how);
+    else this.#endClient(how);
+  }
+
+  async #endStored(stored: Promise<void>, how: 'close' | 'break'): Promise<void> {
+    await stored;
+    this.#endClient(how);
+  }
+
+  #endClient(how: 'close' | 'break'): void {
+    try {
+      this.#client[how]();
+    } catch (thrown) {
+      threw('close', {}, thrown);
+    }
   }
 
   /** Whether the last event was sent. Nothing between it and the end of the body matters. */
   get #isWhole(): boolean {
-    return safely('isWhole', {}, () => this.#tail?.isDone === true || this.#options.isWhole?.() === true) === true;
+    try {
+      return this.#tail?.isDone === true || this.#of.ownEnd?.isWhole() === true;
+    } catch (thrown) {
+      threw('isWhole', {}, thrown);
+      return false;
+    }
   }
 }

@@ -23,10 +23,10 @@ export class Silence implements Beating {
   place: number | undefined;
   group: Beating['group'];
 
-  /** @param onTooLong Called once with the reason when a limit is exceeded. */
+  /** @param closable Closed once, with the reason, when a limit is exceeded. */
   constructor(
     readonly limits: SilenceLimits,
-    readonly onTooLong: (error: AppError) => void,
+    readonly closable: { close(why: AppError): void },
   ) {}
 
   /** The request is sent to the runner, or sent again. */
@@ -76,6 +76,6 @@ export class Silence implements Beating {
   #tooLong(code: Extract<Code, `${string}_timeout`>, setting: string, limitMs: number): void {
     this.end();
     const hint = `The limit is ${limitMs / 1000} s: timeouts.${setting} in backends.json.`;
-    this.onTooLong(new AppError(code, { hint }));
+    this.closable.close(new AppError(code, { hint }));
   }
 }

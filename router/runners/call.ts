@@ -12,7 +12,8 @@ import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from 
 import type { Silence } from '../relay/timeouts';
 import { isEventStream } from '../web/answers/headers';
 import { refusalBody } from './refusals';
-import type { Lease, RunnersService } from './runners';
+import type { RunnersService } from './runners';
+import type { Lease } from './slots/hold';
 import type { Work } from './slots/slot';
 import { isKeyRefused } from './start/readiness';
 
@@ -29,16 +30,21 @@ export interface RunnerRequest {
   /** Path and query on the runner, beginning with a slash. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
-  readonly signal: Abortable;
+  /** Whoever has it for longer than the wait for an answer unsets it then. */
+  body?: string | Uint8Array<ArrayBuffer> | undefined;
   /** A person asked for this start: the back-off after failed starts does not apply. */
   readonly explicit?: boolean;
-  readonly work?: Work;
-  /** Notified when the request is sent to the runner. */
-  readonly silence?: Silence;
+  readonly work: Work;
 }
 
-/** The answer of a runner. The caller releases `lease` when the body has ended. */
+/** Who waits for the answer. */
+interface Waits {
+  readonly signal: Abortable;
+  /** Notified when the request is sent to the runner. */
+  readonly silence?: Silence | undefined;
+}
+
+/** The answer of a runner. The caller ends `lease` when the body has ended. */
 export interface RunnerAnswer {
   readonly status: number;
   readonly headers: AnswerHeaders;
@@ -49,35 +55,40 @@ export interface RunnerAnswer {
 }
 
 /** Throws the error that made the start fail, `runner_lost` when the runner does not answer, or the signal's reason. */
-export async function callRunner(runners: RunnersService, request: RunnerRequest): Promise<RunnerAnswer> {
+export async function callRunner(
+  runners: RunnersService,
+  request: RunnerRequest,
+  { signal, silence }: Waits,
+): Promise<RunnerAnswer> {
   for (let attempt = 1; ; attempt += 1) {
     // A client that has already left must not start a runner.
-    request.signal.throwIfAborted();
-    const leasing = runners.lease(request.agent, request);
+    signal.throwIfAborted();
+    const { agent, explicit = false, work } = request;
+    const leasing = runners.lease(agent, { signal, explicit, work });
     const lease = leasing instanceof Promise ? await leasing : leasing;
     let answer: OutgoingAnswer | undefined;
     try {
-      request.silence?.asked();
+      silence?.asked();
       answer = await open({
         url: lease.runner.url + request.path,
         peer: lease.runner.id,
         method: request.method,
         headers: {
           ...request.headers,
-          ...request.work?.trace,
+          ...work.trace,
           ...accessHeaders(request.backend, lease.runner.accessKey),
         },
         body: request.body,
-        signal: request.signal,
+        signal,
       });
       const { status } = answer;
       if (isKeyRefused(status) && attempt === 1 && (await isAnothers(runners, lease))) {
         answer.body.cancel();
-        lease.release();
+        lease.end();
         continue;
       }
       const shown = status >= 400 ? await refusalBody(answer, runners, request, lease) : answerBody(answer, request);
-      request.signal.throwIfAborted();
+      signal.throwIfAborted();
       return { status, headers: shown.headers, body: shown.body, lease, lost: lostBy(runners, lease) };
     } catch (error) {
       answer?.body.cancel();
@@ -86,7 +97,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         const lost = error instanceof UnreachableError ? await lostBefore(runners, lease, error, attempt > 1) : error;
         if (lost !== undefined) throw lost;
       } finally {
-        lease.release();
+        lease.end();
       }
     }
   }

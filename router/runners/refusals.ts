@@ -9,7 +9,8 @@ import { retryAfterMs } from '../net/retry-after';
 import type { Recorder } from '../relay/relay';
 import type { RunnerAnswer, RunnerRequest } from './call';
 import { withoutInsides } from './redact';
-import type { Lease, RunnersService } from './runners';
+import type { RunnersService } from './runners';
+import type { Lease } from './slots/hold';
 
 /** Bytes of a refusal that are read: enough to find its message. */
 const REFUSAL_BYTES_MAX = 16_384;
@@ -46,14 +47,14 @@ function shortened(message: string): object {
 }
 
 /**
- * Turns a runner's refusal into an `AppError`, with the runner's message where it has one. Releases the lease; never
+ * Turns a runner's refusal into an `AppError`, with the runner's message where it has one. Ends the lease; never
  * throws.
  */
 export async function refusalOf(
   answer: Pick<RunnerAnswer, 'status' | 'headers' | 'body' | 'lease'>,
 ): Promise<AppError> {
   const text = await readText(answer.body, REFUSAL_BYTES_MAX);
-  answer.lease.release();
+  answer.lease.end();
   return refusal(answer, text);
 }
 

@@ -5,7 +5,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
-import type { Abortable } from '../lib/abort';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import type { Soon } from '../lib/lookup';
@@ -14,9 +13,10 @@ import { type CapacityLimits, capacityService, occupant } from './capacity';
 import { refusal } from './health/failure';
 import { runnerHealth } from './health/health';
 import { ownHosts } from './redact';
+import type { Hold, Lease, LeaseOptions } from './slots/hold';
 import { runnerHolds } from './slots/holds';
 import { runnerLookups } from './slots/lookups';
-import type { Adopted, Hold, LiveRunner, RunnerSlot, Work } from './slots/slot';
+import type { Adopted, LiveRunner, RunnerSlot } from './slots/slot';
 import { Slots } from './slots/slots';
 import { lastActiveAtMs, type RunnerStatus, statusOf } from './slots/status';
 import { staleness } from './start/stale';
@@ -28,10 +28,6 @@ export type { RunnerStatus } from './slots/status';
 /** On shutdown, milliseconds in which starts under way may clean up; the next boot finds what is left (law 2). */
 const CLOSE_MS = 5_000;
 
-export interface Lease extends Hold {
-  readonly runner: LiveRunner;
-}
-
 export type RunnersService = ReturnType<typeof runnersService>;
 
 interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
@@ -40,7 +36,10 @@ interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
 
 export function runnersService(deps: RunnersDeps) {
   const { steady, events } = deps;
-  const slots = new Slots();
+  const slots = new Slots(steady, (slot) => {
+    capacity.wake();
+    recycle(slot);
+  });
   const capacity = capacityService({
     limits: deps.limits,
     fleet: {
@@ -52,13 +51,6 @@ export function runnersService(deps: RunnersDeps) {
   const health = runnerHealth({ transitions, events, findByAgent: slots.find, findByRunner: slots.identities.find });
   const stale = staleness(deps);
   let closed = false;
-
-  function hold(slot: RunnerSlot, work?: Work): Hold {
-    return slot.hold(steady, work, () => {
-      capacity.wake();
-      recycle(slot);
-    });
-  }
 
   /** Returns the start under way, or begins a new one. */
   function ensure(slot: RunnerSlot, explicit: boolean): Promise<LiveRunner> {
@@ -78,6 +70,16 @@ export function runnersService(deps: RunnersDeps) {
       });
     slot.starting = { runner, abort };
     return runner;
+  }
+
+  /** The lease when the runner is up. The abort of the caller ends only the wait. */
+  async function leaseLater(slot: RunnerSlot, hold: Hold, { signal, explicit = false }: LeaseOptions): Promise<Lease> {
+    try {
+      return hold.on(await orAbort(ensure(slot, explicit), signal));
+    } catch (error) {
+      hold.end();
+      throw error;
+    }
   }
 
   /**
@@ -138,27 +140,19 @@ export function runnersService(deps: RunnersDeps) {
      * Throws the error that made the start fail. The caller's abort ends only the wait, not a start that others also
      * wait for. A runner that is up is there at once.
      */
-    lease(agent: Agent, options: { signal: Abortable; explicit?: boolean; work?: Work }): Soon<Lease> {
-      const { signal, explicit = false, work } = options;
-      signal.throwIfAborted();
+    lease(agent: Agent, options: LeaseOptions): Soon<Lease> {
+      options.signal.throwIfAborted();
       const slot = slots.of(agent);
-      const { answered, release } = hold(slot, work);
+      const hold = slot.hold(options.work);
       const { warm } = slot;
-      if (warm) return { runner: warm, answered, release };
-      return orAbort(ensure(slot, explicit), signal).then(
-        (runner) => ({ runner, answered, release }),
-        (error) => {
-          release();
-          throw error;
-        },
-      );
+      return warm ? hold.on(warm) : leaseLater(slot, hold, options);
     },
 
     /** Begins a start that a person asked for, and waits for nothing: what makes it fail is in the runner's state. */
     begin(agent: Agent): void {
       const slot = slots.of(agent);
-      const { release } = hold(slot);
-      void Promise.resolve(slot.warm ?? ensure(slot, true)).then(release, release);
+      const hold = slot.hold();
+      void Promise.allSettled([slot.warm ?? ensure(slot, true)]).then(() => hold.end());
     },
 
     stop,
@@ -199,7 +193,7 @@ export function runnersService(deps: RunnersDeps) {
       whenIdle(agentId, isIdle, transitions.pause),
 
     ...health,
-    ...runnerHolds({ slots, hold }),
+    ...runnerHolds(slots),
     ...runnerLookups({ slots, capacity, clocks: deps }),
 
     /**

@@ -224,7 +224,7 @@ test('with 10,000 users and 1,000 runners a page is bounded, and 10,000 events a
   const news = await list.saw('1 answer');
   const queries = prepared.mock.calls.filter(([sql]) => String(sql).includes('from "users"')).length;
   prepared.mockRestore();
-  lease.release();
+  lease.end();
   stoppedAtMs = undefined;
   restoreTime();
   expect(news).toContain(`hx-target="#awake-${agent.id}"`);

@@ -54,7 +54,7 @@ async function startTwin(entry: Record<string, unknown>, model: Model): Promise<
     url: lease.runner.url,
     accessKey: lease.runner.accessKey,
     async [Symbol.asyncDispose]() {
-      lease.release();
+      lease.end();
       await router[Symbol.asyncDispose]();
     },
   };

@@ -212,8 +212,9 @@ test('a stream that has ended makes room by itself', () => {
   const streams = createOpenStreams(createEvents());
   const holder = { userId: 'alice', credentialId: 'session' };
   let ended = 0;
-  for (let n = 0; n < 3 * LIVE_STREAMS_PER_USER_MAX; n++) streams.addLive(holder, () => ended++)();
-  for (let n = 0; n < LIVE_STREAMS_PER_USER_MAX; n++) streams.addLive(holder, () => ended++);
+  const page = { close: () => void ended++ };
+  for (let n = 0; n < 3 * LIVE_STREAMS_PER_USER_MAX; n++) streams.addLive(holder, page).end();
+  for (let n = 0; n < LIVE_STREAMS_PER_USER_MAX; n++) streams.addLive(holder, page);
   expect([ended, streams.size]).toEqual([0, LIVE_STREAMS_PER_USER_MAX]);
 });
 

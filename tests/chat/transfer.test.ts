@@ -381,9 +381,9 @@ test('where there is no room for a long message, a conversation breaks off, and 
       const url = `${router.url}/api/conversations/${id}${path}`;
       return (await fetch(url, { headers: { cookie: alice.cookie } })).text();
     };
-    const giveBack = held.take(alice.id, config.held.perHolder - 50_000);
+    const taken = held.take(alice.id, config.held.perHolder - 50_000);
     await expect(read()).rejects.toThrow();
-    giveBack();
+    taken.end();
     expect(await read()).toContain('It is **42**.');
   }
 });

@@ -152,7 +152,7 @@ test('every agent of the user on that backend is recycled, and none of another b
   const second = { ...first, id: 'secondagent', name: 'Second', ordinal: 2 };
   await router.context.database.db.insert(agents).values(second);
   await Promise.all([start(alice), start(alice, 'plain')]);
-  (await router.context.runners.lease(second, { signal: new AbortController().signal })).release();
+  (await router.context.runners.lease(second, { signal: new AbortController().signal })).end();
   expect(await list(alice)).toHaveLength(3);
   await set(alice, { SEARCH_API_KEY: 'of-alice' });
   await until(async () => (await list(alice)).length === 1, 'both have ended');

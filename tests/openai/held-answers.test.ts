@@ -59,17 +59,17 @@ test('an answer that is replayed for its key, which is not made anew where there
   expect(held()).toBe(0);
   const again = await chat('one');
   expect([again.headers.get('idempotent-replayed'), held() > LENGTH]).toEqual(['true', true]);
-  const giveBack = router.context.held.take(alice.id, MAX_HELD - held() - LENGTH);
+  const taken = router.context.held.take(alice.id, MAX_HELD - held() - LENGTH);
   expect((await chat('one')).status).toBe(429);
-  giveBack();
+  taken.end();
   expect((await again.text()) === first).toBe(true);
   expect([(await (await chat('one')).text()) === first, held(), runner.requests.length - asked]).toEqual([true, 0, 1]);
 });
 
 test('what was read of an answer that is too long to be kept', async () => {
-  const giveBack = router.context.held.take(alice.id, MAX_HELD - LENGTH / 2);
+  const taken = router.context.held.take(alice.id, MAX_HELD - LENGTH / 2);
   const passedOn = await chat('too long');
-  giveBack();
+  taken.end();
   expect(held()).toBeGreaterThan(0);
   // The memory of a piece is given back when the next one is read.
   let bytes = 0;

@@ -169,11 +169,11 @@ test('the connection of a stream that is refused when its body was read is not k
   await until(() => streams.size === 0, 'nothing is under way');
   // The request has the last place, and its answer would be one too many.
   const others = Array.from({ length: REQUESTS_MAX - 1 }, () =>
-    streams.add({ userId: alice.id, credentialId: 'another' }, () => undefined),
+    streams.add({ userId: alice.id, credentialId: 'another' }, { close: () => undefined }),
   );
   using timeout = spyOn(router.listener, 'timeout');
   expect((await ask({ key: 'one too many', more: { stream: true } })).status).toBe(429);
-  for (const leave of others) leave();
+  for (const one of others) one.end();
   const seconds = timeout.mock.calls.map(([, one]) => one);
   expect([seconds[0], (seconds.at(-1) ?? 0) > 0]).toEqual([0, true]);
 });

@@ -15,7 +15,7 @@ const TURNS_MAX = 50;
 class Watched extends Lifecycle {
   readonly notes: string[] = [];
   readonly source = new Source();
-  readonly silence: Silence;
+  override readonly silence: Silence;
   #relay: Relay | undefined;
   #hasThrown = false;
   #isBroken = false;
@@ -43,7 +43,7 @@ class Watched extends Lifecycle {
   }
 
   take(name: string): void {
-    this.hold(() => this.#note(name));
+    this.hold({ end: () => this.#note(name) });
   }
 
   #note(hook: string, ...more: readonly unknown[]): void {
@@ -60,9 +60,9 @@ class Watched extends Lifecycle {
   }
 
   /** What may happen to a request, each at any time. */
-  readonly events: Readonly<Record<string, () => unknown>> = {
+  readonly happenings: Readonly<Record<string, () => unknown>> = {
     'it is answered': () => {
-      const lease = { release: () => this.#note('lease') };
+      const lease = { end: () => this.#note('lease') };
       this.answered({ status: 200, lease, lost: (cause) => Promise.try(() => this.#lost(cause)) });
     },
     'the relay begins': async () => {
@@ -80,7 +80,7 @@ class Watched extends Lifecycle {
     'the client leaves': () => this.gone(),
     'the user stops it': () => this.stop(),
     'the credential is revoked': () => this.close(new AppError('signed_out')),
-    'the runner is silent': () => this.silence.onTooLong(new AppError('total_timeout')),
+    'the runner is silent': () => this.silence.closable.close(new AppError('total_timeout')),
     'the call throws': () => {
       this.#hasThrown = true;
       this.fail(new AppError('runner_failed'));
@@ -107,8 +107,8 @@ class Watched extends Lifecycle {
 
   /** Lets these happen, and then what every request comes to: its body ends, or without a relay its call throws. */
   async live(...events: readonly string[]): Promise<this> {
-    for (const event of events) await this.events[event]?.();
-    await this.events[this.#relay ? 'the body ends' : 'the call throws']?.();
+    for (const event of events) await this.happenings[event]?.();
+    await this.happenings[this.#relay ? 'the body ends' : 'the call throws']?.();
     for (let turn = 0; turn < TURNS_MAX && this.notesOf('report').length === 0; turn += 1) await undefined;
     return this;
   }
@@ -116,7 +116,7 @@ class Watched extends Lifecycle {
   /** Reads the body in one piece. */
   async read(event: string): Promise<unknown> {
     const read = Promise.resolve(this.whole(this.source)).catch((error: unknown) => error);
-    await this.events[event]?.();
+    await this.happenings[event]?.();
     return read;
   }
 
@@ -126,7 +126,7 @@ class Watched extends Lifecycle {
   }
 }
 
-const EVENTS = Object.keys(new Watched().events);
+const EVENTS = Object.keys(new Watched().happenings);
 
 /** Every order of up to `length` of these. */
 function orders(names: readonly string[], length: number): readonly (readonly string[])[] {
@@ -159,7 +159,7 @@ test('at the end the lease is released first, then what was held in reverse orde
   const relayed = await new Watched().live('it is answered', 'the relay begins');
   expect(relayed.notes).toEqual(['chunk', 'recorded done', 'lease', 'silence', 'share', 'report done 24 no error']);
   const whole = new Watched();
-  whole.events['it is answered']?.();
+  whole.happenings['it is answered']?.();
   expect(await whole.read('the body ends')).toHaveLength(24);
   expect(whole.notes).toEqual(relayed.notes);
 });
@@ -188,7 +188,7 @@ test('law 9: a client that leaves aborts the call, or leaves it to go on', async
     ['detach', false],
   ] as const) {
     const one = new Watched(how);
-    one.events['the client leaves']?.();
+    one.happenings['the client leaves']?.();
     expect(one.signal.aborted).toBe(isAborted);
   }
   const detached = await new Watched('detach').live('the client leaves', 'it is answered', 'the relay begins');
@@ -197,13 +197,13 @@ test('law 9: a client that leaves aborts the call, or leaves it to go on', async
 
 test('an aborted call gets no relay, and throws why it was aborted', () => {
   const one = new Watched();
-  one.events['the credential is revoked']?.();
+  one.happenings['the credential is revoked']?.();
   expect(() => one.opened()).toThrow(expect.objectContaining({ code: 'signed_out' }));
 });
 
 test('an answer that was read whole and reaches nobody has ended once, as it was', async () => {
   const one = new Watched();
-  one.events['it is answered']?.();
+  one.happenings['it is answered']?.();
   await one.read('the body ends');
   const { notes } = await one.live('the call throws');
   expect(notes).toEqual(['chunk', 'recorded done', 'lease', 'silence', 'share', 'report done 24 no error']);
@@ -233,7 +233,7 @@ test.each([...HOOKS.map((hook) => [hook]), HOOKS].map((hooks) => [hooks.join(', 
       expect([order, await hooksOf(throwing)]).toEqual([order, await hooksOf([])]);
     }
     const whole = new Watched('cancel', throwing);
-    whole.events['it is answered']?.();
+    whole.happenings['it is answered']?.();
     expect(await whole.read('the body ends')).toHaveLength(24);
     expect(whole.notes).toEqual(['chunk', 'recorded done', 'lease', 'silence', 'share', 'report done 24 no error']);
   },
@@ -241,10 +241,10 @@ test.each([...HOOKS.map((hook) => [hook]), HOOKS].map((hooks) => [hooks.join(', 
 
 test('a whole answer that breaks off throws why, and one that was aborted throws the reason of that', async () => {
   const broken = new Watched();
-  broken.events['it is answered']?.();
+  broken.happenings['it is answered']?.();
   expect(await broken.read('the body breaks off')).toMatchObject({ code: 'runner_lost' });
   const aborted = new Watched();
-  aborted.events['the credential is revoked']?.();
+  aborted.happenings['the credential is revoked']?.();
   expect(await aborted.read('the body breaks off')).toMatchObject({ code: 'signed_out' });
   for (const one of [broken, aborted]) {
     await one.live();

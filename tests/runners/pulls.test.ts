@@ -53,7 +53,7 @@ test('a user at the limit of runners is refused before an image is fetched', asy
   );
   expect((await problemOf(await start(alice))).code).toBe('too_many_runners');
   expect(router.platform.calls('prepare')).toBe(0);
-  lease.release();
+  lease.end();
 });
 
 test.skipIf(!(await requireEngine('four registries that never answer')))(

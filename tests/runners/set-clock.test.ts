@@ -142,7 +142,7 @@ test('nothing but dates is read from the clock of dates', async () => {
 test('a runner that is silent for too long is noticed after the clock was set back a day', async () => {
   const told = Promise.withResolvers<string>();
   const limits = { firstByteMs: 1, betweenChunksMs: 1, totalMs: 3_600_000 };
-  const silence = new Silence(limits, (error) => told.resolve(error.code));
+  const silence = new Silence(limits, { close: ({ code }) => told.resolve(code) });
   silence.asked();
   setSystemTime(new Date(Date.now() - DAY_MS));
   expect(await told.promise).toBe('first_byte_timeout');

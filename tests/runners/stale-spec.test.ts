@@ -31,12 +31,12 @@ test.each([
     await using router = await startRouter({ backends: [memoryBackend('echo', entry)] });
     const alice = await router.person(PEOPLE.alice);
     await start(alice);
-    const { release } = await held(router, alice);
+    const lease = await held(router, alice);
     const before = theRunner(router).spec.id;
     await router.writeBackends([memoryBackend('echo', { ...entry, ...change })]);
     await until(async () => (await list(alice))[0]?.stale, 'the runner is stale');
     expect(theRunner(router).spec.id).toBe(before);
-    release();
+    lease.end();
     await until(() => router.platform.runners.size === 0, 'the runner has ended');
     expect((await say(alice, 'again')).status).toBe(200);
     expect(await list(alice)).toMatchObject([{ stale: false }]);

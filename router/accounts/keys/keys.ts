@@ -52,7 +52,10 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
 
   function lookUp(hash: string): Soon<KeyHolder | undefined> {
     const found = known.get(hash);
-    if (found) return found.result;
+    return found ? found.result : read(hash);
+  }
+
+  function read(hash: string): Promise<KeyHolder | undefined> {
     const holder = new Lookup(keys.findByHash(hash));
     known.set(hash, holder);
     // Guessed keys must not push real keys out of the cache.

@@ -54,7 +54,7 @@ export function adminLive(
   const { who } = reader;
   return eventStream(reader, (writer) => {
     // First: it may refuse.
-    const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, endOf(writer));
+    const open = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, endOf(writer));
     const endAround = tellLive(deps, reader, writer);
     const live = new Live(who, page, writer);
     const unsubscribe = deps.events.subscribeToAll(page.kinds, (_, event) => {
@@ -69,7 +69,7 @@ export function adminLive(
       live.close();
       endAround();
       unsubscribe();
-      forget();
+      open.end();
     };
   });
 }

@@ -62,7 +62,7 @@ export function agentsRoutes(deps: AgentsRoutesDeps, session: SessionPlugin) {
         const agent = await own(who, params);
         const start = async () => runners.lease(agent, { signal: request.signal, explicit: true });
         const lease = await patiently({ request, server }, start);
-        lease.release();
+        lease.end();
         return { runner: { agent_id: agent.id, backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };
       },
       { session: true },

@@ -52,14 +52,14 @@ export function conversationStream(deps: ConversationStreamDeps, incoming: Incom
   return eventStream(incoming, (writer) => {
     const { user, credentialId } = streamed.who;
     // First: it may refuse.
-    const forget = deps.streams.addLive({ userId: user.id, credentialId }, writer.close);
+    const open = deps.streams.addLive({ userId: user.id, credentialId }, writer);
     const stream = new ConversationStream(deps, streamed, writer);
     const unsubscribe = deps.events.subscribe(user.id, (event) => stream.onEvent(event));
     stream.begin();
     return () => {
       stream.isClosed = true;
       unsubscribe();
-      forget();
+      open.end();
     };
   });
 }

@@ -26,7 +26,7 @@ export function callbackRoutes({ callbacks, runners }: CallbackRoutesDeps) {
         return await callbacks.take(held, read);
       } finally {
         // Its idle time begins anew, so the reaper does not stop an agent in the middle of what it reports (law 4).
-        held.release();
+        held.hold.end();
       }
     },
     { parse: 'none' },

@@ -106,7 +106,7 @@ export function generationsService(deps: GenerationsDeps) {
     explicit: boolean,
   ): Promise<Message> {
     const agent = await agentOf(conversation);
-    const leave = requests.take(conversation.userId);
+    const share = requests.take(conversation.userId);
     try {
       await open.ending(conversation.id);
       const { answer, sessionFrom } = await beginTurn(conversation, newTurn(conversation, turn, now()));
@@ -116,10 +116,10 @@ export function generationsService(deps: GenerationsDeps) {
         return recorder;
       };
       const told = { ...conversation, sessionFrom };
-      produce(deps, { conversation: told, agent, messageId: answer.id, explicit }, { track, leave });
+      produce(deps, { conversation: told, agent, messageId: answer.id, explicit }, { track, share });
       return answer;
     } catch (error) {
-      leave();
+      share.end();
       throw error;
     }
   }

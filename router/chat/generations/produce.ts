@@ -12,7 +12,6 @@ import { answerFacts, callerWith } from '../../lib/tracing';
 import type { MetricsService } from '../../metrics/metrics';
 import { Lifecycle } from '../../relay/lifecycle';
 import type { Ending } from '../../relay/relay';
-import type { Silence } from '../../relay/timeouts';
 import { callRunner, type RunnerAnswer } from '../../runners/call';
 import { refusalOf } from '../../runners/refusals';
 import type { RunnersService } from '../../runners/runners';
@@ -54,24 +53,24 @@ export interface Turn {
 /**
  * Produces an answer.
  * @param track Makes its recorder.
- * @param leave Called when it has ended.
+ * @param share Of the answers that may be under way: ended with it.
  */
 export function produce(
   deps: ProduceDeps,
   turn: Turn,
-  { track, leave }: { track(options: RecordOptions): Answer; leave(): void },
+  { track, share }: { track(options: RecordOptions): Answer; readonly share: Share },
 ): void {
-  new Production(deps, turn, leave).begin(track);
+  new Production(deps, turn, share).begin(track);
 }
 
 class Production extends Lifecycle {
   constructor(
     readonly deps: ProduceDeps,
     readonly turn: Turn,
-    leave: () => void,
+    share: Share,
   ) {
     super('detach', { message: turn.messageId });
-    this.hold(leave);
+    this.hold(share);
   }
 
   begin(track: (options: RecordOptions) => Answer): void {
@@ -81,10 +80,10 @@ class Production extends Lifecycle {
       onTooLarge: (error) => this.close(error),
     });
     const limits = this.deps.backends.find(this.turn.agent.backend)?.timeouts;
-    const silence = limits && this.watch(limits);
+    if (limits) this.watch(limits);
     const relay = this.open({ events: true, expectDone: true });
     relay.drain();
-    void this.#ask(silence)
+    void this.#ask()
       .then((found) => {
         this.answered(found);
         relay.attach(found.body);
@@ -93,7 +92,7 @@ class Production extends Lifecycle {
   }
 
   /** Requests the next answer of the conversation from the agent's runner. */
-  async #ask(silence: Silence | undefined): Promise<RunnerAnswer> {
+  async #ask(): Promise<RunnerAnswer> {
     const { backends, budgets, runners } = this.deps;
     const { conversation, agent, explicit } = this.turn;
     const backend = backends.of(agent);
@@ -103,14 +102,14 @@ class Production extends Lifecycle {
     const body = { model: backend.name, messages, stream: true };
     const model = await modelOf(this.deps, agent);
     const facts = answerFacts(agent, { path: 'chat/completions', isCold: !runners.isWarm(agent.id) });
-    const trace = this.trace('answer', 'server', callerWith, facts);
-    const answered = await callRunner(runners, {
+    const trace = this.trace('answer', 'server', callerWith(), facts);
+    const request = {
       agent,
       backend,
       work: {
         id: variables.work,
         conversationId: conversation.id,
-        ...(trace && { trace }),
+        trace,
       },
       method: 'POST',
       path: '/v1/chat/completions',
@@ -120,10 +119,9 @@ class Production extends Lifecycle {
         ...backendHeaders(backend, variables),
       },
       body: await files.write(shapeChatBody(backend, body, { variables, model, isKnown }) ?? body, this.#share()),
-      signal: this.signal,
       explicit,
-      ...(silence && { silence }),
-    });
+    };
+    const answered = await callRunner(runners, request, this);
     if (answered.status >= 200 && answered.status < 300) return answered;
     throw await refusalOf(answered);
   }
@@ -131,7 +129,7 @@ class Production extends Lifecycle {
   /** What the request takes of the memory for long bodies, until the answer has ended. */
   #share(): Share {
     const share = new Share(this.deps.held, this.turn.agent.userId);
-    this.hold(() => share.end());
+    this.hold(share);
     return share;
   }
 

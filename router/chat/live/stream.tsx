@@ -20,20 +20,22 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
   return eventStream(options, (writer) => {
     const { user, credentialId } = options.who;
     // First: it may refuse.
-    const forget = deps.streams.addLive({ userId: user.id, credentialId }, endOf(writer));
+    const open = deps.streams.addLive({ userId: user.id, credentialId }, endOf(writer));
     const end = tellLive(deps, options, writer);
     return () => {
       end();
-      forget();
+      open.end();
     };
   });
 }
 
 /** Ends the stream of a page. One whose session is gone is told so, and does not ask again in vain. */
-export function endOf(writer: EventWriter): (why: AppError) => void {
-  return ({ code }) => {
-    if (code === 'signed_out') void writer.send({ event: 'signed-out', data: '' });
-    writer.close();
+export function endOf(writer: EventWriter): { close(why: AppError): void } {
+  return {
+    close({ code }) {
+      if (code === 'signed_out') void writer.send({ event: 'signed-out', data: '' });
+      writer.close();
+    },
   };
 }
 

@@ -58,7 +58,7 @@ export class WireBody implements Body {
   }
 
   finish(): void {
-    this.#tellEnding((sink) => sink.end());
+    this.#tellEnding(endOf);
   }
 
   break(cause: unknown): void {
@@ -72,4 +72,8 @@ export class WireBody implements Body {
     this.#sink = undefined;
     if (sink) ending(sink);
   }
+}
+
+function endOf(sink: Sink): void {
+  sink.end();
 }

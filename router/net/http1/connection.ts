@@ -26,11 +26,24 @@ export interface WireAnswer {
 }
 
 /** A request under way. */
-interface Exchange {
+class Exchange {
   readonly reader: WireReader;
   /** Until there is an answer. */
-  answered: PromiseWithResolvers<WireAnswer> | undefined;
+  answered: PromiseWithResolvers<WireAnswer> | undefined = Promise.withResolvers();
   body: WireBody | undefined;
+
+  constructor(
+    readonly connection: Connection,
+    readonly signal: Abortable,
+    method: string,
+  ) {
+    this.reader = new WireReader(method);
+  }
+
+  /** The request is aborted. */
+  handleEvent(): void {
+    this.connection.abandon(this);
+  }
 }
 
 export class Connection implements Beating, InTurn, Source {
@@ -58,21 +71,26 @@ export class Connection implements Beating, InTurn, Source {
   }
 
   /** Call it only on an idle or new connection. */
-  send(method: string, bytes: readonly Uint8Array[], signal: Abortable): Promise<WireAnswer> {
-    const answered = Promise.withResolvers<WireAnswer>();
-    const exchange: Exchange = { reader: new WireReader(method), answered, body: undefined };
+  send(method: string, bytes: Uint8Array[], signal: Abortable): Promise<WireAnswer> {
+    const exchange = new Exchange(this, signal, method);
+    const { promise } = exchange.answered as PromiseWithResolvers<WireAnswer>;
     takeIdle(this);
-    signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason));
+    signal.addEventListener('abort', exchange);
     this.#exchange = exchange;
     // The signal may have aborted between the end of the connect and now.
     if (signal.aborted) {
       this.#break(signal.reason);
-      return answered.promise;
+      return promise;
     }
-    this.#unsent = [...bytes];
+    this.#unsent = bytes;
     this.#isSending = false;
     awaitTurn(this);
-    return answered.promise;
+    return promise;
+  }
+
+  /** The request of this exchange was aborted, which may be over. */
+  abandon(exchange: Exchange): void {
+    if (this.#exchange === exchange) this.#break(exchange.signal.reason);
   }
 
   /** The socket accepts more bytes. */

@@ -33,7 +33,7 @@ export interface WireRequest {
  * The bytes of a request that asks for no compression; a long body is a separate buffer. Throws a `TypeError` for
  * values that would change the request's framing.
  */
-export function requestBytes({ method, url, headers, body = '' }: WireRequest): readonly Uint8Array[] {
+export function requestBytes({ method, url, headers, body = '' }: WireRequest): Uint8Array[] {
   const target = url.pathname + url.search;
   if (!TARGET.test(target) || !TARGET.test(method)) throw new TypeError('The path or the method is not valid in HTTP.');
   const content = typeof body === 'string' ? Buffer.from(body) : body;

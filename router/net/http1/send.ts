@@ -30,7 +30,7 @@ export function send(request: WireRequest): Promise<WireAnswer> {
 }
 
 /** Sends when it is known that a connection is open. */
-async function sendSoon(place: Place, request: WireRequest, bytes: readonly Uint8Array[]): Promise<WireAnswer> {
+async function sendSoon(place: Place, request: WireRequest, bytes: Uint8Array[]): Promise<WireAnswer> {
   const { method, signal, connectMs = CONNECT_MS } = request;
   let connection: Connection | undefined;
   if (place.hasRested) {

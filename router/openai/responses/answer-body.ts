@@ -2,10 +2,10 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { tooLarge } from '../../chat/generations/answer-reader';
 import type { Share } from '../../lib/allowance';
-import type { AppError } from '../../lib/errors';
 import { wholeLength } from '../../lib/text';
 import { type Body, type KeptBytes, kept } from '../../net/body';
 import { mapBody } from '../../net/mapped-body';
+import type { OwnEnd } from '../../relay/relayed';
 import { ResponseAnswer } from './answer';
 import type { Requested } from './objects';
 
@@ -13,15 +13,11 @@ const utf8 = new TextEncoder();
 const NOTHING = new Uint8Array();
 
 /** Translates the runner's answer to one request of another API. */
-export interface Translation {
+export interface Translation extends OwnEnd {
   /** Returns the body for the client. @param isStream Whether it is server-sent events. */
   body(source: Body, isStream: boolean): Body;
   /** Events for a client that waits: first the opening ones, then one that says that the answer is in progress. */
   alive(): string;
-  /** The events that end a stream early. */
-  ending(error?: AppError): string;
-  /** Whether the last event of a stream was made. */
-  isWhole(): boolean;
 }
 
 /** Limits the memory for an answer that is kept until its end, because the last event repeats all of it. */

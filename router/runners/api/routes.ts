@@ -49,7 +49,7 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
         const agent = await agentFor(deps, who, params.backend);
         const start = async () => runners.lease(agent, { signal: request.signal, explicit: true });
         const lease = await patiently({ request, server }, start);
-        lease.release();
+        lease.end();
         return { runner: { backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };
       },
       { session: true },
@@ -136,7 +136,7 @@ function progressStream(
 ): Response {
   return eventStream(incoming, (writer) => {
     // First: it may refuse.
-    const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
+    const open = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer);
     let last = '';
     const tell = () => {
       const { state, progress, failure } = deps.runners.status(agent.id);
@@ -160,7 +160,7 @@ function progressStream(
     tell();
     return () => {
       unsubscribe();
-      forget();
+      open.end();
     };
   });
 }

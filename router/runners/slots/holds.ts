@@ -1,8 +1,8 @@
 /** Holds that a runner takes on itself, by a key that it was given: for its upstream calls and its callbacks. */
-import type { HeldRunner, HeldSender, Hold, RunnerSlot, Work } from './slot';
+import type { HeldRunner, HeldSender, RunnerSlot, Work } from './slot';
 import type { Slots } from './slots';
 
-export function runnerHolds({ slots, hold }: { slots: Slots; hold: (slot: RunnerSlot) => Hold }) {
+export function runnerHolds(slots: Slots) {
   return {
     /**
      * Finds the agent whose runner has the key with this SHA-256, and takes a lease for the upstream calls of that
@@ -13,19 +13,23 @@ export function runnerHolds({ slots, hold }: { slots: Slots; hold: (slot: Runner
     holdByKey(keyHash: string, workId?: string | null): HeldRunner | undefined {
       const slot = slots.identities.findByKey(keyHash);
       if (!slot) return undefined;
+      const named = workId ? workIn(slot, workId) : undefined;
       const { agent, works } = slot;
-      const named = workId ? works.find(({ id }) => id === workId) : undefined;
       const work = named ?? (works.length === 1 ? works[0] : undefined);
-      return { agent, work, keyIds: keysOf(work ? [work] : works), release: hold(slot).release };
+      return { agent, work, keyIds: keysOf(work ? [work] : works), hold: slot.hold() };
     },
 
     /** Like `holdByKey`, for a callback of the agent's runner, by the SHA-256 of its token. */
     holdByToken(agentId: string, tokenHash: string): HeldSender | undefined {
       const slot = slots.find(agentId);
       if (!slot || slot.identity?.callbackHash !== tokenHash) return undefined;
-      return { agent: slot.agent, works: [...slot.works], release: hold(slot).release };
+      return { agent: slot.agent, works: [...slot.works], hold: slot.hold() };
     },
   };
+}
+
+function workIn({ works }: RunnerSlot, workId: string): Work | undefined {
+  return works.find(({ id }) => id === workId);
 }
 
 function keysOf(works: readonly Work[]): readonly string[] {

@@ -6,8 +6,8 @@ import type { Driver, Handle, Health } from '../../../drivers/driver';
 import type { Agent } from '../../agents/store';
 import type { AppError } from '../../lib/errors';
 import { within } from '../../lib/time';
-import type { Census } from './census';
-import type { Identities } from './identities';
+import { Hold } from './hold';
+import type { Slots } from './slots';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 
@@ -61,22 +61,13 @@ export interface Work {
   readonly conversationId?: string | undefined;
   readonly keyId?: string | undefined;
   /** Headers of the trace that the work belongs to, while tracing is on. */
-  readonly trace?: Readonly<Record<string, string>>;
-}
-
-/** Keeps a runner from being reaped. */
-export interface Hold {
-  /** Says whether the runner has answered; yes by default. A request without an answer does not renew the idle time. */
-  answered(hasAnswered: boolean): void;
-  /** Idempotent. */
-  readonly release: () => void;
+  trace?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A lease that the router takes for what a runner asks it by itself. */
 interface OwnHold {
   readonly agent: Agent;
-  /** Idempotent. */
-  readonly release: () => void;
+  readonly hold: Hold;
 }
 
 /** A lease for an upstream call. It keeps no list of the open requests: as many calls as requests may be under way. */
@@ -140,10 +131,9 @@ export class RunnerSlot {
   /** @param agent as it is in the database. */
   constructor(
     public agent: Agent,
-    readonly census: Pick<Census, 'moved'>,
-    readonly identities: Pick<Identities, 'changed'>,
+    readonly among: Pick<Slots, 'census' | 'identities' | 'steady' | 'onFree'>,
   ) {
-    census.moved(agent.backend, undefined, 'stopped');
+    among.census.moved(agent.backend, undefined, 'stopped');
   }
 
   get state(): RunnerState {
@@ -151,7 +141,7 @@ export class RunnerSlot {
   }
 
   set state(next: RunnerState) {
-    this.census.moved(this.agent.backend, this.#state, next);
+    this.among.census.moved(this.agent.backend, this.#state, next);
     this.#state = next;
   }
 
@@ -161,14 +151,14 @@ export class RunnerSlot {
   }
 
   set identity(next: RunnerIdentity | undefined) {
-    this.identities.changed(this, this.#identity, next);
+    this.among.identities.changed(this, this.#identity, next);
     this.#identity = next;
   }
 
   /** The agent has been deleted: the slot leaves the census, is found no more and is not used again. */
-  leave(): void {
+  retire(): void {
     this.identity = undefined;
-    this.census.moved(this.agent.backend, this.#state, undefined);
+    this.among.census.moved(this.agent.backend, this.#state, undefined);
   }
 
   /** Runs `work` after all earlier transitions of this agent have ended, whether they succeeded or failed. */
@@ -178,29 +168,26 @@ export class RunnerSlot {
     return result;
   }
 
-  /** @param steady the steady clock. @param onFree called when the last hold is released. */
-  hold(steady: () => number, work: Work | undefined, onFree: () => void): Hold {
+  hold(work?: Work): Hold {
     this.leases += 1;
     if (work) this.works.push(work);
-    let isOpen = true;
-    let isAnswered = true;
-    return {
-      answered: (hasAnswered) => {
-        if (isOpen && hasAnswered !== isAnswered) this.unanswered += hasAnswered ? -1 : 1;
-        isAnswered = hasAnswered;
-        this.#tellQuiet();
-      },
-      release: () => {
-        if (!isOpen) return;
-        isOpen = false;
-        this.leases -= 1;
-        if (work) this.works.splice(this.works.indexOf(work), 1);
-        if (isAnswered) this.lastActiveMs = steady();
-        else this.unanswered -= 1;
-        this.#tellQuiet();
-        if (this.leases === 0) onFree();
-      },
-    };
+    return new Hold(this, work);
+  }
+
+  /** A hold got no answer, or one after all. */
+  count(hasAnswered: boolean): void {
+    this.unanswered += hasAnswered ? -1 : 1;
+    this.#tellQuiet();
+  }
+
+  /** A hold has ended. */
+  leave({ work, isAnswered }: Hold): void {
+    this.leases -= 1;
+    if (work) this.works.splice(this.works.indexOf(work), 1);
+    if (isAnswered) this.lastActiveMs = this.among.steady();
+    else this.unanswered -= 1;
+    this.#tellQuiet();
+    if (this.leases === 0) this.among.onFree(this);
   }
 
   /** Whether an answer may be under way: there is a lease that is not known to have got none. */

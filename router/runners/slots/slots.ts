@@ -10,9 +10,18 @@ export class Slots {
   /** By runners that exist or are being started. */
   readonly identities = new Identities();
 
+  constructor(
+    /** The steady clock. */
+    readonly steady: () => number,
+    /** Called when the last hold on a runner has ended. */
+    readonly onFree: (slot: RunnerSlot) => void,
+  ) {}
+
   /** The slot of an agent, made when there is none. */
   of(agent: Agent): RunnerSlot {
-    const slot = this.#slots.get(agent.id) ?? new RunnerSlot(agent, this.census, this.identities);
+    const known = this.#slots.get(agent.id);
+    if (known) return known;
+    const slot = new RunnerSlot(agent, this);
     this.#slots.set(agent.id, slot);
     return slot;
   }
@@ -31,6 +40,6 @@ export class Slots {
   /** The agent has been deleted. */
   leave(slot: RunnerSlot): void {
     const { id } = slot.agent;
-    if (this.#slots.get(id) === slot && this.#slots.delete(id)) slot.leave();
+    if (this.#slots.get(id) === slot && this.#slots.delete(id)) slot.retire();
   }
 }

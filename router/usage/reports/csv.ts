@@ -10,15 +10,15 @@ const utf8 = new TextEncoder();
 
 /**
  * A download of lines, which are requested page by page as fast as the client reads.
- * @param options.hold registers the open stream, with the function that breaks it off. It may refuse by throwing, and returns
- * the function that is called exactly once, when the stream has ended for any reason.
+ * @param options.hold registers the open stream, with what breaks it off. It may refuse by throwing, and returns what is ended
+ * exactly once, when the stream has ended for any reason.
  */
 export function csvResponse(options: {
   readonly name: string;
   readonly header: Line;
   readonly pages: AsyncIterable<readonly Line[]>;
   readonly incoming: Incoming;
-  readonly hold: (close: (why: Error) => void) => () => void;
+  readonly hold: (closable: { close(why: Error): void }) => { end(): void };
 }): Response {
   const { name, header, pages, hold } = options;
   const { request, server } = options.incoming;
@@ -30,12 +30,14 @@ export function csvResponse(options: {
     ended = true;
     void reader.return?.();
     waitNoLonger(server, request);
-    forget();
+    held.end();
   };
-  const forget = hold((why) => {
-    if (ended) return;
-    end();
-    stream?.error(why);
+  const held = hold({
+    close(why) {
+      if (ended) return;
+      end();
+      stream?.error(why);
+    },
   });
   const body = new ReadableStream<Uint8Array>(
     {

@@ -172,7 +172,7 @@ function callsAsCsv(deps: UsageRoutesDeps, who: Who, incoming: Incoming, scope: 
     header: CSV_HEADER,
     pages: linesOf(deps.usage.calls(scope)),
     incoming,
-    hold: (close) => deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, close),
+    hold: (closable) => deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, closable),
   });
 }
 

@@ -1,9 +1,9 @@
 /** Every stream that is open, so that revoking a session or key ends its streams (law 20) and a shutdown ends all. */
 
-import { Allowance } from '../../lib/allowance';
+import { Allowance, type Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { Events } from '../../lib/events';
-import { type IndexedMember, IndexedSet } from '../../lib/indexed-set';
+import { IndexedSet } from '../../lib/indexed-set';
 import { safely } from '../../lib/safely';
 
 interface Holder {
@@ -14,21 +14,26 @@ interface Holder {
   readonly countedAs?: string;
 }
 
+/** What is ended with its stream. */
+interface Closable {
+  /** Ends the stream, and sends the reason if it can. */
+  close(why: AppError): void;
+}
+
 /** A browser opens six at most, one for all its hidden tabs. A stream whose client has gone may take long to end. */
 export const LIVE_STREAMS_PER_USER_MAX = 12;
 
 export interface OpenStreams {
   /**
    * Throws `too_much_at_once` or `overloaded` when there are too many streams.
-   * @param close ends the stream, and sends the reason if it can.
-   * @returns an idempotent function, to be called when the stream has ended by itself.
+   * @returns to be ended when the stream has ended by itself.
    */
-  add(holder: Holder, close: (why: AppError) => void): () => void;
+  add(holder: Holder, closable: Closable): OpenStream;
   /**
    * Like `add`, for a stream of the router's own events. Ends the user's oldest stream when the new one exceeds the
    * limit.
    */
-  addLive(holder: Holder, close: (why: AppError) => void): () => void;
+  addLive(holder: Holder, closable: Closable): OpenStream;
   /**
    * A live page, or a client like it, is being told what has changed.
    * @returns a function, to be called once, when it has read that.
@@ -43,61 +48,73 @@ export interface OpenStreams {
   readonly telling: number;
 }
 
-interface Stream extends IndexedMember {
-  readonly holder: Holder;
-  close(why: AppError): void;
+/** One of them. Made by `OpenStreams`. */
+export class OpenStream {
+  place: number | undefined;
+
+  constructor(
+    readonly open: IndexedSet<OpenStream>,
+    readonly holder: Holder,
+    readonly closable: Closable,
+    readonly share: Share,
+  ) {
+    open.add(this);
+  }
+
+  /** Idempotent. */
+  end(): void {
+    this.open.delete(this);
+    this.share.end();
+  }
+}
+
+/** A stream of the router's own events. */
+class LiveStream extends OpenStream {
+  /** Those of each user; the oldest first. */
+  live: Map<string, Set<OpenStream>> | undefined;
+
+  override end(): void {
+    super.end();
+    const { userId } = this.holder;
+    const ofUser = this.live?.get(userId);
+    if (ofUser?.delete(this) && ofUser.size === 0) this.live?.delete(userId);
+  }
 }
 
 const NO_LIMITS = { total: Number.POSITIVE_INFINITY, perHolder: Number.POSITIVE_INFINITY };
 
 /** @param allowed limits how many streams may be open, in total and per user. */
 export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIMITS)): OpenStreams {
-  const open = new IndexedSet<Stream>();
+  const open = new IndexedSet<OpenStream>();
   /** By user; the oldest first. */
-  const live = new Map<string, Set<Stream>>();
+  const live = new Map<string, Set<OpenStream>>();
   let telling = 0;
-  const close = (streams: readonly Stream[], why: AppError) => {
-    for (const stream of streams)
-      if (stream.place !== undefined) safely('close', stream.holder, () => stream.close(why));
+  const close = (streams: readonly OpenStream[], why: AppError) => {
+    for (const { place, holder, closable } of streams)
+      if (place !== undefined) safely('close', holder, () => closable.close(why));
   };
   events.subscribeToAll(['revoked', 'shut-out'], (userId, event) => {
-    const isHeld = ({ holder }: Stream) =>
+    const isHeld = ({ holder }: OpenStream) =>
       holder.userId === userId && (event.kind === 'shut-out' || holder.credentialId === event.credentialId);
     close(
       open.toArray().filter(isHeld),
       new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),
     );
   });
-  const add = (holder: Holder, close: (why: AppError) => void) => {
-    const stream = { holder, close };
-    open.add(stream);
-    return stream;
-  };
   return {
-    add(holder, close) {
-      const leave = allowed.take(holder.countedAs ?? holder.userId);
-      const stream = add(holder, close);
-      return () => {
-        open.delete(stream);
-        leave();
-      };
-    },
-    addLive(holder, close) {
+    add: (holder, closable) => new OpenStream(open, holder, closable, allowed.take(holder.countedAs ?? holder.userId)),
+    addLive(holder, closable) {
       const { userId } = holder;
       // Counted separately from requests, so that many requests do not keep a page from being live.
-      const leave = allowed.take(`pages of ${userId}`);
+      const share = allowed.take(`pages of ${userId}`);
       const ofUser = live.get(userId) ?? new Set();
       const [oldest] = ofUser;
-      const stream = add(holder, close);
+      const stream = new LiveStream(open, holder, closable, share);
+      stream.live = live;
       live.set(userId, ofUser.add(stream));
       if (ofUser.size > LIVE_STREAMS_PER_USER_MAX)
-        oldest?.close(new AppError('too_many_requests', { message: 'Too many live streams of this user.' }));
-      return () => {
-        open.delete(stream);
-        leave();
-        ofUser.delete(stream);
-        if (ofUser.size === 0) live.delete(userId);
-      };
+        oldest?.closable.close(new AppError('too_many_requests', { message: 'Too many live streams of this user.' }));
+      return stream;
     },
     tell() {
       telling += 1;

@@ -1,0 +1,86 @@
+/** One request of `/v1` as it was asked, and what its answer needs of it. */
+import type { Server } from 'elysia/universal';
+import type { Caller } from '../accounts/identify';
+import type { JsonBody } from '../backends/shape';
+import type { Share } from '../lib/allowance';
+import type { Soon } from '../lib/lookup';
+import type { UrlParts } from '../net/url-parts';
+import { readBody } from '../web/bodies/read';
+import { waitNoLonger } from '../web/patience';
+import type { OpenaiDeps } from './deps';
+
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What the answer says beside itself, also that of a refusal. Elysia adds it to what has no headers of its own. */
+export interface Answered {
+  headers: Record<string, string | number>;
+}
+
+export class Asked {
+  /** Whether the answer goes on when the client leaves; otherwise the runner's request is aborted (law 9). */
+  readonly detach: boolean;
+
+  constructor(
+    readonly deps: OpenaiDeps,
+    readonly who: Caller,
+    readonly request: Request,
+    readonly set: Answered,
+    readonly listener: Server | null,
+  ) {
+    this.detach = request.headers.get('x-agent-stack-detach') === 'true';
+  }
+
+  /** Reads the body of the request. */
+  read(share: Share): Soon<Bytes> {
+    const { deps, listener, request } = this;
+    return readBody(request, { maxBytes: deps.config.maxBodyBytes, share, listener, isPatient: true });
+  }
+
+  /** The headers for an answer, which has them itself: if Elysia added them, it would turn the finished body into a stream. */
+  takeHeaders(): Readonly<Record<string, string | number>> {
+    const { headers } = this.set;
+    this.set.headers = {};
+    return headers;
+  }
+
+  /** The answer has ended. */
+  end(): void {
+    waitNoLonger(this.listener, this.request);
+  }
+}
+
+/** One whose body was read before, and whose answer is kept for others: each of them gets headers of its own. */
+export class AskedOnce extends Asked {
+  constructor(
+    { deps, who, request, set, listener }: Asked,
+    readonly bytes: Bytes,
+    /** Called at the end of the answer. */
+    readonly ended: () => void,
+  ) {
+    super(deps, who, request, set, listener);
+  }
+
+  override read(): Bytes {
+    return this.bytes;
+  }
+
+  override takeHeaders(): Readonly<Record<string, string | number>> {
+    return {};
+  }
+
+  override end(): void {
+    this.ended();
+  }
+}
+
+/** A request whose body has been read. */
+export interface Requested {
+  readonly asked: Asked;
+  readonly bytes: Bytes;
+  /** The share of the memory allowance from which a long answer takes its bytes. */
+  readonly share: Share;
+  readonly url: UrlParts;
+  /** Below `/v1/`. */
+  readonly path: string;
+  readonly body: JsonBody | undefined;
+}

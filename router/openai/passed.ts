@@ -1,0 +1,35 @@
+/** Passes the answer of a runner on that has come in time, with its status and headers. */
+import { isLastingRefusal } from '../lib/errors';
+import type { Body } from '../net/body';
+import { refusalIn } from '../runners/refusals';
+import { heldBody } from '../web/answers/held-body';
+import type { Bytes } from './asked';
+import type { Exchange } from './exchange';
+import type { Plan } from './plan';
+
+/** The head of a runner's answer, and its body for the client. */
+export interface Passed {
+  readonly by: Exchange;
+  readonly plan: Plan;
+  readonly status: number;
+  /** Headers of the answer itself. */
+  readonly own: Record<string, string>;
+  readonly body: Body;
+  readonly isEvents: boolean;
+}
+
+/** As a stream. */
+export function passStream(_: unknown, { by, plan, status, own, body, isEvents }: Passed): Response {
+  const { relay, stream } = by.opened(plan, isEvents);
+  relay.attach(body);
+  return by.answer(stream, status, own);
+}
+
+/** In one piece. */
+export function passWhole(bytes: Bytes, { by, status, own }: Passed): Response {
+  if (status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString())))
+    own['x-should-retry'] = 'false';
+  const { deps, who } = by.asked;
+  // Its share was given back with the end.
+  return by.answer(heldBody(bytes, deps.held, who.user.id), status, own);
+}
