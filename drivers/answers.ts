@@ -1,6 +1,6 @@
 /** Checks what the methods of a driver answer, for the router and for the conformance suite. */
 import { METHODS } from './check';
-import { type Driver, DriverError } from './driver';
+import { type Driver, DriverError, type HealthChange } from './driver';
 
 /** What is expected of an answer, or of one of its members; `undefined` where it is right. */
 type Check = (answer: unknown) => string | undefined;
@@ -11,11 +11,15 @@ const STATES = ['running', 'paused', 'exited', 'gone', 'unknown'];
 
 const isText: Check = (value) =>
   typeof value === 'string' && value !== '' ? undefined : 'expected a string, not empty';
-const isNumber: Check = (value) => (typeof value === 'number' ? undefined : 'expected a number');
+const isAmount: Check = (value) =>
+  typeof value === 'number' && Number.isFinite(value) && value >= 0 ? undefined : 'expected a number from 0 on';
 const isUrl: Check = (value) =>
   typeof value === 'string' && /^https?:\/\/.*[^/]$/.test(value) && URL.canParse(value)
     ? undefined
     : 'expected an http URL without a slash at its end';
+/** The router speaks HTTP without TLS to a runner, and puts its paths behind this. */
+const isRunnerUrl: Check = (value) =>
+  isUrl(value) ?? (/^http:[^?#@]*$/.test(String(value)) ? undefined : 'expected http://, host, port, and no more');
 const isState: Check = (value) =>
   STATES.some((state) => state === value) ? undefined : `expected one of ${STATES.join(', ')}`;
 
@@ -41,17 +45,39 @@ const list =
   (value) =>
     Array.isArray(value) ? value.map(check).find((problem) => problem !== undefined) : 'expected a list';
 
-const isHealth = object({ state: isState, url: optional(isUrl) });
+const isHandle: Check = (value) => object({})(value) ?? (isJson(value) ? undefined : 'expected JSON');
+
+const isHealth = object({ state: isState, url: optional(isRunnerUrl) });
+const isChange = object({ runnerId: isText, health: isHealth });
+
+/** Of two entries of one runner, the router would stop one. */
+const areOwned: Check = (value) => {
+  const problem = list(object({ runnerId: isText, handle: isHandle, health: isHealth, url: optional(isRunnerUrl) }))(
+    value,
+  );
+  if (problem !== undefined) return problem;
+  const ids = (value as readonly { readonly runnerId: string }[]).map(({ runnerId }) => runnerId);
+  return new Set(ids).size === ids.length ? undefined : 'runnerId: expected each runner once';
+};
+
+function isJson(value: unknown): boolean {
+  try {
+    JSON.stringify(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** What the methods resolve with. Those that are not listed resolve with nothing. */
 const CHECKS: Partial<Record<Method, Check>> = {
   version: isText,
   routerAddress: object({ url: isUrl, listenHost: isText }),
-  start: object({ handle: object({}), url: isUrl }),
+  start: object({ handle: isHandle, url: isRunnerUrl }),
   inspect: isHealth,
-  list: list(object({ runnerId: isText, handle: object({}), health: isHealth, url: optional(isUrl) })),
+  list: areOwned,
   logs: list((line) => (typeof line === 'string' ? undefined : 'expected strings')),
-  stats: object({ cpuPercent: optional(isNumber), memoryBytes: optional(isNumber) }),
+  stats: object({ cpuPercent: optional(isAmount), memoryBytes: optional(isAmount) }),
 };
 
 /**
@@ -63,17 +89,27 @@ export function checkedDriver(driver: Driver): Driver {
     method,
     async (...args: unknown[]) => {
       const answer: unknown = await Reflect.apply(driver[method] as () => unknown, driver, args);
-      const problem = CHECKS[method]?.(answer);
-      if (problem === undefined) return answer;
-      const message = `${method} gave a wrong answer: ${problem}`;
-      throw new DriverError(driver.name, 'wrong_answer', message, { cause: undefined });
+      requireRight(driver, method, CHECKS[method]?.(answer));
+      return answer;
     },
   ]);
   return {
     name: driver.name,
     ...(driver.platformUrls && { platformUrls: driver.platformUrls }),
     ...Object.fromEntries(calls),
-    ...(driver.watch && { watch: (signal: AbortSignal) => driver.watch?.(signal) }),
+    ...(driver.watch && { watch: (signal: AbortSignal) => checkedChanges(driver, signal) }),
     [Symbol.asyncDispose]: async () => driver[Symbol.asyncDispose]?.(),
   };
+}
+
+async function* checkedChanges(driver: Driver, signal: AbortSignal): AsyncIterable<HealthChange> {
+  for await (const change of driver.watch?.(signal) ?? []) {
+    requireRight(driver, 'watch', isChange(change));
+    yield change;
+  }
+}
+
+function requireRight(driver: Driver, method: string, problem: string | undefined): void {
+  if (problem === undefined) return;
+  throw new DriverError(driver.name, 'wrong_answer', `${method} gave a wrong answer: ${problem}`, { cause: undefined });
 }

@@ -220,7 +220,7 @@ export interface Driver<H extends Handle = Handle> {
 }
 
 /**
- * Why a driver failed. The router handles each fault differently. It adds `wrong_answer` itself, for a method that resolves with
+ * Why a driver failed; `drivers/README.md` says what the router makes of it. It adds `wrong_answer` itself, for a method that resolves with
  * something else than it should.
  */
 export type DriverFault =

@@ -4,6 +4,7 @@
  * The suite copies this one file into a home, so the file imports only `node:` modules and runs under Bun and Node.
  * A driver that runs no commands calls `answer` from its own code.
  */
+import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { isMainThread } from 'node:worker_threads';
@@ -15,6 +16,8 @@ export interface ConformanceRunner {
   readonly home: string;
   say(line: string): void;
   exit(code: number): void;
+  /** Starts a process of its own, as the shell of an agent does. Absent: it has none. */
+  child?(): void;
 }
 
 /** Answers one request of the suite. An unknown path is 404, so that the suite notices a url that leads to another server. */
@@ -43,6 +46,9 @@ export async function answer(url: URL, runner: ConformanceRunner): Promise<{ sta
       // A signal handler in a worker thread would apply to the whole process.
       if (isMainThread) process.on('SIGTERM', () => runner.say('SIGTERM ignored'));
       return ok('stubborn');
+    case '/child':
+      runner.child?.();
+      return ok('started');
     case '/exit':
       runner.exit(Number(argument));
       return ok('exiting');
@@ -59,6 +65,7 @@ if (id !== undefined && home !== undefined) {
     say: (line) => process.stdout.write(`${line}\n`),
     // 20 ms, so that the answer is sent first. The suite also accepts an answer that breaks off.
     exit: (code) => setTimeout(() => process.exit(code), 20),
+    child: () => void spawn(process.execPath, ['-e', 'setTimeout(() => {}, 600_000)'], { stdio: 'ignore' }),
   };
   createServer(async (request, response) => {
     const { status, text } = await answer(new URL(request.url ?? '/', 'http://runner'), runner);

@@ -41,6 +41,11 @@ export function sha256(text: string): string {
 /** Matches access keys (`ak-`), runner keys (`rk-`) and tokens of callbacks (`ck-`) as `newSecret` makes them. */
 export const RUNNER_KEYS = /\b[acr]k-[\w-]{43}/g;
 
+/** Replaces such keys, also where a runner or a driver has written them. */
+export function withoutKeys(text: string): string {
+  return text.replace(RUNNER_KEYS, '[key]');
+}
+
 /** Whether a text contains a string in the format of such a key. Does not check whether the key is valid. */
 export function hasRunnerKey(text: string): boolean {
   return text.search(RUNNER_KEYS) !== -1;

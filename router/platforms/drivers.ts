@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Static, TObject } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { isPlugin, pluginProblems } from '../../drivers/check';
-import { createDriver, disposeDriver } from '../../drivers/create';
+import { createDriver, disposeDriver, inTime } from '../../drivers/create';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
 import { repositoryRoot } from '../config/root';
@@ -27,7 +27,7 @@ export interface DriverSources {
    * would stop those runners.
    */
   readonly withRunners?: readonly string[];
-  /** How long the making of a driver may keep the router from serving. Default: 30 s. */
+  /** How long the import of a driver, and its making, may keep the router from serving. Default: 30 s. */
   readonly createMs?: number;
   /** How long a driver may keep the router from ending. Default: 5 s. */
   readonly disposeMs?: number;
@@ -167,7 +167,7 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   async #import(name: string, file: string): Promise<void> {
-    const plugin = await importPlugin(file);
+    const plugin = await importPlugin(file, this.sources.createMs);
     if (!name.startsWith('npm:') && plugin.name !== name) throw new Error(`calls itself "${plugin.name}" (${file})`);
     if ([...this.#found.values()].some((other) => other.plugin.name === plugin.name)) {
       this.#found.delete(name);
@@ -219,10 +219,11 @@ function resolvePackage(name: string, folder: string): string | undefined {
 }
 
 /** Every problem names the file: some errors of an import say what is wrong, but not where. */
-async function importPlugin(file: string): Promise<DriverPlugin> {
+async function importPlugin(file: string, limitMs?: number): Promise<DriverPlugin> {
   let plugin: unknown;
   try {
-    plugin = (await importDriver(file)).default;
+    // An `await` at the top level of the file may never end.
+    plugin = (await inTime(importDriver(file), limitMs, 'its import did not end')).default;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new Error(message.includes(file) ? message : `${message} (${file})`, { cause: error });

@@ -6,12 +6,13 @@ import type { Driver } from '../../drivers/driver';
 import type { Events } from '../lib/events';
 import { driversLog } from '../lib/log';
 import { onClock, TimedOut } from '../lib/time';
-import { driverMessage, isDriverFailure } from './driver-error';
+import { driverHint, driverMessage, isDriverFailure } from './driver-error';
 import type { DriverRegistry } from './drivers';
 
 const PING_MS = 5_000;
-/** Milliseconds: the time limit for a platform that was silent a moment ago. */
+/** Milliseconds: the time limit for a platform that was silent a moment ago, where somebody waits for the answer. */
 const PING_AGAIN_MS = 1_000;
+const VERSION_MS = 5_000;
 
 export interface PlatformProblem {
   /** One sentence. */
@@ -22,22 +23,21 @@ export interface PlatformProblem {
 
 export type PlatformsService = ReturnType<typeof platformsService>;
 
-export function platformsService(deps: { drivers: DriverRegistry; events: Events }) {
-  const { drivers, events } = deps;
+/** @param deps.versionMs the time limit for the version of a platform. Default: 5 s. */
+export function platformsService(deps: { drivers: DriverRegistry; events: Events; versionMs?: number }) {
+  const { drivers, events, versionMs = VERSION_MS } = deps;
   /** The problems of silent platforms, by the driver's name. */
   const silent = new Map<string, PlatformProblem>();
   /** What the platforms that answer say that they are, by the driver's name. */
   const versions = new Map<string, string>();
 
   /** Rejects with the driver's error, or with `TimedOut`. */
-  async function ask(name: string, signal: AbortSignal): Promise<void> {
+  async function ask(name: string, signal: AbortSignal, limitMs: number): Promise<void> {
     const driver = drivers.find(name);
     if (!driver) return;
     try {
-      await onClock(silent.has(name) ? PING_AGAIN_MS : PING_MS, signal, async (clock) => {
-        await driver.ping(clock);
-        if (!versions.has(name)) await learnVersion(name, driver, clock);
-      });
+      await onClock(limitMs, signal, (clock) => driver.ping(clock));
+      if (!versions.has(name)) await learnVersion(name, driver, signal);
       if (!silent.delete(name)) return;
       driversLog.info({ driver: name }, 'platform.answers');
       events.publishToAll({ kind: 'platforms' });
@@ -51,9 +51,11 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
   /** A platform that answers but does not report its version still works. */
   async function learnVersion(name: string, driver: Driver, signal: AbortSignal): Promise<void> {
     try {
-      const version = await driver.version?.(signal);
+      const version = await onClock(versionMs, signal, async (clock) => driver.version?.(clock));
       if (version !== undefined) versions.set(name, version);
     } catch (error) {
+      // It is not waited for again before each start, until the platform has been silent.
+      if (error instanceof TimedOut) versions.set(name, '');
       driversLog.debug({ driver: name, err: error }, 'platform.version_unknown');
     }
   }
@@ -83,18 +85,19 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
     },
 
     /** Name and version of each platform that answers and has one. */
-    versions: (): readonly string[] => [...versions.values()],
+    versions: (): readonly string[] => [...versions.values()].filter((version) => version !== ''),
 
     /** Asks every platform; called by a timer. Never rejects: the results are in `problemOf`. */
     async check(signal: AbortSignal): Promise<void> {
-      await Promise.allSettled(drivers.names().map((name) => ask(name, signal)));
+      await Promise.allSettled(drivers.names().map((name) => ask(name, signal, PING_MS)));
     },
 
     /**
      * Asks the platform whether it answers now, before work begins there: its state may have changed since the last
      * question. Rejects with the driver's error, or with `TimedOut`.
      */
-    require: ask,
+    require: (name: string, signal: AbortSignal): Promise<void> =>
+      ask(name, signal, silent.has(name) ? PING_AGAIN_MS : PING_MS),
   };
 }
 
@@ -102,7 +105,8 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
 export function problemFrom(error: unknown): PlatformProblem {
   if (error instanceof TimedOut) return { message: `It did not answer within ${error.timeoutMs / 1000} s.` };
   if (!isDriverFailure(error)) return { message: 'It failed. The log has the reason.' };
-  return { message: sentence(driverMessage(error)), ...(error.hint !== undefined && { hint: error.hint }) };
+  const hint = driverHint(error);
+  return { message: sentence(driverMessage(error)), ...(hint !== undefined && { hint }) };
 }
 
 function isForeseen(error: unknown): boolean {

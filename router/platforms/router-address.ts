@@ -4,7 +4,9 @@ import type { Backend, BackendRegistry } from '../backends/backends';
 import { runnerNetwork } from '../backends/traits';
 import { AppError } from '../lib/errors';
 import { driversLog } from '../lib/log';
+import { onClock } from '../lib/time';
 import { ListenError } from '../web/listening';
+import { asDriverFailure } from './driver-error';
 import type { DriverRegistry } from './drivers';
 
 const ADDRESS_MS = 10_000;
@@ -25,7 +27,9 @@ export function addressesService(deps: {
   /** The router's base URL for runners of this backend. Rejects with the driver's error, or when the router cannot listen. */
   async function urlFor(driver: Driver, backend: Backend, signal: AbortSignal): Promise<string> {
     const runner = { network: runnerNetwork(backend), options: drivers.optionsFor(backend) };
-    const { url, listenHost } = await driver.routerAddress(internalPort, signal, runner);
+    const { url, listenHost } = await driver.routerAddress(internalPort, signal, runner).catch((thrown: unknown) => {
+      throw signal.aborted ? thrown : asDriverFailure(driver, thrown);
+    });
     if (listen(listenHost)) reached.add(backend.name);
     return url;
   }
@@ -53,7 +57,7 @@ export function addressesService(deps: {
         open.map(async (backend) => {
           const driver = drivers.find(backend.driver);
           if (!driver) return;
-          await urlFor(driver, backend, AbortSignal.timeout(ADDRESS_MS)).catch((error: unknown) => {
+          await onClock(ADDRESS_MS, undefined, (clock) => urlFor(driver, backend, clock)).catch((error: unknown) => {
             driversLog.debug({ driver: backend.driver, backend: backend.name, err: error }, 'address.delayed');
           });
         }),

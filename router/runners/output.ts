@@ -1,7 +1,8 @@
 /** The output of runners, as people may read it. */
 import type { Driver, Handle } from '../../drivers/driver';
+import { withoutKeys } from '../lib/ids';
+import { runnersLog } from '../lib/log';
 import { onClock } from '../lib/time';
-import { withoutKeys } from './redact';
 
 const LOGS_MS = 5_000;
 /** What an error carries. Characters are limited too: one line may be as long as the whole output. */
@@ -18,8 +19,11 @@ export async function logTail(driver: Driver, handle: Handle, { tailLines, chars
     LOGS_MS,
     undefined,
     async (signal) => driver.logs?.(handle, { tailLines, signal }) ?? [],
-  ).catch(() => []);
+  ).catch((error: unknown) => {
+    runnersLog.debug({ driver: driver.name, err: error }, 'output.unread');
+    return [];
+  });
   // Keys are removed before the text is cut, so that the cut cannot leave half a key that the pattern would miss.
-  const tail = withoutKeys(Bun.stripANSI(lines.join('\n'))).trim();
+  const tail = withoutKeys(Bun.stripANSI(lines.slice(-tailLines).join('\n'))).trim();
   return tail.length <= charsMax ? tail : `…${tail.slice(-charsMax).toWellFormed()}`;
 }

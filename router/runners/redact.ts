@@ -5,7 +5,7 @@
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService } from '../credentials/credentials';
-import { RUNNER_KEYS } from '../lib/ids';
+import { withoutKeys } from '../lib/ids';
 
 /** A word that may be a name that a platform gave. */
 const WORDS = /[\w.-]+/g;
@@ -17,11 +17,6 @@ const LOOPBACK =
   /(?:\bhttps?:\/\/)?(?:\b127(?:\.\d{1,3}){3}|\blocalhost|\[::1\]|\b0\.0\.0\.0|\bhost\.docker\.internal)(?::\d{1,5})?\b/g;
 
 const SCHEME = /^https?:\/\//;
-
-/** Replaces keys, also where a runner has printed them. */
-export function withoutKeys(text: string): string {
-  return text.replace(RUNNER_KEYS, '[key]');
-}
 
 /**
  * Host and port of each URL that a user has set for an agent: its refusals may name them. What is shared is not among

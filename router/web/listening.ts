@@ -32,8 +32,9 @@ function problemOf(code: string, { hostname, port, settings }: Place): string | 
       return `Port ${port} of ${hostname} is in use. Stop the program that listens there, or set ${settings.port} to a free port.`;
     case 'EACCES':
       return `This user may not listen at port ${port}. Set ${settings.port} to 1024 or more, or give the program CAP_NET_BIND_SERVICE.`;
-    // Bun reports ENOENT for a name that has no address.
+    // Bun reports ENOENT for a name that has no address, or EAGAIN.
     case 'EADDRNOTAVAIL':
+    case 'EAGAIN':
     case 'ENOENT':
     case 'ENOTFOUND':
       return `This machine has no address "${hostname}". Set ${settings.host} to one of its own, or leave it out.`;

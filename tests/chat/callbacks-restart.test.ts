@@ -1,6 +1,6 @@
 /** The token of callbacks: it survives a restart of the router with its runner, and is in no output of it. */
 import { expect, test } from 'bun:test';
-import { withoutKeys } from '../../router/runners/redact';
+import { withoutKeys } from '../../router/lib/ids';
 import { callBack } from '../support/callbacks';
 import { memoryBackend, PEOPLE, startRouter } from '../support/router';
 import { scriptedRunner } from '../support/scripted-runner';

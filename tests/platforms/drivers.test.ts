@@ -219,6 +219,25 @@ describe('a broken driver', () => {
     expect(await disposed).toBe('disposed');
   });
 
+  test('whose import never ends does not keep the router from starting, and is named with its file', async () => {
+    const driversDir = driversOf({ odd: 'await new Promise(() => {});', fine: plugin("name: 'fine'") });
+    await using drivers = await load({ driversDir, backends: backendsOf({ driver: 'fine' }), createMs: 500 });
+    expect(drivers.problems).toEqual({
+      odd: `its import did not end within 0.5 s (${join(driversDir, 'odd/index.ts')})`,
+    });
+  });
+
+  test('whose watch yields something else than a change says what is expected', async () => {
+    const watch = "async *watch() { yield { runnerId: 'a', health: { state: 'stopped' } }; }";
+    const driversDir = driversOf({ odd: plugin(`name: 'odd', create: () => ({ ...driver, ${watch} })`) });
+    await using drivers = await load({ driversDir, backends: backendsOf({ driver: 'odd' }) });
+    const changes = drivers.get('odd').watch?.(AbortSignal.timeout(5_000)) ?? [];
+    await expect(Array.fromAsync(changes)).rejects.toMatchObject({
+      fault: 'wrong_answer',
+      message: '[x] watch gave a wrong answer: health: state: expected one of running, paused, exited, gone, unknown',
+    });
+  });
+
   test('that is refused is let go: it may have opened connections', async () => {
     const { problem, disposed } = await made({ name: 'odd' });
     expect(problem).toStartWith('the driver that create returned/ping: expected function');
@@ -241,6 +260,17 @@ describe('a broken driver', () => {
     ['start', '({ handle: {} })', 'url: expected an http URL without a slash at its end'],
     ['start', "({ handle: {}, url: 'http://here/' })", 'url: expected an http URL without a slash at its end'],
     ['start', "({ handle: 'id', url: 'http://here' })", 'handle: expected an object'],
+    ['start', "({ handle: { n: 5n }, url: 'http://here' })", 'handle: expected JSON'],
+    ['start', "({ handle: {}, url: 'https://here' })", 'url: expected http://, host, port, and no more'],
+    ['start', "({ handle: {}, url: 'http://me:secret@here' })", 'url: expected http://, host, port, and no more'],
+    ['start', "({ handle: {}, url: 'http://here?x=1' })", 'url: expected http://, host, port, and no more'],
+    ['stats', '({ cpuPercent: NaN })', 'cpuPercent: expected a number from 0 on'],
+    ['stats', '({ memoryBytes: -1 })', 'memoryBytes: expected a number from 0 on'],
+    [
+      'list',
+      "['a', 'a'].map((runnerId) => ({ runnerId, handle: {}, health: { state: 'exited' } }))",
+      'runnerId: expected each runner once',
+    ],
     ['routerAddress', "({ url: 'http://here:1' })", 'listenHost: expected a string, not empty'],
     ['inspect', "({ state: 'up' })", 'state: expected one of running, paused, exited, gone, unknown'],
     ['inspect', "'running'", 'expected an object'],

@@ -34,7 +34,7 @@ async function platformOf(name: string, text: string) {
     log: () => undefined,
   });
   const drivers = await DriverRegistry.load({ packagesFrom: home, backends, options: {}, services });
-  const platforms = platformsService({ drivers, events: createEvents() });
+  const platforms = platformsService({ drivers, events: createEvents(), versionMs: 50 });
   return { platforms, check: () => platforms.check(new AbortController().signal) };
 }
 
@@ -70,4 +70,24 @@ test('an error of a driver that is no DriverError is in the log as a whole, and 
     "ping: async () => { throw Object.assign(new Error('[acme] it sleeps'), { name: 'DriverError', fault: 'unavailable' }); }";
   await (await platformOf('said', said)).check();
   expect(warn.mock.calls.at(-1)).toEqual([{ driver: 'npm:acme', reason: 'It sleeps.' }, 'platform.silent']);
+});
+
+test('a platform that needs longer than a second to answer comes back after it was silent', async () => {
+  const ping = `ping: (signal) => new Promise((answer, reject) => {
+    if ((asked += 1) === 1) reject(Object.assign(new Error('[acme] it sleeps'), { name: 'DriverError', fault: 'unavailable' }));
+    const timer = setTimeout(answer, 1_500);
+    signal.addEventListener('abort', () => (clearTimeout(timer), reject(new Error('too late'))));
+  })`;
+  const { platforms, check } = await platformOf('distant', ping);
+  await check();
+  expect(platforms.problems()).toEqual({ 'npm:acme': 'It sleeps.' });
+  await check();
+  expect(platforms.problems()).toEqual({});
+});
+
+test('a platform that answers and never says its version is not silent, and is not waited for again', async () => {
+  const { platforms, check } = await platformOf('nameless', 'version: () => new Promise(() => { asked += 1; })');
+  for (const _ of ['once', 'again']) await check();
+  expect(platforms.problems()).toEqual({});
+  expect(platforms.versions()).toEqual([]);
 });

@@ -1,5 +1,5 @@
 /** Drivers that do less than their contract requires: the memory driver with one change, loaded from DRIVERS_DIR. */
-import { afterAll, expect, test } from 'bun:test';
+import { afterAll, expect, spyOn, test } from 'bun:test';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +36,19 @@ await driver(
 
 await driver('faulty', "async start() { throw new TypeError('no secret of the log'); }");
 
+await driver(
+  'shouting',
+  `async start(spec, { progress }) {
+  const key = spec.env[Object.keys(spec.env).find((name) => spec.env[name].startsWith('ak-'))];
+  progress({ stage: 'start', percent: 70, message: \`Starting with \${key}\` });
+  await globalThis.letShoutingFail;
+  throw Object.assign(new Error(\`[shouting] refused \${key}\`), { name: 'DriverError', fault: 'start_failed', hint: key });
+}`,
+);
+await driver('endless', 'watch: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) })');
+await driver('addressless', "async routerAddress() { throw 'no address'; }");
+await driver('mute', "async ping() { throw new TypeError('no secret of the log'); }");
+
 await driver('late', '');
 await writeFile(
   join(driversDir, 'late/index.ts'),
@@ -71,6 +84,30 @@ test('a driver that throws what its contract does not know is named, without its
   expect(detail).toBe('echo could not start: its driver "faulty" failed (TypeError). The log has the reason.');
 });
 
+test.each([
+  ['addressless', 502, 'string'],
+  ['mute', 503, 'TypeError'],
+])('so is one that throws it before the start: %s', async (name, status, kind) => {
+  await using router = await routerWith(name);
+  const refused = await start(await router.person(PEOPLE.alice));
+  expect(refused.status).toBe(status);
+  const { detail } = await problemOf(refused);
+  expect(detail).toBe(`echo could not start: its driver "${name}" failed (${kind}). The log has the reason.`);
+});
+
+test('keys are taken out of what a driver says, and its percent is a part of the start', async () => {
+  const failing = Promise.withResolvers<void>();
+  Object.assign(globalThis, { letShoutingFail: failing.promise });
+  await using router = await routerWith('shouting');
+  const alice = await router.person(PEOPLE.alice);
+  const starting = start(alice);
+  await until(async () => (await statusOf(router, alice)).progress.message.includes('with'), 'the driver speaks');
+  expect((await statusOf(router, alice)).progress).toMatchObject({ percent: 57, message: 'Starting with [key]' });
+  failing.resolve();
+  const { detail, hint } = await problemOf(await starting);
+  expect([detail, hint]).toEqual(['echo could not start: refused [key]', '[key]']);
+});
+
 test('law 3: a runner that exits while starting is found where the driver cannot report it', async () => {
   const script = switchable('exits-unheard', { ready: false });
   await using router = await routerWith('deaf', { timeouts: { ready_seconds: 3600 } }, script.name);
@@ -92,6 +129,16 @@ test('a watch that ends is restarted, and the changes meanwhile are inspected', 
   router.platform.crash(theRunner(router).spec.id);
   await until(async () => (await statusOf(router, alice)).state === 'failed', 'the crash is known');
   stopping.abort();
+});
+
+test('a driver whose watch does not end with its signal does not keep the router from ending', async () => {
+  await using router = await routerWith('endless');
+  const { drivers, runners } = router.context;
+  const stopping = new AbortController();
+  const watches = createWatches({ drivers, runners, signal: stopping.signal });
+  watches.follow();
+  stopping.abort();
+  await watches[Symbol.asyncDispose]();
 });
 
 test('a driver that exceeds its time limit is not waited for, and a runner that it starts later is stopped', async () => {
@@ -124,3 +171,19 @@ test('a driver that could not be loaded at boot and comes with a new backends.js
   expect(await list(await router.person(PEOPLE.alice))).toMatchObject([{ backend: 'echo', running: true }]);
   expect(theRunner(router).spec.id).toBe(row?.id ?? '');
 });
+
+test.each(['api', 'page'])(
+  'the connection is kept while a platform takes its time to stop a runner: %s',
+  async (door) => {
+    await using router = await routerWith('deaf');
+    const alice = await router.person(PEOPLE.alice);
+    await start(alice);
+    const { id } = theRunner(router).spec;
+    const agentId = (await router.context.stores.runners.list()).find((row) => row.id === id)?.agentId;
+    using timeouts = spyOn(router.listener, 'timeout');
+    const method = door === 'api' ? 'DELETE' : 'POST';
+    await alice.request(door === 'api' ? '/api/runners/echo' : `/agents/${agentId}/runner/stop`, { method });
+    expect(router.platform.runners.size).toBe(0);
+    expect(timeouts.mock.calls.map(([request, seconds]) => [request.method, seconds])).toContainEqual([method, 0]);
+  },
+);

@@ -69,7 +69,10 @@ export function agentsRoutes(deps: AgentsRoutesDeps, session: SessionPlugin) {
     )
     .delete(
       '/api/agents/:id/runner',
-      async ({ who, params }) => ({ stopped: await runners.stop((await own(who, params)).id, 'asked') }),
+      async ({ who, params, request, server }) => {
+        const { id } = await own(who, params);
+        return { stopped: await patiently({ request, server }, () => runners.stop(id, 'asked')) };
+      },
       { session: true },
     );
 }

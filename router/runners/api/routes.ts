@@ -56,9 +56,10 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
     )
     .delete(
       '/api/runners/:backend',
-      async ({ who, params }) => ({
-        stopped: await runners.stop((await agentFor(deps, who, params.backend)).id, 'asked'),
-      }),
+      async ({ who, params, request, server }) => {
+        const { id } = await agentFor(deps, who, params.backend);
+        return { stopped: await patiently({ request, server }, () => runners.stop(id, 'asked')) };
+      },
       { session: true },
     )
     .put(

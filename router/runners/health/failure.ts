@@ -7,7 +7,7 @@ import type { Backend } from '../../backends/backends';
 import { AppError, type Code, toAppError } from '../../lib/errors';
 import { clip } from '../../lib/text';
 import { TimedOut } from '../../lib/time';
-import { driverMessage, isDriverFailure } from '../../platforms/driver-error';
+import { driverHint, driverMessage, isDriverFailure } from '../../platforms/driver-error';
 import type { Failure } from '../slots/slot';
 
 /** After failed starts in a row, requests are refused with the error for 1 s, 2 s, 4 s … 60 s. */
@@ -63,7 +63,7 @@ export function startError({ displayName }: Backend, thrown: unknown, tail = '')
     return withTail('runner_failed', message, { tail, cause: thrown });
   }
   if (isDriverFailure(thrown)) {
-    const hint = thrown.hint && clip(thrown.hint, WORDS_CHARS_MAX);
+    const hint = clip(driverHint(thrown) ?? '', WORDS_CHARS_MAX);
     return failed(clip(driverMessage(thrown), WORDS_CHARS_MAX), hint, CODE_OF_FAULT[thrown.fault]);
   }
   if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });

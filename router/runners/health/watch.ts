@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Driver } from '../../../drivers/driver';
 import { driversLog, runnersLog } from '../../lib/log';
+import { orAbort } from '../../lib/time';
 import type { DriverRegistry } from '../../platforms/drivers';
 import type { RunnersService } from '../runners';
 
@@ -30,7 +31,7 @@ export function createWatches(deps: {
         if (!changes) return;
         // Checks for changes that happened before the watch was connected.
         void recheck(driver);
-        for await (const { runnerId, health } of changes) {
+        for await (const { runnerId, health } of untilAborted(changes, signal)) {
           // Not awaited, so that a slow end of one runner does not delay the reports about the next one.
           runners.healthChanged(runnerId, health).catch(failed(runnerId));
         }
@@ -60,4 +61,16 @@ export function createWatches(deps: {
       await Promise.allSettled(loops.values());
     },
   };
+}
+
+/** Ends with the signal, also where the driver does not: the end of the router waits for it. */
+async function* untilAborted<T>(changes: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = changes[Symbol.asyncIterator]();
+  while (!signal.aborted) {
+    const next = await orAbort(iterator.next(), signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    if (!next || next.done) return;
+    yield next.value;
+  }
 }

@@ -5,6 +5,7 @@ import type { SessionPlugin, Who } from '../../accounts/identify';
 import { agentIn, type ShellOf } from '../../accounts/present-pages';
 import type { AgentsService } from '../../agents/agents';
 import { done, isPartRequest, page, part, seeOther } from '../../web/answers/respond';
+import { patiently } from '../../web/patience';
 import { type DetailsDeps, runnerDetails } from './present';
 
 interface RunnerPagesDeps extends DetailsDeps {
@@ -40,18 +41,18 @@ export function runnerPages(deps: RunnerPagesDeps, session: SessionPlugin) {
     )
     .post(
       '/agents/:id/runner/stop',
-      async ({ who, params, request }) => {
+      async ({ who, params, request, server }) => {
         const agent = await own(who, params);
-        await runners.stop(agent.id, 'asked');
+        await patiently({ request, server }, () => runners.stop(agent.id, 'asked'));
         return done(request, `/agents/${agent.id}/runner`);
       },
       { session: true },
     )
     .post(
       '/agents/:id/runner/restart',
-      async ({ who, params, request }) => {
+      async ({ who, params, request, server }) => {
         const agent = await own(who, params);
-        await runners.stop(agent.id, 'asked');
+        await patiently({ request, server }, () => runners.stop(agent.id, 'asked'));
         runners.begin(agent);
         return seeOther(request, `/agents/${agent.id}/runner`);
       },

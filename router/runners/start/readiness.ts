@@ -4,6 +4,7 @@ import type { Health } from '../../../drivers/driver';
 import type { Backend } from '../../backends/backends';
 import { accessHeaders } from '../../backends/traits';
 import { AppError } from '../../lib/errors';
+import { runnersLog } from '../../lib/log';
 import { onClock } from '../../lib/time';
 import { probe } from '../../net/outgoing';
 import { RunnerExited } from '../health/failure';
@@ -112,5 +113,8 @@ export function inspectHealth(
   inspect: (signal: AbortSignal) => Promise<Health>,
   signal?: AbortSignal,
 ): Promise<Health> {
-  return onClock(INSPECT_MS, signal, inspect).catch((error): Health => ({ state: 'unknown', reason: String(error) }));
+  return onClock(INSPECT_MS, signal, inspect).catch((error): Health => {
+    if (!signal?.aborted) runnersLog.debug({ err: error }, 'inspect.failed');
+    return { state: 'unknown', reason: String(error) };
+  });
 }

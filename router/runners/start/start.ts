@@ -7,7 +7,9 @@ import type { Backend, BackendRegistry } from '../../backends/backends';
 import { type CredentialsService, credentialsMissing } from '../../credentials/credentials';
 import { ownerOf } from '../../database/sealing';
 import { AppError } from '../../lib/errors';
-import { newId, newSecret, sha256 } from '../../lib/ids';
+import { newId, newSecret, sha256, withoutKeys } from '../../lib/ids';
+import { stringOf } from '../../lib/json';
+import { clip } from '../../lib/text';
 import { onClock, TimedOut } from '../../lib/time';
 import type { Vault } from '../../lib/vault';
 import { asDriverFailure } from '../../platforms/driver-error';
@@ -19,6 +21,9 @@ import type { LiveRunner, Progress, RunnerSlot } from '../slots/slot';
 import type { RunnersStore } from '../store';
 import { desiredSpec, fingerprint, type SpecDeps, type SpecOf } from './desired-spec';
 import { waitReady } from './readiness';
+
+/** Characters of a driver's words about the progress of a start. */
+const PROGRESS_CHARS_MAX = 200;
 
 export const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
 
@@ -111,7 +116,7 @@ export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, s
   if (missing.length > 0) throw credentialsMissing(backend, missing);
   const driver = driverOf(deps, backend);
   await deps.platforms.require(backend.driver, signal).catch((error: unknown) => {
-    throw startError(backend, error);
+    throw startError(backend, signal.aborted ? error : asDriverFailure(driver, error, 'unavailable'));
   });
   return { backend, user, driver, values };
 }
@@ -123,7 +128,11 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
   report({ stage: 'starting', percent: 50, message: 'Starting' });
   const late = `${backend.displayName} took too long to start: the platform was not done`;
   const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
-    const progress = ({ message }: StartProgress) => report({ stage: 'starting', percent: 50, message });
+    const progress = ({ message, percent = 0 }: StartProgress) => {
+      const part = percent >= 0 && percent <= 100 ? Math.round(percent / 10) : 0;
+      const words = clip(withoutKeys(stringOf(message)), PROGRESS_CHARS_MAX);
+      report({ stage: 'starting', percent: 50 + part, message: words });
+    };
     // An aborted start may leave a runner after the clean-up has looked for it.
     const left = () => clock.aborted && lookAgain(deps, driver);
     const failed = (thrown: unknown) => {
