@@ -17,6 +17,7 @@ import { PROGRAM, readArguments } from './command';
 import { connectEngine, dockerChecks, engine, servicesOf } from './doctor/docker';
 import { type Check, type Finding, ok, thrown } from './doctor/finding';
 import { hostChecks } from './doctor/host';
+import { misspelt } from './doctor/misspelt';
 
 export type Named = Finding & { readonly name: string };
 
@@ -34,6 +35,7 @@ export async function* examine(env: Env): AsyncGenerator<Named> {
     return;
   }
   yield { name: 'settings', state: 'ok', text: 'valid' };
+  for (const finding of misspelt(env)) yield { name: 'settings', ...finding };
   for (const check of hostChecks) yield* findings(check, config);
   const enabled = enabledBackends(config);
   if (enabled === undefined) {

@@ -43,6 +43,7 @@ const INSTEAD = new Map([
     'conversations',
     'A stored answer begins a conversation: go on with "previous_response_id", or "conversation" and its id.',
   ],
+  ['responses', 'Below responses there are {id} and {id}/input_items, of a response that was stored here.'],
 ]);
 const USUAL = 'Agents serve chat/completions and responses, and other paths where "paths" in backends.json lists them.';
 

@@ -169,6 +169,18 @@ test('a path that no agent serves is not blamed on the model', async () => {
   }
 });
 
+test('a response of elsewhere is said to be none that is stored here', async () => {
+  for (const path of ['responses/resp_68af4b2c', 'responses/compact']) {
+    const response = await router.request(`/v1/${path}`, { headers: bearer(key) });
+    await expectError(
+      response,
+      404,
+      'not_found',
+      /^No agent serves .*\{id\}\/input_items, of a response that was stored here\.$/,
+    );
+  }
+});
+
 const ASTRAY = [
   ...['/chat/completions', '/responses', '/embeddings', '/v1/v1/chat/completions', '/v1/chat/completions/models'],
   ...[
