@@ -12,7 +12,7 @@ import type { Ending } from '../relay/relay';
 import { isEventStream } from '../web/answers/headers';
 import { CallUse } from './call-use';
 import type { BrokerDeps } from './deps';
-import { UPSTREAM_PATHS, upstreamBody } from './request';
+import { UPSTREAM_PATHS, UpstreamBody } from './request';
 import { isOk } from './send';
 
 const PATH = 'chat/completions';
@@ -43,7 +43,7 @@ export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metric
   return async ({ agent, backend, messages, lengthMax, signal }: Question): Promise<string | undefined> => {
     if (!TEXT) return undefined;
     const bytes = utf8.encode(JSON.stringify({ messages, stream: true }));
-    const body = upstreamBody(PATH, bytes, 'application/json');
+    const body = new UpstreamBody(PATH, bytes, 'application/json');
     const use = new CallUse(deps, { agent, work: undefined, keyIds: [] }, { path: PATH, allowed: TEXT, body });
     const beganMs = performance.now();
     const elapsedMs = () => performance.now() - beganMs;

@@ -18,7 +18,7 @@ import { CallUse } from './call-use';
 import type { BrokerDeps } from './deps';
 import { hopsIn } from './hops';
 import { refusalText } from './refusals';
-import { UPSTREAM_PATHS, upstreamBody } from './request';
+import { UPSTREAM_PATHS, UpstreamBody } from './request';
 import type { UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
 
@@ -74,7 +74,7 @@ export class BrokerCall extends Lifecycle {
       isPatient: true,
     });
     this.hold({ end: () => waitNoLonger(listener, request) });
-    const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
+    const body = new UpstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     const use = new CallUse(deps, held, { path, allowed, body });
     this.#use = use;
     const backend = deps.backends.of(agent);

@@ -56,52 +56,68 @@ const FORM_MODEL = /name="model"\r\n\r\n([^\r\n]{1,200})\r\n/;
 const FORM_MODELS = /name\*?="?(?:[\w-]*'[\w-]*')?model"?\s*[;\r\n]/gi;
 const FORM_COUNTS = /name="n"\r\n\r\n(\d{1,9})\r\n/g;
 
-export interface UpstreamBody {
-  /**
-   * Returns the body for an upstream with this model.
-   * @param usage Whether to add the request for a stream's usage, or to remove it.
-   */
-  for(model: string, usage?: 'add' | 'omit'): string | Uint8Array<ArrayBuffer>;
-  /** The model that this request uses at an upstream with this model. Empty for paths without a model. */
-  modelAt(model: string): string;
+/** The body of a runner's call, for whatever upstream it goes to. */
+export class UpstreamBody {
   /** Whether this is a stream that reports usage only on request, and whether the request is there. */
   readonly usage: 'asked' | 'lacking' | undefined;
   /** Whether the answer, with its usage, has to be fetched later from another address. */
   readonly isBackground: boolean;
   /** How often a price per call is charged: once, or once per requested picture. */
   readonly calls: number;
-  /** Estimated tokens of the prompt. */
-  promptTokens(): number;
-  /** The most that the call may use: its estimated prompt plus the limit of its answer. */
-  mostTokens(): Tokens;
-}
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #isText: boolean;
+  /** Undefined for forms and other types, which are passed on unchanged. */
+  readonly #body: JsonBody | undefined;
+  readonly #model: unknown;
 
-/** @param path One of `UPSTREAM_PATHS`. Throws `invalid_request` if the broker must read the body and cannot. */
-export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): UpstreamBody {
-  const isText = UPSTREAM_PATHS.get(path)?.isText === true;
-  // Multipart forms and other types are passed on unchanged. The upstream decides about a body that is not text.
-  const body = isText ? parseBody(bytes) : /json/i.test(contentType) ? jsonObject(bytes) : undefined;
-  const asked = typeof body?.model === 'string' ? body.model : (body ?? formModel(bytes, contentType));
-  const promptTokens = () => (body ? PROMPT_MEMBERS.reduce((sum, name) => sum + tokensIn(body[name]), 0) : 0);
-  return {
-    for(model, usage) {
-      if (!body || !isText || (body.model === model && !usage)) return bytes;
-      // URL, key and model belong together, and a runner may have been started with an older model.
-      const { stream_options: options, ...rest } = body;
-      const asked = usage === 'add' ? { ...objectOf(options), include_usage: true } : options;
-      return JSON.stringify({
-        ...rest,
-        model,
-        ...(usage !== 'omit' && asked !== undefined && { stream_options: asked }),
-      });
-    },
-    modelAt: (model) => (isText ? model : typeof asked === 'string' ? asked.slice(0, MODEL_LENGTH_MAX) : ''),
-    usage: SILENT_STREAMS.has(path) && body?.stream === true ? (hasUsage(body) ? 'asked' : 'lacking') : undefined,
-    isBackground: path === 'responses' && body?.background === true,
-    calls: PICTURES.test(path) ? piecesOf(body ? body.n : formCount(bytes, contentType)) : 1,
-    promptTokens,
-    mostTokens: () => ({ ...NO_TOKENS, prompt: promptTokens(), completion: isText && body ? mostWritten(body) : 0 }),
-  };
+  /** @param path One of `UPSTREAM_PATHS`. Throws `invalid_request` if the broker must read the body and cannot. */
+  constructor(path: string, bytes: Uint8Array<ArrayBuffer>, contentType: string) {
+    const isText = UPSTREAM_PATHS.get(path)?.isText === true;
+    // The upstream decides about a body that is not text.
+    const body = isText ? parseBody(bytes) : /json/i.test(contentType) ? jsonObject(bytes) : undefined;
+    this.#bytes = bytes;
+    this.#isText = isText;
+    this.#body = body;
+    this.#model = body ? body.model : formModel(bytes, contentType);
+    this.usage = SILENT_STREAMS.has(path) && body?.stream === true ? (hasUsage(body) ? 'asked' : 'lacking') : undefined;
+    this.isBackground = path === 'responses' && body?.background === true;
+    this.calls = PICTURES.test(path) ? piecesOf(body ? body.n : formCount(bytes, contentType)) : 1;
+  }
+
+  /**
+   * Returns the body for an upstream with this model.
+   * @param usage Whether to add the request for a stream's usage, or to remove it.
+   */
+  for(model: string, usage?: 'add' | 'omit'): string | Uint8Array<ArrayBuffer> {
+    const body = this.#body;
+    if (!body || !this.#isText || (body.model === model && !usage)) return this.#bytes;
+    // URL, key and model belong together, and a runner may have been started with an older model.
+    const { stream_options: options, ...rest } = body;
+    const asked = usage === 'add' ? { ...objectOf(options), include_usage: true } : options;
+    return JSON.stringify({
+      ...rest,
+      model,
+      ...(usage !== 'omit' && asked !== undefined && { stream_options: asked }),
+    });
+  }
+
+  /** The model that this request uses at an upstream with this model. Empty for paths without a model. */
+  modelAt(model: string): string {
+    if (this.#isText) return model;
+    return typeof this.#model === 'string' ? this.#model.slice(0, MODEL_LENGTH_MAX) : '';
+  }
+
+  /** Estimated tokens of the prompt. */
+  promptTokens(): number {
+    const body = this.#body;
+    return body ? PROMPT_MEMBERS.reduce((sum, name) => sum + tokensIn(body[name]), 0) : 0;
+  }
+
+  /** The most that the call may use: its estimated prompt plus the limit of its answer. */
+  mostTokens(): Tokens {
+    const completion = this.#isText && this.#body ? mostWritten(this.#body) : 0;
+    return { ...NO_TOKENS, prompt: this.promptTokens(), completion };
+  }
 }
 
 /** Estimates the tokens of a prompt, from its texts and from tokens that it contains as numbers. */

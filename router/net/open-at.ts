@@ -6,14 +6,23 @@ import { type Outgoing, type OutgoingAnswer, open, UnreachableError } from './ou
  * @param addresses that were checked. Empty: the connection is left to a proxy or the system's resolver.
  */
 export function openAt(addresses: readonly string[], outgoing: Omit<Outgoing, 'address'>): Promise<OutgoingAnswer> {
-  const [first, ...others] = addresses;
-  const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
-  let answer = at(first);
+  const answer = open({ ...outgoing, address: addresses[0] });
+  return addresses.length > 1 ? orAtOthers(answer, addresses.slice(1), outgoing) : answer;
+}
+
+async function orAtOthers(
+  first: Promise<OutgoingAnswer>,
+  others: readonly string[],
+  outgoing: Omit<Outgoing, 'address'>,
+): Promise<OutgoingAnswer> {
+  let answer = first;
   for (const address of others) {
-    answer = answer.catch((error: unknown) => {
-      if (error instanceof UnreachableError && !error.mayHaveArrived) return at(address);
-      throw error;
-    });
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof UnreachableError) || error.mayHaveArrived) throw error;
+      answer = open({ ...outgoing, address });
+    }
   }
   return answer;
 }

@@ -1,6 +1,6 @@
 /** The broker's retries, and its answer to a runner whose key the upstream refuses. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { upstreamBody } from '../../router/broker/request';
+import { UpstreamBody } from '../../router/broker/request';
 import { upstreamsService } from '../../router/broker/upstreams';
 import { upstreamAddresses } from '../../router/net/address-policy';
 import { type BrokerBench, startBroker } from '../support/broker';
@@ -144,7 +144,7 @@ test('a connection that is refused is tried again, so that an upstream may resta
   const upstreams = upstreamsService({ credentials, addresses: upstreamAddresses({ policy, lookup, now: Date.now }) });
   const { response } = await upstreams.call({
     ...{ agent: { userId: bench.alice.id, model: '' }, backend, path: 'models', method: 'GET', headers: {}, hops: 0 },
-    body: upstreamBody('models', new Uint8Array(), ''),
+    body: new UpstreamBody('models', new Uint8Array(), ''),
     signal: new AbortController().signal,
     allow: async () => undefined,
   });

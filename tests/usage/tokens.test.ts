@@ -1,7 +1,7 @@
 /** How tokens are read from an upstream's answer, and estimated if it reports none. */
 import { expect, test } from 'bun:test';
 import { AnswerTail, tokensOfAnswer } from '../../router/broker/answer-usage';
-import { upstreamBody } from '../../router/broker/request';
+import { UpstreamBody } from '../../router/broker/request';
 import { UsageFilter } from '../../router/broker/usage-filter';
 import { tokensOf } from '../../router/usage/tokens';
 import { chunk, DONE } from '../support/scripted-runner';
@@ -84,7 +84,7 @@ test('an answer without usage is guessed from its text, four bytes a token, and 
 test('the guess at a prompt counts its texts, and no pictures', () => {
   const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${'A'.repeat(9_000)}` } };
   const messages = [{ role: 'user', content: [{ type: 'text', text: 'x'.repeat(40) }, image] }];
-  const body = upstreamBody('chat/completions', utf8.encode(JSON.stringify({ messages })), 'application/json');
+  const body = new UpstreamBody('chat/completions', utf8.encode(JSON.stringify({ messages })), 'application/json');
   expect(body.promptTokens()).toBe(10);
 });
 
