@@ -5,34 +5,26 @@ import { answer, ended, expect, expectAccessible, expectNoOverflow, menuButton, 
 
 const steps = (page: Page) => answer(page).locator('.steps > .step:visible');
 
-/** Notes each line that a step has had, however short. */
-async function watchSteps(page: Page): Promise<() => Promise<string[]>> {
-  await page.evaluate(() => {
-    const lines = new Set<string>();
-    Object.assign(window, { lines });
-    new MutationObserver(() => {
-      for (const line of document.querySelectorAll('.steps summary')) {
-        const state = line.closest('details')?.open ? 'open' : 'folded';
-        lines.add(`${state}: ${line.textContent?.trim()}`);
-      }
-    }).observe(document.body, { childList: true, subtree: true, characterData: true });
-  });
-  return () => page.evaluate(() => [...(window as unknown as { lines: Set<string> }).lines]);
-}
-
 test('what the agent does is seen while it does it, folds when it is over, and is the same after a reload', async ({
   page,
   router,
+  starts,
 }) => {
   await signIn(page, router);
   await send(page, 'echo first');
   await ended(page, 'done');
-  const seenLive = await watchSteps(page);
+  await starts.hold('call_1');
+  await starts.hold('call_2');
   await send(page, 'tools');
+  const lines = steps(page).locator('summary');
+  await expect(lines).toHaveText([/^Thought for \d/, 'Using list_files']);
+  await expect(steps(page).nth(1).locator('details')).not.toHaveAttribute('open');
+  await starts.release('call_1');
+  await expect(lines).toHaveText([/^Thought for \d/, /^Used list_files \d/, 'Using count_lines']);
+  await expect(steps(page).nth(2).locator('details')).not.toHaveAttribute('open');
+  await starts.release('call_2');
   await ended(page, 'done');
-  const seen = [/^Thought for \d/, /^Used list_files \d/, /^Used count_lines \d/];
-  await expect(steps(page).locator('summary')).toHaveText(seen);
-  expect(await seenLive()).toEqual(expect.arrayContaining(['folded: Using list_files', 'folded: Using count_lines']));
+  await expect(lines).toHaveText([/^Thought for \d/, /^Used list_files \d/, /^Used count_lines \d/]);
   await expect(answer(page).locator('.steps details[open]')).toHaveCount(0);
 
   const listing = steps(page).nth(1);
@@ -51,13 +43,16 @@ test('what the agent does is seen while it does it, folds when it is over, and i
 test('a step that its reader has opened stays open, and keeps the focus, while the answer goes on', async ({
   page,
   router,
+  starts,
 }) => {
   await signIn(page, router);
+  await starts.hold('call_2');
   await send(page, 'tools');
   const listing = steps(page).nth(1);
   await expect(listing).toContainText('Used list_files');
   await listing.locator('summary').click();
   await expect(listing.getByText('sessions/')).toBeVisible();
+  await starts.release('call_2');
   await expect(steps(page).nth(2)).toContainText('Used count_lines');
   await ended(page, 'done');
   await expect(listing.locator('details')).toHaveAttribute('open');

@@ -32,12 +32,20 @@ async function watchRows(page: Page): Promise<() => Promise<number[]>> {
   return () => page.evaluate(() => [...(window as unknown as { counts: Set<number> }).counts]);
 }
 
-test('many tools take no more rows than a few, and are one line with the first words', async ({ page, router }) => {
+test('many tools take no more rows than a few, and are one line with the first words', async ({
+  page,
+  router,
+  starts,
+}) => {
   await signIn(page, router);
   await send(page, 'echo first');
   await ended(page, 'done');
   const counts = await watchRows(page);
+  await starts.hold('call_12');
   await send(page, 'tools 12');
+  await expect(fold(page)).toBeVisible();
+  await expect(rows(page)).toHaveCount(3);
+  await starts.release('call_12');
   await expect(answer(page).locator('.prose').last()).toContainText('I used');
   await expect(rows(page)).toHaveCount(0);
   await ended(page, 'done');
@@ -67,18 +75,22 @@ test('many tools take no more rows than a few, and are one line with the first w
 test('the line of many tools stays unfolded and keeps the focus while more of them come, and names what goes on', async ({
   page,
   router,
+  starts,
 }) => {
   await signIn(page, router);
-  await send(page, 'tools 30');
+  await starts.hold('call_8');
+  await send(page, 'tools 12');
   await fold(page).click();
   await expect(fold(page)).toBeFocused();
   await expect(rows(page).first()).toContainText('Thought for');
+  await expect(rows(page)).toHaveCount(9);
   const line = await fold(page).textContent();
+  await starts.release('call_8');
   await expect(fold(page)).not.toHaveText(line ?? '');
   await expect(fold(page)).toBeFocused();
   await ended(page, 'done');
   await expect(fold(page)).toBeFocused();
-  await expect(rows(page)).toHaveCount(31);
+  await expect(rows(page)).toHaveCount(13);
 });
 
 test('a step that is unfolded or has the focus stays when the steps become many, until the line is folded', async ({
