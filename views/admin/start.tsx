@@ -57,7 +57,7 @@ export function AdminStartPage(props: StartProps) {
         </ol>
         {!isDismissed && (
           <form method="post" action="/admin/start/dismiss" class="row">
-            <button type="submit" class="button quiet-button">
+            <button type="submit" class="button">
               {t.dismiss}
             </button>
           </form>
