@@ -2,7 +2,7 @@
 
 /** The code of an error; empty for one without. */
 export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
+  return error instanceof Error && 'code' in error ? String(error.code ?? '') : '';
 }
 
 export function hasCode(error: unknown, ...codes: readonly string[]): error is Error {

@@ -56,8 +56,9 @@ export function notServed(path: string, backend?: Backend): AppError {
 
 function adviceFor(path: string): string {
   if (JSON_PATHS.has(path.replace(/\/$/, '')) && path.endsWith('/')) return 'Leave out the slash at its end.';
+  if (isBehindTooMuch(path)) return BASE_URL_ADVICE;
   const [noun = ''] = path.split('/');
-  return isBehindTooMuch(path) ? BASE_URL_ADVICE : (INSTEAD.get(noun) ?? USUAL);
+  return (path === 'responses' ? undefined : INSTEAD.get(noun)) ?? USUAL;
 }
 
 /** Returns the path on the runner. Throws `not_found`. */

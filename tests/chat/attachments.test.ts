@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { roomForFiles } from '../../router/chat/attachments/room';
 import { agentOf } from '../support/chat';
 import { dataUri, messageForm, png } from '../support/files';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -321,4 +322,13 @@ test('files that come at once are together no more than a user may have, and tho
   expect(await upload(ids, '\0')).toEqual(ids.map(() => 415));
   expect(await upload(ids, 'a')).toEqual([200, 200, 200, 200, 200, 413]);
   expect(await upload(ids, 'b')).toEqual(ids.map(() => 413));
+});
+
+test('files that the database fails to count take no room', async () => {
+  const store = { bytesOf: () => Promise.reject<number>(new Error('The disk is full.')) };
+  const room = roomForFiles(store, 1_000);
+  await expect(room.take('bob', 900)).rejects.toThrow('The disk is full.');
+  store.bytesOf = () => Promise.resolve(0);
+  using taken = await room.take('bob', 900);
+  expect(taken).toBeDefined();
 });

@@ -13,11 +13,12 @@ export function roomForFiles(store: Pick<AttachmentsStore, 'bytesOf'>, userBytes
      * files may not grow by this many bytes.
      */
     async take(userId: string, bytes: number): Promise<Disposable> {
+      using room = new DisposableStack();
       const share = underWay.take(userId, bytes);
+      room.defer(() => share.end());
       // In one moment with the rows: whoever takes room later counts this one, too.
       const withOthers = underWay.heldBy(userId);
-      if ((await store.bytesOf(userId)) + withOthers <= userBytesMax) return { [Symbol.dispose]: () => share.end() };
-      share.end();
+      if ((await store.bytesOf(userId)) + withOthers <= userBytesMax) return room.move();
       const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
       throw new AppError('too_large', { message });
     },

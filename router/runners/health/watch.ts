@@ -66,11 +66,16 @@ export function createWatches(deps: {
 /** Ends with the signal, also where the driver does not: the end of the router waits for it. */
 async function* untilAborted<T>(changes: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = changes[Symbol.asyncIterator]();
-  while (!signal.aborted) {
-    const next = await orAbort(iterator.next(), signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
-    if (!next || next.done) return;
-    yield next.value;
+  try {
+    while (!signal.aborted) {
+      const next = await orAbort(iterator.next(), signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+      if (!next || next.done) return;
+      yield next.value;
+    }
+  } finally {
+    // Not awaited: it waits for the driver, too.
+    Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }

@@ -33,8 +33,9 @@ export class Hold {
 
   /** Idempotent. */
   end(): void {
-    if (this.#isOpen) this.#slot.leave(this);
+    if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#slot.leave(this);
   }
 }
 

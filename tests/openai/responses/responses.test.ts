@@ -283,6 +283,7 @@ test('a backend that serves responses itself gets the request as it is, and one 
   expect(runner.requests.at(-1)).toMatchObject({ path: '/v1/responses', text });
   const none = await client.responses.create({ model: 'neither', input: 'Hi' }).catch((thrown: unknown) => thrown);
   expect(none).toBeInstanceOf(OpenAI.NotFoundError);
+  expect(String(none)).toMatch(/does not serve \/v1\/responses\. Agents serve chat\/completions and responses/);
   const put = await fetch(`${router.url}/v1/responses`, { method: 'PUT', body: '{"model":"chatty"}', headers });
   expect(put.status).toBe(405);
 });

@@ -52,7 +52,8 @@ function follow() {
   if (linked) linked = document.getElementById(linked.id);
   if (heldFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - heldFromEnd);
   else if (linked) {
-    if (left?.id) scrollBy({ top: linked.getBoundingClientRect().top - left.top, behavior: 'instant' });
+    if (left && linked.id === left.id)
+      scrollBy({ top: linked.getBoundingClientRect().top - left.top, behavior: 'instant' });
     else linked.scrollIntoView({ behavior: 'instant' });
     setFollowing(fromEnd() < 2);
   } else if (following && !unfolding) jump();
