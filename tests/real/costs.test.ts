@@ -7,7 +7,7 @@ import { expect, test } from 'bun:test';
 import { COUNTS, type Counts, countAll } from '../bench/counts';
 
 const MOST: Counts = {
-  requestBytes: 22_500,
+  requestBytes: 20_000,
   requestStatements: 0,
   turnBytes: 58_000,
   turnStatements: 8,
@@ -16,7 +16,7 @@ const MOST: Counts = {
   chunkBytes: 1_750,
   recordedChunkBytes: 3_400,
   agentChunkBytes: 3_200,
-  streamKeptBytes: 11_500,
+  streamKeptBytes: 8_000,
   pageBytes: 24_000,
 };
 const TIMEOUT_MS = 240_000;
