@@ -30,6 +30,12 @@ async function rotate(directory: string, env: Env): Promise<string> {
   const file = join(directory, '.env');
   const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
   const inFile = parseEnv(text)[CURRENT];
+  if (inFile?.includes('$')) {
+    throw new Refusal(
+      `${CURRENT} in ${file} has a $, and so refers to another variable. Write the key itself there, or change it where it\n` +
+        `is set: put a new one (openssl rand -hex 32) there, the former one into ${PREVIOUS}, and start the router once.`,
+    );
+  }
   if (inFile === undefined || inFile !== env[CURRENT]) {
     throw new Refusal(
       `${CURRENT} is not set in ${file}, so this command cannot change it there. Where it is set: put a new one\n` +
@@ -56,11 +62,11 @@ async function rotate(directory: string, env: Env): Promise<string> {
 The credentials in older backups can be read with the former key alone, which is not kept: make a backup now.`;
 }
 
-/** Returns the text with `name` set to `value`, or without `name`. */
+/** Returns the text with `name` set to `value`, or without `name`. Bun reads `name: value`, too, and lines that end in CR. */
 function withValue(text: string, name: string, value: string | undefined): string {
-  const rest = text.split('\n').filter((line) => !new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=`).test(line));
-  while (rest.at(-1) === '') rest.pop();
-  return `${[...rest, ...(value === undefined ? [] : [`${name}=${value}`])].join('\n')}\n`;
+  const lines = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}[ \\t]*[=:].*(?:\\r\\n|\\r|\\n|$)`, 'gm');
+  const rest = text.replace(lines, '').replace(/[\r\n]+$/, '');
+  return `${[rest, value === undefined ? '' : `${name}=${value}`].filter((part) => part !== '').join('\n')}\n`;
 }
 
 /** Writes the file atomically: after a crash it has the old or the new text. Its owner and its mode stay. */

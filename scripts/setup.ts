@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync, closeSync, lstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { type Env, environment } from '../router/config/config';
+import { ConfigError, type Env, environment } from '../router/config/config';
 import { hasCode } from '../router/lib/system-errors';
 
 /** Excludes characters that look alike (Crockford's base32). 4 groups of 5 characters are 100 random bits. */
@@ -39,7 +39,8 @@ export function setUp(directory: string, env: Env): string | undefined {
 
 /**
  * Adds the secrets that an existing `.env` lacks, such as that of the first agent-stack, which had no ENCRYPTION_KEY.
- * Returns what it has added; nothing where there is no such file.
+ * Returns what it has added; nothing where there is no such file. Throws a `ConfigError`, and adds nothing, where a line
+ * refers to a variable without a value: a secret of our own in its place could hide the right one.
  */
 export function addSecrets(directory: string, env: Env): Readonly<Record<string, string>> {
   const file = join(directory, '.env');
@@ -48,6 +49,8 @@ export function addSecrets(directory: string, env: Env): Readonly<Record<string,
   const text = readFileSync(file, 'utf8');
   const set = parseEnv(text);
   const lacking = ['JWT_SECRET', 'ENCRYPTION_KEY'].filter((name) => !env[name]?.trim() && !set[name]?.trim());
+  const referring = ['JWT_SECRET', 'ENCRYPTION_KEY'].filter((name) => !env[name]?.trim() && set[name]?.includes('$'));
+  if (referring.length > 0) throw new ConfigError(referring.map(refersToNothing));
   if (lacking.length === 0) return {};
   const added = Object.fromEntries(lacking.map((name) => [name, newSecret()]));
   const lines = lacking.map((name) => `${name}=${added[name]}\n`).join('');
@@ -56,6 +59,12 @@ export function addSecrets(directory: string, env: Env): Readonly<Record<string,
     `${text === '' || text.endsWith('\n') ? '' : '\n'}# Added at a start, because it was missing.\n${lines}`,
   );
   return added;
+}
+
+function refersToNothing(variable: string) {
+  const rule =
+    'has a $ in .env, and so refers to another variable, which has no value: set that one, or write the value itself';
+  return { variable, rule, example: 'the output of: openssl rand -hex 32' };
 }
 
 /** The text for the terminal; undefined if nothing was added. */
@@ -97,4 +106,20 @@ function greeting(address: string, email = '', password = ''): string {
 `;
 }
 
-if (import.meta.main) process.stdout.write(setUp(process.cwd(), environment) ?? '');
+/**
+ * Sets up the working folder, and prints what there is to tell. Ends the process with 1 where the settings have a problem.
+ * @returns whether it has written something.
+ */
+export function setUpHere(): boolean {
+  try {
+    const told = setUp(process.cwd(), environment);
+    process.stdout.write(told ?? '');
+    return told !== undefined;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+if (import.meta.main) setUpHere();

@@ -2,8 +2,7 @@
  * What the executable does: runs the router, or one of the commands of `bun run`. Without settings, the first start makes
  * an `.env` in the working folder, which later starts read.
  */
-import { environment } from '../../router/config/config';
-import { setUp } from '../setup';
+import { setUpHere } from '../setup';
 
 const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   admin: () => import('../admin'),
@@ -30,9 +29,7 @@ async function main(): Promise<void> {
 }
 
 async function start(): Promise<void> {
-  const told = setUp(process.cwd(), environment);
-  if (told !== undefined) {
-    process.stdout.write(told);
+  if (setUpHere()) {
     // Bun reads `.env` as it starts, so the executable starts again, in this same process.
     process.execve?.(process.execPath, [process.execPath], process.env);
   }

@@ -88,6 +88,26 @@ describe('the first start', () => {
     expect(written(directory).ENCRYPTION_KEY).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  test('refuses a secret that refers to a variable without a value: one of ours could hide the right one', () => {
+    const directory = newFolder();
+    const text = `JWT_SECRET=${'o'.repeat(40)}\nENCRYPTION_KEY='$KEY_OF_THE_VAULT'\n`;
+    writeFileSync(join(directory, '.env'), text);
+    const script = join(repositoryRoot, 'scripts/setup.ts');
+    const start = (env: Record<string, string>) => {
+      const { stdout, stderr, exitCode } = Bun.spawnSync([process.execPath, script], { cwd: directory, env });
+      return { exitCode, told: stdout.toString(), complaint: stderr.toString() };
+    };
+    expect(start({})).toEqual({
+      exitCode: 1,
+      told: '',
+      complaint: expect.stringMatching(/ ENCRYPTION_KEY: has a \$ in .env, and so refers to another variable/),
+    });
+    const admin = { BOOTSTRAP_ADMIN_EMAIL: 'root@agents.lan', BOOTSTRAP_ADMIN_PASSWORD: 'four words and more' };
+    const key = { KEY_OF_THE_VAULT: full.ENCRYPTION_KEY ?? '' };
+    expect(start({ ...admin, ...key })).toEqual({ exitCode: 0, told: '', complaint: '' });
+    expect(readFileSync(join(directory, '.env'), 'utf8')).toBe(text);
+  });
+
   test('never writes through a link', () => {
     const directory = newFolder();
     symlinkSync(join(folder, 'elsewhere'), join(directory, '.env'));

@@ -3,6 +3,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { runCommand } from '../support/command';
 import { memoryBackend, PEOPLE, type Person, SETTINGS, startRouter, type TestRouter } from '../support/router';
 
@@ -93,6 +94,34 @@ test('one command seals everything under a new key, which is in .env and nowhere
   await expect(restart(dataRoot, {})).rejects.toThrow('ENCRYPTION_KEY is not the one');
   await using router = await restart(dataRoot, { ENCRYPTION_KEY: key });
   await expectReadable(router, runners);
+  await rm(folder, { recursive: true });
+});
+
+test.each([
+  ['a line with a colon', '\n', `ENCRYPTION_KEY : ${FIRST}`],
+  ['lines that end in CR alone', '\r', `ENCRYPTION_KEY=${FIRST}`],
+  ['lines that end in CR and LF', '\r\n', `export ENCRYPTION_KEY="${FIRST}"`],
+])('the former key leaves .env, and every other setting stays: %s', async (_, end, line) => {
+  const { dataRoot } = await stopped();
+  const folder = await folderWith({});
+  const { ENCRYPTION_KEY, ...rest } = { ...SETTINGS, STACK_DATA_ROOT: dataRoot };
+  const others = Object.entries(rest).map(([name, value]) => `${name}=${value}`);
+  await writeFile(join(folder, '.env'), [others[0], line, ...others.slice(1), ''].join(end));
+  const { exitCode, key = '' } = await rotateIn(folder);
+  expect([exitCode, key]).toEqual([0, expect.stringMatching(/^[0-9a-f]{64}$/)]);
+  const text = await readFile(join(folder, '.env'), 'utf8');
+  expect(text).not.toContain(FIRST);
+  expect(parseEnv(text)).toEqual({ ...rest, ENCRYPTION_KEY: key });
+  await (await restart(dataRoot, { ENCRYPTION_KEY: key })).stop();
+  await rm(folder, { recursive: true });
+});
+
+test('a key that refers to another variable is not changed, and the command says so', async () => {
+  const { dataRoot } = await stopped();
+  const settings = { ...SETTINGS, STACK_DATA_ROOT: dataRoot, KEY_OF_THE_VAULT: FIRST };
+  const folder = await folderWith({ ...settings, ENCRYPTION_KEY: '$KEY_OF_THE_VAULT' });
+  const told = expect.stringContaining('refers to another variable');
+  expect(await rotateIn(folder)).toEqual({ exitCode: 1, told, key: '$KEY_OF_THE_VAULT' });
   await rm(folder, { recursive: true });
 });
 
