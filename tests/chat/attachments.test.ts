@@ -306,6 +306,15 @@ test("a program's upload is refused like a person's, and one that nobody sends g
   expect((await alice.request(`/api/attachments/${ids[0]}`)).status).toBe(404);
 });
 
+test('files that come at once into one conversation are together no more than a message may have', async () => {
+  const id = await begin('Hello', {});
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  const answers = await Promise.all(names.map((name) => upload(alice, id, name, png(1, 1, name.charCodeAt(0)))));
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 400, 400]);
+  nowMs += 24 * HOUR_MS + 1;
+  await router.context.attachments.sweep();
+});
+
 test('files that come at once are together no more than a user may have, and those that are refused take no room', async () => {
   const bob = await router.person(PEOPLE.bob);
   const ids = await Promise.all(

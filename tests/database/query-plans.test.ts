@@ -342,8 +342,10 @@ async function useConversationsApi(api: Stores['conversationsApi'], agentId: str
 async function useAttachments({ attachments, conversationsApi }: Stores, nowMs: number): Promise<void> {
   const file = { hash: 'h', name: 'n', type: 'text/plain', bytes: 1, width: null, height: null };
   await attachments.loosen('h', nowMs);
-  await attachments.insert({ userId: 'u', conversationId: 'cw', messageId: null }, [{ ...file, id: 'f' }], nowMs);
+  const waits = { userId: 'u', conversationId: 'cw' };
+  await attachments.insertWaiting(waits, [{ ...file, id: 'f' }], nowMs, () => undefined);
   await attachments.waitingIn('cw');
+  await attachments.insert({ ...waits, messageId: 'w' }, [{ ...file, id: 'g' }], nowMs);
   const message = { id: 'pf', conversationId: 'cw', role: 'user', content: '', title: '', nowMs } as const;
   await conversationsApi.post({ ...message, attachmentIds: ['f'] }, () => false);
   await attachments.find('f');

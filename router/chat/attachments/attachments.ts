@@ -163,10 +163,12 @@ export function attachmentsService(deps: {
       const { id: conversationId, userId } = conversation;
       using kept = await keep(userId, [file], await store.waitingIn(conversationId));
       const id = newTimeId();
-      await store.insert(
-        { userId, conversationId, messageId: null },
+      await store.insertWaiting(
+        { userId, conversationId },
         kept.files.map((one) => ({ ...one, id })),
         now(),
+        // Others may have come since.
+        (there) => void checkedBytes([file], there, limits),
       );
       return this.get(userId, id);
     },

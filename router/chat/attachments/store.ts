@@ -107,6 +107,22 @@ export function attachmentsStore(db: Db) {
       await write(() => attach(place, files, nowMs, from));
     },
 
+    /**
+     * Stores files for a message of a conversation that is stored later.
+     * @param check is given those that wait there, in the same moment. When it throws, nothing is stored.
+     */
+    async insertWaiting(
+      place: Pick<AttachmentPlace, 'userId' | 'conversationId'>,
+      files: readonly KeptFile[],
+      nowMs: number,
+      check: (there: readonly Attachment[]) => void,
+    ): Promise<void> {
+      await write((tx) => {
+        check(waitingIn(tx, place.conversationId));
+        attach({ ...place, messageId: null }, files, nowMs);
+      });
+    },
+
     /** Deletes files that were uploaded before a time, and that no message has. */
     async deleteWaiting(beforeMs: number): Promise<void> {
       const due = db
@@ -149,8 +165,12 @@ export function attachmentsStore(db: Db) {
 
     /** The files that wait for their message in a conversation. */
     async waitingIn(conversationId: string): Promise<readonly Attachment[]> {
-      const there = and(eq(attachments.conversationId, conversationId), isNull(attachments.messageId));
-      return db.select().from(attachments).where(there).orderBy(attachments.id).all();
+      return waitingIn(db, conversationId);
     },
   };
+}
+
+function waitingIn(db: Db, conversationId: string): readonly Attachment[] {
+  const there = and(eq(attachments.conversationId, conversationId), isNull(attachments.messageId));
+  return db.select().from(attachments).where(there).orderBy(attachments.id).all();
 }
