@@ -43,7 +43,7 @@ export class Allowance {
           : '';
     if (code !== '') return new AppError(code, { retryAfterSeconds: RETRY_AFTER_SECONDS });
     this.#total += amount;
-    this.#byHolder.set(holder, held);
+    if (held > 0) this.#byHolder.set(holder, held);
     return undefined;
   }
 

@@ -1,5 +1,5 @@
 /** What is held of an allowance. */
-import { expect, test } from 'bun:test';
+import { expect, spyOn, test } from 'bun:test';
 import { Allowance, Share } from '../../router/lib/allowance';
 
 test('what a share has taken is given back at its end, and it takes nothing afterwards', () => {
@@ -8,4 +8,14 @@ test('what a share has taken is given back at its end, and it takes nothing afte
   expect([share.grow(8), share.grow(3)?.code, allowance.total]).toEqual([undefined, 'too_much_at_once', 8]);
   share.end();
   expect([share.grow(8), allowance.total]).toEqual([undefined, 0]);
+});
+
+test('who takes nothing leaves nothing behind', () => {
+  const allowance = new Allowance({ total: 10, perHolder: 10 });
+  using set = spyOn(Map.prototype, 'set');
+  const share = allowance.take('nobody', 0);
+  expect(set).not.toHaveBeenCalledWith('nobody', expect.anything());
+  expect(share.grow(1)).toBeUndefined();
+  expect(set).toHaveBeenCalledWith('nobody', 1);
+  share.end();
 });
