@@ -86,7 +86,8 @@ export async function createContext(options: ContextOptions) {
       stopping.abort();
       streams.closeAll();
       // At once, since the time for the end is short: one waits for the database, the others for LLM APIs and platforms.
-      await Promise.all([generations.interruptAll(), parts.titles.close(), runners.close()]);
+      const ends = await Promise.allSettled([generations.interruptAll(), parts.titles.close(), runners.close()]);
+      for (const end of ends) if (end.status === 'rejected') processLog.error({ err: end.reason }, 'end.failed');
       // A database that refuses one of them keeps no other from being written, nor anything from being let go.
       for (const { flush } of [keys, sessions, runners, metering]) {
         await flush().catch((error: unknown) => processLog.error({ err: error }, 'flush.failed'));
