@@ -76,18 +76,24 @@ export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metric
   };
 }
 
+/** The first line of an event stream. Some APIs send one under another content type, such as text/plain. */
+const EVENT_LINE = /^(?:data|event|id|retry)?:/;
+
 /** The text that is said in the events of an answer, or in a whole one of an API that does not stream. */
 class Said {
   text = '';
   readonly #decoder = new TextDecoder();
   readonly #parser = createParser({ onEvent: ({ data }) => this.#read(data) });
+  #isStream: boolean;
   #whole = '';
   #bytes = 0;
 
   constructor(
-    readonly isStream: boolean,
+    isStream: boolean,
     readonly lengthMax: number,
-  ) {}
+  ) {
+    this.#isStream = isStream;
+  }
 
   get isFull(): boolean {
     return this.text.length >= this.lengthMax || this.#bytes >= EVENTS_BYTES_MAX;
@@ -97,14 +103,21 @@ class Said {
   push(chunk: Uint8Array): boolean {
     this.#bytes += chunk.length;
     const text = this.#decoder.decode(chunk, { stream: true });
-    if (this.isStream) this.#parser.feed(text);
-    else this.#whole += text;
+    if (this.#isStream) this.#parser.feed(text);
+    else this.#begin(text);
     return !this.isFull;
+  }
+
+  /** Reads more of what is one body, unless its beginning is that of a stream. */
+  #begin(text: string): void {
+    this.#whole += text;
+    this.#isStream = EVENT_LINE.test(this.#whole);
+    if (this.#isStream) this.#parser.feed(this.#whole);
   }
 
   /** The last event of a stream counts although no empty line follows it. */
   end(): void {
-    if (this.isStream) this.#parser.feed('\n\n');
+    if (this.#isStream) this.#parser.feed('\n\n');
     else this.#read(this.#whole);
   }
 

@@ -71,11 +71,13 @@ test('a title is read from whatever an answer is read from: parts of a text, lin
   const said = [{ choices: [{ delta: { content: [{ type: 'text', text: 'Parts and' }] } }] }, 'lines'] as const;
   const event = `data: ${JSON.stringify(said[0])}\n\ndata: {"choices":\ndata: [{"delta":{"content":" ${said[1]}"}}]}\n\n`;
   const parts = [{ type: 'text', text: 'One body' }];
+  const who = await newPerson();
   for (const [body, type, title] of [
     [event, 'text/event-stream', 'Parts and lines'],
+    [event, 'text/plain', 'Parts and lines'],
+    [`: processing\n\n${event}`, 'application/octet-stream', 'Parts and lines'],
     [JSON.stringify({ choices: [{ message: { content: parts } }] }, null, 2), 'application/json', 'One body'],
   ] as const) {
-    const who = await newPerson();
     upstream.script({ status: 200, body, headers: { 'content-type': type } });
     const id = await answered(who, 'Which tram should I take?');
     await until(async () => (await titleOf(who, id)) === title, `it is named ${title}`);
