@@ -19,7 +19,7 @@ const isUrl: Check = (value) =>
     : 'expected an http URL without a slash at its end';
 /** The router speaks HTTP without TLS to a runner, and puts its paths behind this. */
 const isRunnerUrl: Check = (value) =>
-  isUrl(value) ?? (/^http:[^?#@]*$/.test(String(value)) ? undefined : 'expected http://, host, port, and no more');
+  isUrl(value) ?? (/^http:\/\/[^/?#@]+$/.test(String(value)) ? undefined : 'expected http://, host, port, and no more');
 const isState: Check = (value) =>
   STATES.some((state) => state === value) ? undefined : `expected one of ${STATES.join(', ')}`;
 

@@ -115,7 +115,7 @@ export type Health =
   /** The platform did not answer. The router keeps the last known state and asks again. Never use it for `gone`. */
   | { readonly state: 'unknown'; readonly reason: string };
 
-/** A running runner. `url` is the address to which the router connects, without a trailing slash. */
+/** A running runner. `url` is the address to which the router connects: `http://`, host, port, and no more. */
 export interface Started<H extends Handle = Handle> {
   readonly handle: H;
   readonly url: string;

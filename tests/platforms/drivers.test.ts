@@ -264,6 +264,7 @@ describe('a broken driver', () => {
     ['start', "({ handle: {}, url: 'https://here' })", 'url: expected http://, host, port, and no more'],
     ['start', "({ handle: {}, url: 'http://me:secret@here' })", 'url: expected http://, host, port, and no more'],
     ['start', "({ handle: {}, url: 'http://here?x=1' })", 'url: expected http://, host, port, and no more'],
+    ['start', "({ handle: {}, url: 'http://here:1/v1' })", 'url: expected http://, host, port, and no more'],
     ['stats', '({ cpuPercent: NaN })', 'cpuPercent: expected a number from 0 on'],
     ['stats', '({ memoryBytes: -1 })', 'memoryBytes: expected a number from 0 on'],
     [
