@@ -97,6 +97,20 @@ export class Share {
     };
   }
 
+  /**
+   * Ends it, but for `amount`, which goes on in a share of its own; what it lacks of that is taken. Nothing is free meanwhile, so
+   * nobody else comes between. Throws `too_much_at_once` or `overloaded`, and then it is unchanged.
+   */
+  handOn(amount: number): Share {
+    const refusal = amount > this.#held ? this.grow(amount - this.#held) : undefined;
+    if (refusal) throw refusal;
+    const next = new Share(this.allowance, this.holder);
+    next.#held = Math.min(amount, this.#held);
+    this.#held -= next.#held;
+    this.end();
+    return next;
+  }
+
   /** Idempotent. */
   end(): void {
     this.#hasEnded = true;

@@ -33,6 +33,7 @@ export async function answerOnce(asked: Asked, key: string): Promise<Response> {
     share.end();
     asked.end();
   };
+  let late: Promise<Response> | undefined;
   let giveUp = () => share.end();
   try {
     const bytes = await Promise.race([asked.read(share), revoked.promise]);
@@ -42,13 +43,16 @@ export async function answerOnce(asked: Asked, key: string): Promise<Response> {
     const work = (ended: () => void) => (isRevoked ? revoked.promise : exchange(new AskedOnce(asked, bytes, ended)));
     // The body stays in memory until the stream has ended.
     if (jsonObject(bytes)?.stream === true) return await work(end);
-    const named = { userId: user.id, holder: credentialId, key, fingerprint: fingerprintOf(asked.request, bytes) };
-    const once = idempotency.once(named, () => work(() => asked.end()));
-    const answered = await Promise.race([once, revoked.promise]);
-    end();
+    const fingerprint = fingerprintOf(asked.request, bytes);
+    const named = { userId: user.id, holder: credentialId, key, fingerprint, incoming: asked.incoming };
+    late = idempotency.once(named, () => work(() => asked.end()));
+    const answered = await Promise.race([late, revoked.promise]);
+    share.end();
     return answered;
   } catch (thrown) {
     giveUp();
+    // Nobody reads an answer that comes now.
+    if (isRevoked) void late?.then(({ body }) => body?.cancel()).catch(() => undefined);
     throw thrown;
   } finally {
     open.end();

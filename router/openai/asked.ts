@@ -6,7 +6,7 @@ import type { Share } from '../lib/allowance';
 import type { Soon } from '../lib/lookup';
 import type { UrlParts } from '../net/url-parts';
 import { readBody } from '../web/bodies/read';
-import { waitNoLonger } from '../web/patience';
+import { type Incoming, waitNoLonger } from '../web/patience';
 import type { OpenaiDeps } from './deps';
 
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -41,6 +41,10 @@ export class Asked {
     const { headers } = this.set;
     this.set.headers = {};
     return headers;
+  }
+
+  get incoming(): Incoming {
+    return { request: this.request, server: this.listener };
   }
 
   /** The answer has ended. */

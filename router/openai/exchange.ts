@@ -18,6 +18,7 @@ import type { Relayed } from '../relay/relayed';
 import { callRunner, type RunnerAnswer } from '../runners/call';
 import { recordRefusal } from '../runners/refusals';
 import { dataResponse, foreignHeaders, isEventStream } from '../web/answers/headers';
+import { isLong } from '../web/answers/held-body';
 import type { OpenStream } from '../web/streams/open-streams';
 import type { Asked, Bytes } from './asked';
 import { knownHeaders, takeRequest } from './headers';
@@ -35,6 +36,8 @@ export function exchange(asked: Asked): Promise<Response> {
 export class Exchange extends Lifecycle implements Relayed {
   /** The memory share that long requests, and long answers that are read whole, are charged to. */
   readonly share: Share;
+  /** The part of it that a long body takes until its client has read it. */
+  forBody: Share | undefined;
   /** Ends it with the client's credential. */
   readonly #open: OpenStream;
   /** How many routers it has come through. */
@@ -122,6 +125,7 @@ export class Exchange extends Lifecycle implements Relayed {
     const error = this.toError(thrown);
     Object.assign(set.headers, knownHeaders(this));
     this.fail(error);
+    this.forBody?.end();
     if (request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
     throw error;
   }
@@ -172,6 +176,11 @@ export class Exchange extends Lifecycle implements Relayed {
    */
   #told({ turn, translation }: Plan): Promise<void> | undefined {
     return turn?.beginning || translation ? this.#stored?.begin() : undefined;
+  }
+
+  /** Taken before the answer is stored: one that is stored is not refused any more, or it would be asked for twice. */
+  protected override hasRead(bytes: number): void {
+    if (isLong(bytes)) this.forBody = this.share.handOn(bytes);
   }
 
   opened({ path, translation }: Plan, events: boolean) {

@@ -9,6 +9,7 @@ import { AppError } from '../lib/errors';
 import { type KeptBytes, kept } from '../net/body';
 import { isEventStream } from '../web/answers/headers';
 import { heldBody } from '../web/answers/held-body';
+import { type Incoming, waitNoLonger } from '../web/patience';
 
 /** Answers are kept for an hour, which is longer than clients retry. */
 const KEEP_MS = 3_600_000;
@@ -36,6 +37,7 @@ interface Entry {
 }
 
 export interface Named {
+  readonly incoming: Incoming;
   readonly userId: string;
   /** Id of the credential that made the request. */
   readonly holder: string;
@@ -124,7 +126,7 @@ export function createIdempotency(deps: {
       answer = { status, headers, body };
       entry.bytes = body.length;
       count(entry, 1, body.length);
-      return responseOf(answer, userId);
+      return responseOf(answer, named);
     } finally {
       if (!answer) forget(name, entry);
       resolve(answer);
@@ -134,21 +136,26 @@ export function createIdempotency(deps: {
 
   function responseOf(
     { status, headers, body }: KeptAnswer,
-    userId: string,
+    { userId, incoming }: Named,
     more: Record<string, string> = {},
   ): Response {
-    return new Response(heldBody(body, held, userId), { status, headers: { ...headers.toJSON(), ...more } });
+    // Before the body, which waits for a slow reader.
+    waitNoLonger(incoming.server, incoming.request);
+    return new Response(heldBody(body, { held, holder: userId, incoming }), {
+      status,
+      headers: { ...headers.toJSON(), ...more },
+    });
   }
 
   return {
     async once(named, work) {
-      const { userId, holder, key, fingerprint } = named;
+      const { holder, key, fingerprint } = named;
       const name = `${holder} ${key}`;
       trim();
       for (let entry = entries.get(name); entry; entry = entries.get(name)) {
         if (entry.fingerprint !== fingerprint) throw new AppError('idempotency_key_reused');
         const answer = await entry.answer;
-        if (answer) return responseOf(answer, userId, { 'idempotent-replayed': 'true' });
+        if (answer) return responseOf(answer, named, { 'idempotent-replayed': 'true' });
       }
       return begin(name, named, work);
     },

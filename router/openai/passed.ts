@@ -2,7 +2,7 @@
 import { isLastingRefusal } from '../lib/errors';
 import type { Body } from '../net/body';
 import { refusalIn } from '../runners/refusals';
-import { heldBody } from '../web/answers/held-body';
+import { longBody } from '../web/answers/held-body';
 import type { Bytes } from './asked';
 import type { Exchange } from './exchange';
 import type { Plan } from './plan';
@@ -29,7 +29,6 @@ export function passStream(_: unknown, { by, plan, status, own, body, isEvents }
 export function passWhole(bytes: Bytes, { by, status, own }: Passed): Response {
   if (status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString())))
     own['x-should-retry'] = 'false';
-  const { deps, who } = by.asked;
-  // Its share was given back with the end.
-  return by.answer(heldBody(bytes, deps.held, who.user.id), status, own);
+  const { forBody, asked } = by;
+  return by.answer(forBody ? longBody(bytes, forBody, asked.incoming) : bytes, status, own);
 }

@@ -20,7 +20,7 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
       '/v1/*',
       ({ who, request, params, set }) => {
         const stored = storedResponseIn(params['*']);
-        if (stored) return storedResponse(deps, who, { request, ...stored });
+        if (stored) return storedResponse(deps, who, { incoming: { request, server: serverOf() }, ...stored });
         const asked = new Asked(deps, who, request, set as Answered, serverOf());
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
         return key === null ? exchange(asked) : answerOnce(asked, key);

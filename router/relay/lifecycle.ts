@@ -164,8 +164,12 @@ export abstract class Lifecycle implements Relayed {
     return this.#endWhole(read);
   }
 
+  /** A whole answer has been read, and is about to be stored. What it throws ends the request as failed. */
+  protected hasRead(_bytes: number): void {}
+
   /** The client receives a recorded answer only when it is stored. */
   #endWhole(bytes: Uint8Array<ArrayBuffer>): Soon<Uint8Array<ArrayBuffer>> {
+    this.hasRead(bytes.length);
     record(this.recorder, this.of, bytes);
     return whenThere<unknown, typeof bytes, typeof bytes>(this.end('done', bytes.length), theBytes, bytes);
   }

@@ -19,3 +19,24 @@ test('who takes nothing leaves nothing behind', () => {
   expect(set).toHaveBeenCalledWith('nobody', 1);
   share.end();
 });
+
+test('a share that is handed on is never free meanwhile, and takes only what it lacks', () => {
+  const allowance = new Allowance({ total: 10, perHolder: 10 });
+  const [long, short] = [allowance.take('alice', 6), allowance.take('alice', 1)];
+  const body = long.handOn(4);
+  expect([allowance.total, long.grow(1), allowance.total]).toEqual([5, undefined, 5]);
+  expect(() => short.handOn(7)).toThrow();
+  expect(allowance.total).toBe(5);
+  const all = short.handOn(6);
+  expect(allowance.total).toBe(10);
+  for (const one of [body, long, short, all, all]) one.end();
+  expect(allowance.total).toBe(0);
+});
+
+test('one that has ended hands nothing on', () => {
+  const allowance = new Allowance({ total: 10, perHolder: 10 });
+  const ended = allowance.take('alice', 6);
+  ended.end();
+  ended.handOn(6).end();
+  expect(allowance.total).toBe(0);
+});

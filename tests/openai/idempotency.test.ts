@@ -200,9 +200,10 @@ test('an answer is forgotten after an hour, and when there are too many', async 
   nowMs += 2_000;
   expect(await (await ask({ key: 'old' })).text()).not.toBe(first);
   const before = router.context.idempotency;
+  const incoming = { request: new Request(router.url), server: null };
   const once = (holder: number, key: number, text: string) =>
     before.once(
-      { userId: 'a user', holder: `${holder}`, key: `${key}`, fingerprint: 'x' },
+      { userId: 'a user', holder: `${holder}`, key: `${key}`, fingerprint: 'x', incoming },
       async () => new Response(text),
     );
   for (let count = 0; count < 1_001; count += 1) await once(count % 10, count, 'x');

@@ -7,7 +7,7 @@ import type { BackendRegistry } from '../../backends/backends';
 import type { Allowance } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import { dataHeaders } from '../../web/answers/headers';
-import { heldTexts } from '../../web/answers/held-body';
+import { type Holding, heldTexts } from '../../web/answers/held-body';
 import type { GenerationsService } from '../generations/generations';
 import type { Conversation } from '../store/conversations';
 import type { Shelf } from '../store/shelves';
@@ -24,7 +24,7 @@ export interface ConversationsRoutesDeps extends ConversationStreamDeps {
 }
 
 export function conversationsRoutes(deps: ConversationsRoutesDeps, session: SessionPlugin) {
-  const { attachments, conversations, generations, posted } = deps;
+  const { attachments, conversations, generations, held, posted } = deps;
   const own = ({ user }: Who, { id }: { id: string }): Promise<Conversation> => conversations.get(user.id, id);
 
   return new Elysia({ name: 'conversations-api' })
@@ -63,12 +63,22 @@ export function conversationsRoutes(deps: ConversationsRoutesDeps, session: Sess
     )
     .get(
       '/api/conversations/:id',
-      async ({ who, params }) => withMessages(deps, who.user.id, await posted.getCounted(who.user.id, params)),
+      async ({ who, params, request, server }) =>
+        withMessages(
+          deps,
+          { held, holder: who.user.id, incoming: { request, server } },
+          await posted.getCounted(who.user.id, params),
+        ),
       { session: true },
     )
     .get(
       '/api/conversations/by-slug/:backend/:seq',
-      async ({ who, params }) => withMessages(deps, who.user.id, await posted.getCounted(who.user.id, params)),
+      async ({ who, params, request, server }) =>
+        withMessages(
+          deps,
+          { held, holder: who.user.id, incoming: { request, server } },
+          await posted.getCounted(who.user.id, params),
+        ),
       { session: true, params: t.Object({ backend: t.String(), seq: t.Integer() }) },
     )
     .patch(
@@ -172,8 +182,8 @@ function roleOf(role: string): PostedRole {
 
 /** A conversation with all its messages, however many: they are read while the client reads. */
 function withMessages(
-  { attachments, held, posted }: ConversationsRoutesDeps,
-  userId: string,
+  { attachments, posted }: ConversationsRoutesDeps,
+  holding: Holding,
   conversation: ToldConversation,
 ): Response {
   async function* pieces() {
@@ -190,7 +200,9 @@ function withMessages(
     }
     yield ']}';
   }
-  return new Response(heldTexts(pieces(), held, userId), { headers: dataHeaders('application/json;charset=utf-8') });
+  return new Response(heldTexts(pieces(), holding), {
+    headers: dataHeaders('application/json;charset=utf-8'),
+  });
 }
 
 /** The position of the newest message that the client has seen. */

@@ -29,15 +29,20 @@ type TransferRoutesDeps = LiveDeps &
   };
 
 export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin) {
-  const { agents, posted, transfer } = deps;
+  const { agents, held, posted, transfer } = deps;
 
   return new Elysia({ name: 'transfer' })
     .use(session)
     .get(
       '/api/conversations/:id/export',
-      async ({ who, params, query }) => {
-        const conversation = await posted.getCounted(who.user.id, params);
-        return query.format === 'markdown' ? markdown(deps, who, conversation) : json(deps, who, conversation);
+      async ({ who, params, query, request, server }) => {
+        const one = await posted.getCounted(who.user.id, params);
+        const isMarkdown = query.format === 'markdown';
+        const texts = isMarkdown ? await markdown(deps, who, one) : transfer.json(one);
+        const body = heldTexts(texts, { held, holder: who.user.id, incoming: { request, server } });
+        return isMarkdown
+          ? file(body, { title: one.title, type: 'text/markdown', ending: 'md' })
+          : file(body, { title: one.title, type: 'application/json', ending: 'json' });
       },
       {
         session: true,
@@ -74,23 +79,14 @@ export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin)
     );
 }
 
-async function markdown(deps: TransferRoutesDeps, who: Who, one: CountedConversation): Promise<Response> {
+async function markdown(deps: TransferRoutesDeps, who: Who, one: CountedConversation): Promise<AsyncIterator<string>> {
   const text = textOf(who);
   const { name: agentName } = await deps.agents.get(who.user.id, one.agentId);
   const { thought, used, failed } = text.steps;
   const { incomplete } = text.message;
   const did = { thought, used, failed, incomplete };
   const words = { you: text.transfer.you, untitled: text.conversation.untitled, agentName, ...did };
-  const body = heldTexts(deps.transfer.markdown(one, words), deps.held, who.user.id);
-  return file(body, { title: one.title, type: 'text/markdown', ending: 'md' });
-}
-
-function json({ held, transfer }: TransferRoutesDeps, { user }: Who, one: CountedConversation): Response {
-  return file(heldTexts(transfer.json(one), held, user.id), {
-    title: one.title,
-    type: 'application/json',
-    ending: 'json',
-  });
+  return deps.transfer.markdown(one, words);
 }
 
 function file(

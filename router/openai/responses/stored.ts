@@ -5,7 +5,8 @@ import { opens } from '../../accounts/keys/keys';
 import { ToldFiles } from '../../chat/generations/told';
 import { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
-import { heldBody } from '../../web/answers/held-body';
+import { type Holding, heldBody } from '../../web/answers/held-body';
+import type { Incoming } from '../../web/patience';
 import type { OpenaiDeps } from '../deps';
 import { answerOf, responseNotFound } from '../resolve';
 import { inputItems, responseFrom } from './stored-items';
@@ -14,7 +15,7 @@ const ITEMS_DEFAULT = 20;
 const ITEMS_MAX = 100;
 
 interface StoredRequest {
-  readonly request: Request;
+  readonly incoming: Incoming;
   /** Id of the response. */
   readonly id: string;
   /** The rest of the path after the id; empty if there is none. */
@@ -28,8 +29,10 @@ interface StoredRequest {
 export async function storedResponse(
   deps: OpenaiDeps,
   who: Caller,
-  { request, id, part }: StoredRequest,
+  { incoming, id, part }: StoredRequest,
 ): Promise<Response> {
+  const { request } = incoming;
+  const holding = { held: deps.held, holder: who.user.id, incoming };
   const { message, conversation } = await answerOf(deps, who, { responseId: id, param: 'response_id' });
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   if (!opens(who.key, agent)) throw responseNotFound(id, 'response_id');
@@ -38,7 +41,7 @@ export async function storedResponse(
   const what = `${isHead ? 'GET' : request.method} ${part}`;
   if (what === 'GET ') {
     if (query.get('stream') === 'true') throw notInBackground('stream', 'streamed again');
-    return written(deps, who, isHead, async () => JSON.stringify(responseFrom(message, agent.backend)));
+    return written(holding, isHead, async () => JSON.stringify(responseFrom(message, agent.backend)));
   }
   if (what === 'GET input_items') {
     const path = await deps.conversations.hiddenPath(message);
@@ -47,7 +50,7 @@ export async function storedResponse(
     const own = before && (await deps.attachments.ofMessages([before])).get(before.id);
     const items = inputItems(message, before, files.input(before?.content ?? '', own ?? []));
     const list = listOf(items, query);
-    return written(deps, who, isHead, (share) => files.write(list, share));
+    return written(holding, isHead, (share) => files.write(list, share));
   }
   if (what === 'DELETE ') {
     // A turn that waits to be stored is seen by what deletes, and its conversation is not empty.
@@ -69,18 +72,17 @@ function notInBackground(param: string, what: string): AppError {
 
 /** @param write makes the JSON, with the memory that it takes for that. Its result may be long, too, and slowly read. */
 async function written(
-  { held }: OpenaiDeps,
-  { user }: Caller,
+  holding: Holding,
   isHead: boolean,
   write: (share: Share) => Promise<string | Uint8Array<ArrayBuffer>>,
 ): Promise<Response> {
-  const share = new Share(held, user.id);
+  const share = new Share(holding.held, holding.holder);
   const json = await write(share).finally(() => share.end());
   const bytes = typeof json === 'string' ? new TextEncoder().encode(json) : json;
   const type = { 'content-type': 'application/json' };
   // Of a stream the server would not say the length.
   if (isHead) return new Response(null, { headers: { ...type, 'content-length': String(bytes.length) } });
-  return new Response(heldBody(bytes, held, user.id), { headers: type });
+  return new Response(heldBody(bytes, holding), { headers: type });
 }
 
 /** Returns a page of a list by OpenAI's parameters. Throws `invalid_request` that names the parameter. */

@@ -2,6 +2,7 @@
 import { type Allowance, Share } from '../../lib/allowance';
 import type { Soon } from '../../lib/lookup';
 import { Pace } from '../pace';
+import { type Incoming, waitNoLonger, waitPatiently } from '../patience';
 
 /** Bytes that are sent at once. Shorter bodies are not counted. */
 const PIECE_BYTES = 65_536;
@@ -9,30 +10,46 @@ const PIECE_BYTES = 65_536;
 const BEHIND_MS_MAX = 600_000;
 const utf8 = new TextEncoder();
 
+/** Whose memory a long body takes, and who reads it. */
+export interface Holding {
+  /** The memory for long requests and answers. */
+  readonly held: Allowance;
+  readonly holder: string;
+  readonly incoming: Incoming;
+}
+
+/** Whether a body of so many bytes is counted. */
+export function isLong(bytes: number): boolean {
+  return bytes > PIECE_BYTES;
+}
+
 /**
- * A body of bytes, which count against `held`, the memory for long requests and answers, until they are read, or the client has
- * gone or reads too slowly. Throws `too_much_at_once` or `overloaded`.
- * @param holder for whom they are counted.
+ * A body of bytes, which count against `held` until they are read, or the client has gone or reads too slowly. Throws
+ * `too_much_at_once` or `overloaded`.
  */
-export function heldBody(bytes: Uint8Array<ArrayBuffer>, held: Allowance, holder: string): BodyInit {
-  if (bytes.length <= PIECE_BYTES) return bytes;
-  const share = new Share(held, holder);
-  const refusal = share.grow(bytes.length);
-  if (refusal) throw refusal;
+export function heldBody(bytes: Uint8Array<ArrayBuffer>, { held, holder, incoming }: Holding): BodyInit {
+  return isLong(bytes.length) ? longBody(bytes, held.take(holder, bytes.length), incoming) : bytes;
+}
+
+/** The same of a long body that is counted already. @param share is ended when it needs it no more. */
+export function longBody(bytes: Uint8Array<ArrayBuffer>, share: Share, incoming: Incoming): ReadableStream<Uint8Array> {
   let at = 0;
   const next = () => {
     const piece = bytes.subarray(at, at + PIECE_BYTES);
     at += piece.length;
     return piece.length > 0 ? piece : 'end';
   };
-  return inPieces(next, () => share.end());
+  return inPieces(next, () => share.end(), incoming);
 }
 
 /**
  * A body of texts that are made while the client reads. A long text counts against `held` until it is read, or the client has
  * gone or reads too slowly; when that has no room, the body breaks off.
  */
-export function heldTexts(texts: AsyncIterator<string>, held: Allowance, holder: string): ReadableStream<Uint8Array> {
+export function heldTexts(
+  texts: AsyncIterator<string>,
+  { held, holder, incoming }: Holding,
+): ReadableStream<Uint8Array> {
   let rest = new Uint8Array();
   let share = new Share(held, holder);
   const next = async () => {
@@ -43,30 +60,37 @@ export function heldTexts(texts: AsyncIterator<string>, held: Allowance, holder:
       const { value, done } = await texts.next();
       if (done) return 'end';
       rest = utf8.encode(value);
-      if (rest.length > PIECE_BYTES && share.grow(rest.length)) return 'broken';
+      if (isLong(rest.length) && share.grow(rest.length)) return 'broken';
     }
     const piece = rest.subarray(0, PIECE_BYTES);
     rest = rest.subarray(PIECE_BYTES);
     return piece;
   };
-  return inPieces(next, () => share.end());
+  return inPieces(next, () => share.end(), incoming);
 }
 
 /**
- * A stream of pieces, each made when the client wants it.
+ * A stream of pieces, each made when the client wants it. How long it may take to want one is the pace's: the server's own limit
+ * would end the connection of a client that pauses.
  * @param onEnd called once, when nothing is sent any more.
  */
-function inPieces(next: () => Soon<Uint8Array | 'end' | 'broken'>, onEnd: () => void): ReadableStream<Uint8Array> {
+function inPieces(
+  next: () => Soon<Uint8Array | 'end' | 'broken'>,
+  onEnd: () => void,
+  { request, server }: Incoming,
+): ReadableStream<Uint8Array> {
   let pace: Pace | undefined;
   const end = () => {
     if (!pace) return;
     pace.end();
     pace = undefined;
+    waitNoLonger(server, request);
     onEnd();
   };
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
+        waitPatiently(server, request);
         pace = new Pace(BEHIND_MS_MAX, () => {
           end();
           // Without a reason, because Bun would print it.
