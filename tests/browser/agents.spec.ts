@@ -1,5 +1,5 @@
 /** Rules for the pages about an agent. */
-import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+import { answer, ended, expect, expectAccessible, expectNoOverflow, LONG, send, signIn, test } from './fixtures';
 
 /** A picture of one pixel. */
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
@@ -13,7 +13,7 @@ test('behind the state of the runner is what it does, and a page with its log th
   await signIn(page, router);
   const badge = page.getByRole('button', { name: /^Runner/ });
   await expect(badge).toContainText('asleep, wakes with your message');
-  await send(page, `slow ${'word '.repeat(400)}`);
+  await send(page, LONG);
   await expect(answer(page)).toContainText('word');
   await badge.click();
   await expect(page.getByText('busy: 1 answer')).toBeVisible();

@@ -45,7 +45,7 @@ test('a reminder marks its conversation as unread on a page of another one, with
   await expect(page).toHaveURL(/\/agents\//);
   const link = page.locator('#conversations').getByRole('link', { name: /^remind 20 Stretch\./ });
   await expect(link).not.toContainText('unread');
-  await expect(link).toContainText('unread');
+  await expect(link).toContainText('unread', { timeout: 60_000 });
   await expect(page).toHaveTitle(/^\(1\) /);
   await link.click();
   await expect(answer(page)).toContainText('Stretch.');

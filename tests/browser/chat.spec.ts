@@ -1,7 +1,18 @@
 /** A conversation, as a person has it. */
 import type { Page } from '@playwright/test';
 import { MARKDOWN } from '../../backends/demo/texts';
-import { answer, ended, expect, LOST_CONNECTION, menuButton, numberedWords, send, signIn, test } from './fixtures';
+import {
+  answer,
+  ended,
+  expect,
+  LONG,
+  LOST_CONNECTION,
+  menuButton,
+  numberedWords,
+  send,
+  signIn,
+  test,
+} from './fixtures';
 
 /** Long enough for a page to be opened meanwhile on a busy machine. */
 const WORDS = numberedWords(80);
@@ -107,12 +118,12 @@ test('a second tab sees the same answer grow', async ({ page, context, router })
 
 test('Stop ends an answer and keeps the text so far', async ({ page, router }) => {
   await signIn(page, router);
-  await send(page, 'slow');
-  await expect(answer(page)).toContainText('A runner is');
+  await send(page, LONG);
+  await expect(answer(page)).toContainText('word word');
   await page.getByRole('button', { name: 'Stop answer' }).click();
   await ended(page, 'stopped');
   await expect(answer(page)).toContainText('You stopped this answer.');
-  await expect(answer(page)).toContainText('A runner is');
+  await expect(answer(page)).toContainText('word word');
   await expect(page.getByRole('button', { name: 'Send message' })).toBeVisible();
 });
 

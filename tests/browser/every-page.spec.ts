@@ -17,7 +17,8 @@ const isWhole = process.env.TEST_PAGES === '1';
 
 // Each takes minutes, and needs nothing of the other.
 test.describe.configure({ mode: 'parallel' });
-test.use({ contextOptions: { reducedMotion: 'reduce' } });
+// A start is held for as long as its page is looked at.
+test.use({ contextOptions: { reducedMotion: 'reduce' }, routerEnv: { BACKEND_STARTUP_TIMEOUT: '600' } });
 
 /** What is wrong with the page that is open, in its window and in the smallest one with forced colours. */
 async function faultsOf(page: Page): Promise<string[]> {

@@ -225,6 +225,9 @@ export async function ended(page: Page, status: 'done' | 'stopped' | 'failed'): 
   await expect(answer(page)).toHaveAttribute('data-status', status, { timeout: 60_000 });
 }
 
+/** The demo agent answers it for a minute: a test has the time to stop it. */
+export const LONG = `slow ${'word '.repeat(400)}`;
+
 /** `w1 w2 … wn` in paragraphs of ten, for the demo agent's `slow`: each word contains its position. */
 export function numberedWords(count: number): string {
   const words = Array.from({ length: count }, (_, index) => `w${index + 1}`);

@@ -1,5 +1,5 @@
 /** Everything once without JavaScript: forms post, and the page reloads itself while an answer grows. */
-import { answer, ended, expect, send, signIn, test } from './fixtures';
+import { answer, ended, expect, LONG, send, signIn, test } from './fixtures';
 
 test.use({ javaScriptEnabled: false });
 
@@ -17,8 +17,8 @@ test('without JavaScript a person signs in, sends, sees the answer, and stops an
   await ended(page, 'done');
   await expect(answer(page)).toContainText('hello without scripts');
 
-  await send(page, 'slow');
-  await expect(answer(page)).toContainText('A runner');
+  await send(page, LONG);
+  await expect(answer(page)).toContainText('word word');
   await page.getByRole('button', { name: 'Stop answer' }).click();
   await ended(page, 'stopped');
   await expect(page.getByRole('button', { name: 'Send message' })).toBeVisible();

@@ -4,6 +4,7 @@ import {
   answer,
   ended,
   expect,
+  LONG,
   LOST_CONNECTION,
   menuButton,
   numberedWords,
@@ -103,7 +104,7 @@ test('the reader ends the following by scrolling up, and begins it at the end or
 test('after Stop and Answer again the focus is in the composer', async ({ page, router }) => {
   await signIn(page, router);
   const composer = page.getByRole('textbox', { name: 'Message Demo' });
-  await send(page, 'slow');
+  await send(page, LONG);
   await page.getByRole('button', { name: 'Stop answer' }).click();
   await ended(page, 'stopped');
   await expect(composer).toBeFocused();

@@ -5,14 +5,12 @@ import {
   expectAccessible,
   expectNoOverflow,
   htmxRuns,
+  LONG,
   restingPlace,
   send,
   signIn,
   test,
 } from './fixtures';
-
-/** Its answer goes on for a minute. */
-const LONG = `slow ${'word '.repeat(400)}`;
 
 test('a message is edited from the keyboard, and arrows lead between the variants, with the focus on them', async ({
   page,
@@ -65,7 +63,7 @@ test('two pages agree about the variant that is shown', async ({ page, router, c
 
 test('the keys are listed by ?, n begins a conversation, and Escape stops an answer', async ({ page, router }) => {
   await signIn(page, router);
-  await send(page, 'slow');
+  await send(page, LONG);
   await page.locator('#composer-actions .stop').waitFor();
   await page.keyboard.press('Escape');
   await ended(page, 'stopped');

@@ -6,6 +6,7 @@ import { memoryBackend, startRouter } from '../support/router';
 test('a database that refuses the ends of answers does not hold off the end of starts, nor the other way round', async () => {
   const router = await startRouter({ backends: [memoryBackend('echo')] });
   const { generations, runners } = router.context;
+  const { close } = runners;
   const [interrupting, closing] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   spyOn(generations, 'interruptAll').mockImplementation(() => {
     interrupting.resolve();
@@ -13,7 +14,7 @@ test('a database that refuses the ends of answers does not hold off the end of s
   });
   spyOn(runners, 'close').mockImplementation(() => {
     closing.resolve();
-    return interrupting.promise;
+    return interrupting.promise.then(close);
   });
   await router.stop();
   expect(runners.close).toHaveBeenCalledTimes(1);
@@ -23,10 +24,15 @@ test('what fails at the end is told, and keeps nothing from being waited for, wr
   using error = spyOn(processLog, 'error').mockReturnValue(undefined);
   const router = await startRouter({ backends: [memoryBackend('echo')] });
   const { generations, runners, metering, database } = router.context;
+  const { close } = runners;
   const closing = Promise.withResolvers<void>();
   const ended: string[] = [];
   spyOn(generations, 'interruptAll').mockRejectedValue(new Error('no luck'));
-  spyOn(runners, 'close').mockImplementation(() => closing.promise.then(() => void ended.push('closed')));
+  spyOn(runners, 'close').mockImplementation(async () => {
+    await closing.promise;
+    await close();
+    ended.push('closed');
+  });
   spyOn(metering, 'flush').mockImplementation(async () => void ended.push('flushed'));
   const stopped = router.stop();
   setImmediate(closing.resolve);

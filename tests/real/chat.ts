@@ -50,12 +50,16 @@ export async function newestAnswer(who: Browser, conversation: string): Promise<
   };
 }
 
-/** Opens the page's live stream and yields the text of the answer each time it grows. Ends with the stream. */
-export async function* watchAnswer(who: Browser, path: string): AsyncGenerator<string> {
+/**
+ * Opens the page's live stream and yields the text of the answer each time it grows. Ends with the stream.
+ * @param opened called when the stream is there. What the answer had before is no growth.
+ */
+export async function* watchAnswer(who: Browser, path: string, opened?: () => void): AsyncGenerator<string> {
   const page = await (await who.request(path)).text();
   const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&') ?? '';
   const stream = (await who.request(url)).body;
   if (!stream) return;
+  opened?.();
   const events = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
   const grown = new Grown().apply({ data: page });
   for await (const event of events) {

@@ -10,11 +10,12 @@ setDefaultTimeout(60_000);
 
 const event = (content: string) => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
 
-/** An answer whose second half waits. */
-function halves(goOn: Promise<void>): Response {
+/** An answer each half of which waits. */
+function halves(begin: Promise<void>, goOn: Promise<void>): Response {
   const { readable, writable } = new TransformStream<string, string>();
   const writer = writable.getWriter();
   void (async () => {
+    await begin;
     await writer.write(event('The first half,'));
     await goOn;
     await writer.write(event(' and the second.'));
@@ -26,16 +27,16 @@ function halves(goOn: Promise<void>): Response {
 }
 
 test('SIGTERM: an answer under way ends whole, new work is refused, the runner stays for the next router', async () => {
-  const goOn = Promise.withResolvers<void>();
+  const [opened, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   await using script = Bun.serve({
     ...{ hostname: '127.0.0.1', port: 0, idleTimeout: 0 },
-    fetch: () => halves(goOn.promise),
+    fetch: () => halves(opened.promise, goOn.promise),
   });
   const backends = [puppetAt(`http://127.0.0.1:${script.port}`)];
   await using router = await startRouterProcess({ backends, env: { DRAIN_SECONDS: '60' } });
   const alice = await router.signIn();
   const path = await startConversation(alice, 'puppet', 'Tell me.');
-  const watched = watchAnswer(alice, path);
+  const watched = watchAnswer(alice, path, opened.resolve);
   await watched.next();
   const [before] = await router.runners();
   const ended = router.kill('SIGTERM');

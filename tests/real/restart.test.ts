@@ -73,22 +73,39 @@ test('law 2: SIGTERM ends open streams and the process, saves the answer so far 
   expect(await router.runners()).toEqual([]);
 });
 
-test('law 2: a runner whose start a crash cut off is found by the next router and not started twice', async () => {
-  await using starts = await holdStarts();
-  await starts.hold();
-  await using router = await startRouterProcess({ backends: await backendsThatWait(starts) });
-  const alice = await router.signIn();
-  const path = await startConversation(alice, 'Demo', 'echo hello');
-  await until(async () => (await router.runners()).length === 1, 'the runner is being started');
-  await router.kill('SIGKILL');
-  await router.start();
-  await starts.release();
+for (const [what, isReady] of [
+  ['is ready by then is taken over by the next router and not started twice', true],
+  ['is not ready then is ended by the next router, and there is one again', false],
+] as const)
+  test(`law 2: a runner whose start a crash cut off and that ${what}`, async () => {
+    await using starts = await holdStarts();
+    await starts.hold();
+    // The next router asks once whether it is ready.
+    const patient = { timeouts: { health_seconds: 60 } };
+    const backends = (await backendsThatWait(starts)).map((entry) => ({ ...entry, ...patient }));
+    await using router = await startRouterProcess({ backends });
+    const alice = await router.signIn();
+    const path = await startConversation(alice, 'Demo', 'echo hello');
+    const { mark, leader } = await until(
+      async () => (await router.runners()).find((one) => one.leader),
+      'the runner is being started',
+    );
+    await router.kill('SIGKILL');
+    if (isReady) {
+      await starts.release();
+      const url = `http://${mark.host}:${mark.port}/healthz`;
+      await until(async () => (await fetch(url).catch(() => undefined))?.ok, 'the runner is ready');
+    }
+    await router.start();
+    await starts.release();
 
-  await sendMessage(alice, path, 'echo hello again');
-  const answer = await until(async () => {
-    const shown = await newestAnswer(alice, path);
-    return shown.status !== 'streaming' && shown;
-  }, 'the answer ends');
-  expect(answer).toMatchObject({ status: 'done', text: 'hello again' });
-  expect(await router.runners()).toHaveLength(1);
-});
+    await sendMessage(alice, path, 'echo hello again');
+    const answer = await until(async () => {
+      const shown = await newestAnswer(alice, path);
+      return shown.status !== 'streaming' && shown;
+    }, 'the answer ends');
+    expect(answer).toMatchObject({ status: 'done', text: 'hello again' });
+    const after = await router.runners();
+    expect(after).toHaveLength(1);
+    expect(after[0]?.leader?.pid === leader?.pid).toBe(isReady);
+  });

@@ -7,7 +7,7 @@ const NEVER = 3600;
 
 test('law 3: a pull that takes longer than the other two clocks does not use them up', async () => {
   const script = switchable('after-pull');
-  const clocks = { pull_seconds: 60, start_seconds: 1, ready_seconds: 1 };
+  const clocks = { pull_seconds: 60, start_seconds: 2, ready_seconds: 2 };
   const backend = memoryBackend('echo', { image: 'agents/echo', timeouts: clocks }, script.name);
   await using router = await startRouter({ backends: [backend] });
   const alice = await router.person(PEOPLE.alice);
@@ -15,7 +15,7 @@ test('law 3: a pull that takes longer than the other two clocks does not use the
   const starting = start(alice);
   await until(() => router.platform.calls('prepare') === 1, 'the image is being fetched');
   const began = performance.now();
-  await until(() => performance.now() - began > 1_000, 'both other clocks would have run out');
+  await until(() => performance.now() - began > 2_000, 'both other clocks would have run out');
   release();
   expect((await starting).status).toBe(200);
 });
@@ -27,7 +27,7 @@ test('law 3: each clock runs out in its own words', async () => {
   const backends = [
     backend('pulling', { pull_seconds: 0.05 }, { image: 'agents/pulling' }),
     backend('starting', { start_seconds: 0.05 }),
-    backend('waking', { ready_seconds: 0.5 }),
+    backend('waking', { ready_seconds: 2 }),
   ];
   await using router = await startRouter({ backends });
   const alice = await router.person(PEOPLE.alice);
@@ -42,7 +42,7 @@ test('law 3: each clock runs out in its own words', async () => {
   expect(await messageOf('starting')).toBe('starting took too long to start: the platform was not done within 0.05 s.');
   for (const release of releases) release();
   expect(await messageOf('waking')).toBe(
-    'waking was started but did not become ready within 0.5 s (/healthz answered 503).',
+    'waking was started but did not become ready within 2 s (/healthz answered 503).',
   );
   expect(router.platform.runners.size).toBe(0);
 });

@@ -3,7 +3,8 @@ import { access } from 'node:fs/promises';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
 import { list, start, statusOf, stop, switchable, theRunner } from '../support/runners';
 
-const brief = { timeouts: { ready_seconds: 0.2 } };
+/** Long enough for a test to act meanwhile, and for a start that succeeds, on a busy machine. */
+const brief = { timeouts: { ready_seconds: 2 } };
 
 test('law 2: the intent is written before the driver is called, the handle when it has answered', async () => {
   await using router = await startRouter();
