@@ -51,7 +51,7 @@ export async function answerOnce(asked: Asked, key: string): Promise<Response> {
     return answered;
   } catch (thrown) {
     giveUp();
-    // Nobody reads an answer that comes now.
+    // Nobody reads an answer that comes after this.
     if (isRevoked) void late?.then(({ body }) => body?.cancel()).catch(() => undefined);
     throw thrown;
   } finally {

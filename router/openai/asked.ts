@@ -1,4 +1,4 @@
-/** One request of `/v1` as it was asked, and what its answer needs of it. */
+/** A request of `/v1` as it came in, with what its answer needs: who sent it, how its body is read, and the headers. */
 import type { Server } from 'elysia/universal';
 import type { Caller } from '../accounts/identify';
 import type { JsonBody } from '../backends/shape';
@@ -11,7 +11,7 @@ import type { OpenaiDeps } from './deps';
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What the answer says beside itself, also that of a refusal. Elysia adds it to what has no headers of its own. */
+/** Elysia's headers for the answer, also for a refusal. Elysia adds them to an answer that has none itself. */
 export interface Answered {
   headers: Record<string, string | number>;
 }
@@ -36,7 +36,7 @@ export class Asked {
     return readBody(request, { maxBytes: deps.config.maxBodyBytes, share, listener, isPatient: true });
   }
 
-  /** The headers for an answer, which has them itself: if Elysia added them, it would turn the finished body into a stream. */
+  /** Takes Elysia's headers for the answer itself: if Elysia added them, it would turn the finished body into a stream. */
   takeHeaders(): Readonly<Record<string, string | number>> {
     const { headers } = this.set;
     this.set.headers = {};
@@ -47,13 +47,13 @@ export class Asked {
     return { request: this.request, server: this.listener };
   }
 
-  /** The answer has ended. */
+  /** To be called when the answer has ended. */
   end(): void {
     waitNoLonger(this.listener, this.request);
   }
 }
 
-/** One whose body was read before, and whose answer is kept for others: each of them gets headers of its own. */
+/** A request with an `Idempotency-Key`. Its body is read already; its answer has no headers of this request, as others may get it. */
 export class AskedOnce extends Asked {
   constructor(
     { deps, who, request, set, listener }: Asked,

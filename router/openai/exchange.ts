@@ -36,9 +36,9 @@ export function exchange(asked: Asked): Promise<Response> {
 export class Exchange extends Lifecycle implements Relayed {
   /** The memory share that long requests, and long answers that are read whole, are charged to. */
   readonly share: Share;
-  /** The part of it that a long body takes until its client has read it. */
+  /** The share of a long body, until its client has read it. */
   forBody: Share | undefined;
-  /** Ends it with the client's credential. */
+  /** Its place among the open streams, which ends it when the client's credential is revoked. */
   readonly #open: OpenStream;
   /** How many routers it has come through. */
   #hops = 0;
@@ -48,7 +48,7 @@ export class Exchange extends Lifecycle implements Relayed {
   runnerId: string | undefined;
   /** Where the answer is recorded. */
   #stored: Answer | undefined;
-  /** Tells the client of a stream that waits. Nearly no stream is silent for so long. */
+  /** What the client of a waiting stream is told. Made when it is needed, because hardly any stream waits for so long. */
   #waiting: Waiting | undefined;
 
   constructor(readonly asked: Asked) {
@@ -134,7 +134,7 @@ export class Exchange extends Lifecycle implements Relayed {
   #arrived(answer: RunnerAnswer): RunnerAnswer {
     this.answered(answer);
     this.runnerId = answer.lease.runner.id;
-    // A stream is open for long, and would keep what was sent.
+    // Otherwise a stream would keep the body of its request in memory until its end.
     if (this.plan) this.plan.call.body = undefined;
     return answer;
   }
@@ -178,7 +178,7 @@ export class Exchange extends Lifecycle implements Relayed {
     return turn?.beginning || translation ? this.#stored?.begin() : undefined;
   }
 
-  /** Taken before the answer is stored: one that is stored is not refused any more, or it would be asked for twice. */
+  /** Takes the share before the answer is stored: refused after that, the client would send the request again. */
   protected override hasRead(bytes: number): void {
     if (isLong(bytes)) this.forBody = this.share.handOn(bytes);
   }

@@ -9,7 +9,7 @@ const NOTHING: Held = { end: () => undefined };
 /**
  * Counts the request against the key's limits and writes what is left into `headers`. Throws `rate_limit_exceeded`,
  * with the same headers.
- * @returns to be ended with the request.
+ * @returns what the caller ends with the request.
  */
 export function takeRequest(limits: RateLimitsService, key: Key, headers: Record<string, string | number>): Held {
   if (!isLimited(key)) return NOTHING;

@@ -51,7 +51,7 @@ export interface Idempotency {
   /**
    * Returns the answer to the first request with this key; calls `work` if there was none. Throws
    * `idempotency_key_reused` if the first one was a different request, the errors of `work`, and `too_much_at_once` or
-   * `overloaded` if there is no room for a long answer until it is read: it is kept then, too.
+   * `overloaded` if there is no room for a long answer until it is read; the answer is kept all the same.
    */
   once(named: Named, work: () => Promise<Response>): Promise<Response>;
 }
@@ -139,7 +139,7 @@ export function createIdempotency(deps: {
     { userId, incoming }: Named,
     more: Record<string, string> = {},
   ): Response {
-    // Before the body, which waits for a slow reader.
+    // Before `heldBody`, which lifts the limit again while a long body is read.
     waitNoLonger(incoming.server, incoming.request);
     return new Response(heldBody(body, { held, holder: userId, incoming }), {
       status,
@@ -168,8 +168,8 @@ function isKept({ ok, headers }: Response): boolean {
 }
 
 /**
- * The whole body; of one that is longer than `maxBytes`, or than the share can grow, a stream of it.
- * @param share ends when the body is whole, or when the stream has passed on what was read of it.
+ * The whole body; if it is longer than `maxBytes`, or the share cannot grow, a stream of it.
+ * @param share is ended when the body is whole, or when the stream has passed on what was read.
  */
 async function bodyOf(
   { body }: Response,

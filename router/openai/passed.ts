@@ -1,4 +1,4 @@
-/** Passes the answer of a runner on that has come in time, with its status and headers. */
+/** Passes on the answer of a runner that came in time, with its status and headers. */
 import { isLastingRefusal } from '../lib/errors';
 import type { Body } from '../net/body';
 import { refusalIn } from '../runners/refusals';
@@ -18,14 +18,14 @@ export interface Passed {
   readonly isEvents: boolean;
 }
 
-/** As a stream. */
+/** Passes the body on as a stream. */
 export function passStream(_: unknown, { by, plan, status, own, body, isEvents }: Passed): Response {
   const { relay, stream } = by.opened(plan, isEvents);
   relay.attach(body);
   return by.answer(stream, status, own);
 }
 
-/** In one piece. */
+/** Passes the body on in one piece. */
 export function passWhole(bytes: Bytes, { by, status, own }: Passed): Response {
   if (status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString())))
     own['x-should-retry'] = 'false';

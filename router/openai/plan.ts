@@ -46,7 +46,7 @@ export interface Plan {
 
 type Sent = RunnerRequest['body'];
 
-/** A request of which the agent is known. */
+/** A request whose agent is known. */
 interface Bound {
   readonly request: Requested;
   readonly routed: Routed;
@@ -55,19 +55,19 @@ interface Bound {
   readonly isTranslated: boolean;
 }
 
-/** One of which also the place is known where its answer is stored. */
+/** A request whose place in a conversation is known as well: where its answer is stored. */
 interface Placed extends Bound {
   readonly place: Place;
   readonly variables: RequestVariables;
-  /** Of an answer whose client gets its id. Another one that is stored gets it there. */
+  /** Id of a translated answer, whose client is told it; otherwise empty, and an answer gets its id when it is stored. */
   readonly answerId: string;
 }
 
 /**
- * Plans a request, of which most wait for nothing (lib/lookup.ts). Throws the error for the client if the request cannot be
+ * Plans a request, for most requests without waiting (lib/lookup.ts). Throws the error for the client if the request cannot be
  * served, for example `not_found`, `invalid_request`, `backend_disabled` or `insufficient_quota`. May be called twice.
  * @param bytes the body of the request.
- * @param share from which a long answer takes its bytes. What the plan holds of it is given back at its end.
+ * @param share is charged for stored files that the body refers to, and later for a long answer. The caller ends it.
  */
 export function plan(asked: Asked, bytes: Bytes, share: Share): Soon<Plan> {
   const { method, headers } = asked.request;
@@ -120,7 +120,7 @@ function settle(place: Place, bound: Bound): Soon<Plan> {
   return whenThere(backend.forwardModelEnv ? deps.generations.modelOf(agent) : undefined, shapeBody, placed);
 }
 
-/** @param model what a variable says that the runner is sent. */
+/** @param model the model for the runner, if its backend has `forward_model_env`. */
 function shapeBody(model: string | undefined, placed: Placed): Soon<Plan> {
   const { request, routed, variables } = placed;
   const { chat, files, match } = placed.place;
@@ -135,7 +135,7 @@ function planned(sent: Sent, placed: Placed): Soon<Plan> {
   return whenThere(isTranslated ? translationOf(placed) : undefined, finish, { placed, sent });
 }
 
-/** @param of.sent the body for the runner. */
+/** Makes the plan. @param of.sent the body for the runner. */
 function finish(translation: Translation | undefined, { placed, sent }: { placed: Placed; sent: Sent }): Plan {
   const { request, routed, runnerPath, isTranslated, place, variables, answerId } = placed;
   const { asked, body, path, url } = request;
@@ -161,7 +161,7 @@ function finish(translation: Translation | undefined, { placed, sent }: { placed
   };
 }
 
-/** A caller without a browser session has a key. */
+/** The id of the caller's key; a caller without a browser session has one. */
 function keyIdOf({ session, credentialId }: Caller): string | undefined {
   return session ? undefined : credentialId;
 }

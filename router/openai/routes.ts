@@ -29,7 +29,7 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
     );
 }
 
-/** The stored response that a path below `/v1/` names, and what of it. */
+/** The stored response that a path below `/v1/` names, and which part of it. */
 function storedResponseIn(path: string) {
   if (!path.startsWith('responses/')) return undefined;
   const [, id = '', ...rest] = path.split('/');

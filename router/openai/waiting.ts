@@ -65,7 +65,7 @@ export class Waiting {
   }
 }
 
-/** The answer; undefined if it does not come in time, or there is none and the client is better told so in a stream. */
+/** The answer; undefined if it does not come in time, or if it failed in a way that the client is told in a stream. */
 export function inTime(
   asking: Promise<RunnerAnswer>,
   { translation }: Pick<Plan, 'translation'>,
@@ -75,7 +75,7 @@ export function inTime(
   return translation ? soon.catch(unlessLasting) : soon;
 }
 
-/** Programs that know no x-should-retry go by the status, and try again without showing why. A failed response they show. */
+/** Programs that ignore `x-should-retry` retry on such a status without showing the reason; they do show a failed response. */
 function unlessLasting(thrown: unknown): undefined {
   const { isLasting, status } = toAppError(thrown);
   if (!isLasting || status < 500) throw thrown;

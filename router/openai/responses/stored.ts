@@ -80,7 +80,7 @@ async function written(
   const json = await write(share).finally(() => share.end());
   const bytes = typeof json === 'string' ? new TextEncoder().encode(json) : json;
   const type = { 'content-type': 'application/json' };
-  // Of a stream the server would not say the length.
+  // The server does not send the length of a stream.
   if (isHead) return new Response(null, { headers: { ...type, 'content-length': String(bytes.length) } });
   return new Response(heldBody(bytes, holding), { headers: type });
 }
