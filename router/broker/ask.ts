@@ -79,7 +79,7 @@ export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metric
 /** The first line of an event stream. Some APIs send one under another content type, such as text/plain. */
 const EVENT_LINE = /^(?:data|event|id|retry)?:/;
 
-/** The text that is said in the events of an answer, or in a whole one of an API that does not stream. */
+/** The text of an answer: from the events of a stream, or from one body of an API that does not stream. */
 class Said {
   text = '';
   readonly #decoder = new TextDecoder();
@@ -108,7 +108,7 @@ class Said {
     return !this.isFull;
   }
 
-  /** Reads more of what is one body, unless its beginning is that of a stream. */
+  /** Collects one body, until its beginning shows that it is a stream. */
   #begin(text: string): void {
     this.#whole += text;
     this.#isStream = EVENT_LINE.test(this.#whole);

@@ -1,4 +1,4 @@
-/** One call of a runner to its upstream, from its arrival to the end of the answer, which `Lifecycle` (relay/lifecycle.ts) decides. */
+/** One call of a runner to its upstream, from its arrival to the end of the answer. `Lifecycle` orders its events. */
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';

@@ -39,7 +39,7 @@ export function createHops() {
   }
 
   return {
-    /** Registers a request with its count. @returns to be ended with the request. */
+    /** Registers a request with its count. @returns what the caller ends with the request. */
     enter: (agentId: string, hops: number): Held => (hops === 0 ? NOTHING : entered(agentId, hops)),
 
     /** The highest count among the agent's open requests. */

@@ -56,7 +56,7 @@ const FORM_MODEL = /name="model"\r\n\r\n([^\r\n]{1,200})\r\n/;
 const FORM_MODELS = /name\*?="?(?:[\w-]*'[\w-]*')?model"?\s*[;\r\n]/gi;
 const FORM_COUNTS = /name="n"\r\n\r\n(\d{1,9})\r\n/g;
 
-/** The body of a runner's call, for whatever upstream it goes to. */
+/** The body of a runner's call, as it is sent to any upstream. */
 export class UpstreamBody {
   /** Whether this is a stream that reports usage only on request, and whether the request is there. */
   readonly usage: 'asked' | 'lacking' | undefined;

@@ -10,7 +10,7 @@ interface DriverFailure {
   readonly hint?: string | undefined;
 }
 
-/** The driver's message without the driver's name, which is only for the log, and without keys that it should not have. */
+/** The driver's message without the driver's name, which is only for the log, and without keys, which it should not contain. */
 export function driverMessage({ message }: DriverFailure): string {
   return withoutKeys(message.replace(/^\[[^\]]*\] /, ''));
 }
@@ -34,7 +34,7 @@ export function asDriverFailure(
   if (isDriverFailure(thrown) || thrown instanceof TimedOut) return thrown;
   const kind = thrown instanceof Error ? thrown.name : typeof thrown;
   const message = `its driver "${name}" failed (${kind}). The log has the reason.`;
-  // The log writes causes that are errors, and no others.
+  // The log writes a cause only if it is an error.
   const cause = thrown instanceof Error ? thrown : new Error(Bun.inspect(thrown));
   return new DriverError(name, fault, message, { cause });
 }

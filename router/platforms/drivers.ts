@@ -27,7 +27,7 @@ export interface DriverSources {
    * would stop those runners.
    */
   readonly withRunners?: readonly string[];
-  /** How long the import of a driver, and its making, may keep the router from serving. Default: 30 s. */
+  /** How long the import of a driver, and its `create`, may each keep the router from serving. Default: 30 s. */
   readonly createMs?: number;
   /** How long a driver may keep the router from ending. Default: 5 s. */
   readonly disposeMs?: number;

@@ -10,7 +10,7 @@ import { driverHint, driverMessage, isDriverFailure } from './driver-error';
 import type { DriverRegistry } from './drivers';
 
 const PING_MS = 5_000;
-/** Milliseconds: the time limit for a platform that was silent a moment ago, where somebody waits for the answer. */
+/** Milliseconds: the time limit for a platform that was silent a moment ago, while a request waits for it. */
 const PING_AGAIN_MS = 1_000;
 const VERSION_MS = 5_000;
 
@@ -54,7 +54,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
       const version = await onClock(versionMs, signal, async (clock) => driver.version?.(clock));
       if (version !== undefined) versions.set(name, version);
     } catch (error) {
-      // It is not waited for again before each start, until the platform has been silent.
+      // Otherwise each start would wait for the version. After the platform was silent, it is asked again.
       if (error instanceof TimedOut) versions.set(name, '');
       driversLog.debug({ driver: name, err: error }, 'platform.version_unknown');
     }

@@ -28,8 +28,9 @@ export abstract class Lifecycle implements Relayed {
   recorder: Recorder | undefined;
   /** The time limits of the answer. Undefined until `watch`. */
   silence: Silence | undefined;
-  /** Set it before the relay opens, as these. */
+  /** Set it before the relay opens. */
   ownEnd: OwnEnd | undefined;
+  /** `open` sets this and the next one. */
   events = false;
   expectDone = false;
   readonly abort = new Abort();
@@ -74,7 +75,7 @@ export abstract class Lifecycle implements Relayed {
     return performance.now() - this.startedMs;
   }
 
-  /** Ends `one` at the end, in the reverse order of the calls of `hold`; at once if the request has ended. */
+  /** Keeps `one`, and ends it with the request: the last one first. Ends it at once if the request has ended already. */
   protected hold(one: Held): void {
     if (this.#hasEnded) this.#giveBack(one);
     else this.#held.push(one);
@@ -103,7 +104,7 @@ export abstract class Lifecycle implements Relayed {
     if (client.aborted) this.gone();
   }
 
-  /** The client's signal has aborted, which it does once. */
+  /** Called once, when the signal of the client aborts. */
   handleEvent(): void {
     safely('abort', this.of, () => this.gone());
   }
@@ -164,7 +165,7 @@ export abstract class Lifecycle implements Relayed {
     return this.#endWhole(read);
   }
 
-  /** A whole answer has been read, and is about to be stored. What it throws ends the request as failed. */
+  /** Called before a whole answer is stored. If it throws, the request ends as failed. */
   protected hasRead(_bytes: number): void {}
 
   /** The client receives a recorded answer only when it is stored. */

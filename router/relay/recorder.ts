@@ -1,4 +1,4 @@
-/** Who observes an answer. What it throws is logged, and no answer fails for it. */
+/** Recorders, which observe an answer. Errors that they throw are logged, and do not make the answer fail. */
 import type { AppError } from '../lib/errors';
 import { threw } from '../lib/safely';
 
@@ -11,7 +11,7 @@ export interface Recorder {
   end(ending: Ending, error?: AppError): Promise<void> | undefined;
 }
 
-/** Gives an answer that was read whole. @param of identifies the answer in the log, here and below. */
+/** Gives a recorder an answer that was read whole. @param of identifies the answer in the log, here and below. */
 export function record(recorder: Recorder | undefined, of: object, bytes: Uint8Array): void {
   try {
     recorder?.chunk(bytes);

@@ -1,9 +1,9 @@
-/** What a relay and the life of a request know of each other. */
+/** The interfaces between a relay and the request whose answer it passes on. */
 import type { AppError } from '../lib/errors';
 import type { Ending, Recorder } from './recorder';
 import type { Silence } from './timeouts';
 
-/** The end of an event stream by rules of its own. */
+/** How an event stream ends that does not end with `[DONE]`. */
 export interface OwnEnd {
   /** The events that end it early. */
   ending(error?: AppError): string;
@@ -11,7 +11,7 @@ export interface OwnEnd {
   isWhole(): boolean;
 }
 
-/** What an answer belongs to: the request that is answered, which says how, and is told of the end. */
+/** The request that is answered, as its relay sees it: it says how the answer is passed on, and is told of the end. */
 export interface Relayed {
   /** Whether the body is server-sent events. Only then may comments and error events be written into it. */
   readonly events: boolean;
@@ -24,7 +24,7 @@ export interface Relayed {
   readonly recorder?: Recorder | undefined;
   /** Returns the error for the client when the body breaks off; `runner_lost` by default. May be asynchronous. */
   lost?(cause: unknown): AppError | Promise<AppError>;
-  /** The end of a stream, if that is not `[DONE]`. */
+  /** Set for a stream that does not end with `[DONE]`. */
   readonly ownEnd?: OwnEnd | undefined;
   /** Returns the text of the comment in a silent stream; `keep-alive` by default. */
   signOfLife?(): string;
@@ -45,7 +45,7 @@ export interface Answered {
   readonly lost?: (cause: unknown) => AppError | Promise<AppError>;
 }
 
-/** What a request holds until its end. */
+/** Something that a request holds until its end, such as a lease or a share of memory. */
 export interface Held {
   end(): void;
 }

@@ -30,14 +30,14 @@ export interface RunnerRequest {
   /** Path and query on the runner, beginning with a slash. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Whoever has it for longer than the wait for an answer unsets it then. */
+  /** Unset by a caller that keeps this request after the answer has come, so that the body does not stay in memory. */
   body?: string | Uint8Array<ArrayBuffer> | undefined;
   /** A person asked for this start: the back-off after failed starts does not apply. */
   readonly explicit?: boolean;
   readonly work: Work;
 }
 
-/** Who waits for the answer. */
+/** What waits for the answer: its abort, and its clocks. */
 interface Waits {
   readonly signal: Abortable;
   /** Notified when the request is sent to the runner. */
@@ -104,8 +104,8 @@ export async function callRunner(
 }
 
 /**
- * Why a runner did not answer. `undefined` when the request is to be sent once more: it has not arrived, and another runner
- * takes the place of this one, or this one can be reached again.
+ * Returns why a runner did not answer; `undefined` if the request is to be sent once more, because it has not arrived, and the
+ * runner was replaced or can be reached again.
  */
 async function lostBefore(
   runners: RunnersService,
@@ -125,7 +125,7 @@ async function lostBefore(
   return (await (end ?? late)?.error) ?? new AppError('runner_lost', { message, cause: error });
 }
 
-/** Not a closure within `callRunner`: that would keep the request, with its body, as long as the answer. */
+/** Not a closure in `callRunner`, which would keep the request and its body in memory as long as the answer. */
 function lostBy(runners: RunnersService, { runner }: Lease): RunnerAnswer['lost'] {
   return async (cause) => (await (await runners.endOf(runner))?.error) ?? new AppError('runner_lost', { cause });
 }

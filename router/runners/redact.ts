@@ -1,6 +1,6 @@
 /**
- * Redacts the router's own keys, names and addresses from the refusals of runners, and the keys from their output
- * (`output.ts`). A runner has no key of an LLM API.
+ * Redacts the router's own keys, names and addresses from the refusals of runners. `output.ts` redacts keys from their output.
+ * A runner has no key of an LLM API.
  */
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';

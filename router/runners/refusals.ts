@@ -1,4 +1,4 @@
-/** The refusals of runners: an answer with an error status, as it is passed on, and the error that it stands for. */
+/** Refusals of runners, which are answers with an error status: how they are passed on, and the errors that they become. */
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import { AppError, type Refusal } from '../lib/errors';
 import { jsonObject } from '../lib/json';

@@ -72,7 +72,7 @@ export function runnersService(deps: RunnersDeps) {
     return runner;
   }
 
-  /** The lease when the runner is up. The abort of the caller ends only the wait. */
+  /** Waits until the runner is up, and returns the lease. An abort of the caller ends only the wait. */
   async function leaseLater(slot: RunnerSlot, hold: Hold, { signal, explicit = false }: LeaseOptions): Promise<Lease> {
     try {
       return hold.on(await orAbort(ensure(slot, explicit), signal));
@@ -148,7 +148,7 @@ export function runnersService(deps: RunnersDeps) {
       return warm ? hold.on(warm) : leaseLater(slot, hold, options);
     },
 
-    /** Begins a start that a person asked for, and waits for nothing: what makes it fail is in the runner's state. */
+    /** Begins a start that a person asked for, and does not wait for it. If it fails, the runner's state says why. */
     begin(agent: Agent): void {
       const slot = slots.of(agent);
       const hold = slot.hold();

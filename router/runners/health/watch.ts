@@ -63,7 +63,7 @@ export function createWatches(deps: {
   };
 }
 
-/** Ends with the signal, also where the driver does not: the end of the router waits for it. */
+/** Ends with the signal even if the driver does not: the router waits for it when it stops. */
 async function* untilAborted<T>(changes: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = changes[Symbol.asyncIterator]();
   try {
@@ -75,7 +75,7 @@ async function* untilAborted<T>(changes: AsyncIterable<T>, signal: AbortSignal):
       yield next.value;
     }
   } finally {
-    // Not awaited: it waits for the driver, too.
+    // Not awaited, because it waits for the driver as well.
     Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }

@@ -1,30 +1,30 @@
-/** Keeps a runner from being reaped, until its end. */
+/** A hold on a runner, which is not reaped until the hold ends. Most holds are leases of requests. */
 import type { Abortable } from '../../lib/abort';
 import type { LiveRunner, RunnerSlot, Work } from './slot';
 
 export class Hold {
   /** The runner that is held. Undefined until it is up. */
   runner: LiveRunner | undefined;
-  /** Whether the runner has answered. A request without an answer does not renew the idle time. */
+  /** False for a request that got no answer: its end does not renew the idle time of the runner. */
   isAnswered = true;
   readonly #slot: RunnerSlot;
   #isOpen = true;
 
   constructor(
     slot: RunnerSlot,
-    /** The open request that it is taken for. */
+    /** The request for which the hold is taken. */
     readonly work: Work | undefined,
   ) {
     this.#slot = slot;
   }
 
-  /** The runner is up. */
+  /** To be called when the runner is up. */
   on(runner: LiveRunner): Lease {
     this.runner = runner;
     return this as Lease;
   }
 
-  /** Says whether the runner has answered; yes by default. */
+  /** Sets whether the runner has answered; true by default. */
   answered(hasAnswered: boolean): void {
     const hasChanged = hasAnswered !== this.isAnswered;
     this.isAnswered = hasAnswered;

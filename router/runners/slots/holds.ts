@@ -1,4 +1,4 @@
-/** Holds that a runner takes on itself, by a key that it was given: for its upstream calls and its callbacks. */
+/** Holds for requests of a runner itself, found by the key that it was given: upstream calls and callbacks. */
 import type { HeldRunner, HeldSender, RunnerSlot, Work } from './slot';
 import type { Slots } from './slots';
 

@@ -64,13 +64,13 @@ export interface Work {
   trace?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A lease that the router takes for what a runner asks it by itself. */
+/** A hold that the router takes for a request of the runner itself. */
 interface OwnHold {
   readonly agent: Agent;
   readonly hold: Hold;
 }
 
-/** A lease for an upstream call. It keeps no list of the open requests: as many calls as requests may be under way. */
+/** A hold for an upstream call. It has no list of the open requests, because there may be as many calls as requests. */
 export interface HeldRunner extends OwnHold {
   /** The request that the call serves, where that is certain: the one that the runner named, or the only open one. */
   readonly work: Work | undefined;
@@ -78,7 +78,7 @@ export interface HeldRunner extends OwnHold {
   readonly keyIds: readonly string[];
 }
 
-/** A lease for a callback. */
+/** A hold for a callback. */
 export interface HeldSender extends OwnHold {
   /** The open requests. */
   readonly works: readonly Work[];
@@ -174,13 +174,13 @@ export class RunnerSlot {
     return new Hold(this, work);
   }
 
-  /** A hold got no answer, or one after all. */
+  /** Called when a hold that counted as answered got no answer, or the reverse. */
   count(hasAnswered: boolean): void {
     this.unanswered += hasAnswered ? -1 : 1;
     this.#tellQuiet();
   }
 
-  /** A hold has ended. */
+  /** Called at the end of a hold. */
   leave({ work, isAnswered }: Hold): void {
     this.leases -= 1;
     if (work) this.works.splice(this.works.indexOf(work), 1);
