@@ -85,7 +85,7 @@ export async function createContext(options: ContextOptions) {
     async [Symbol.asyncDispose](): Promise<void> {
       stopping.abort();
       streams.closeAll();
-      // At once, since the time for the end is short: one waits for the database, the others for LLM APIs and platforms.
+      // All at the same time, because the time to stop is short: they wait for the database, for LLM APIs and for platforms.
       const ends = await Promise.allSettled([generations.interruptAll(), parts.titles.close(), runners.close()]);
       for (const end of ends) if (end.status === 'rejected') processLog.error({ err: end.reason }, 'end.failed');
       // A database that refuses one of them keeps no other from being written, nor anything from being let go.

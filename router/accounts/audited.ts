@@ -15,7 +15,7 @@ export interface Handled {
   readonly responseValue: unknown;
   readonly request: Request;
   readonly server: Parameters<Clients['address']>[1];
-  /** Absent where the path of the route names none. */
+  /** Undefined if the path of the route has none. */
   readonly params: Readonly<Record<string, string>> | undefined;
   readonly body: unknown;
 }

@@ -9,7 +9,7 @@ export class LastUses {
     this.#atMs.set(id, atMs);
   }
 
-  /** A use that is not written yet. */
+  /** The time of a use that is not written yet. */
   unwritten(id: string): number | undefined {
     return this.#atMs.get(id);
   }
@@ -18,7 +18,7 @@ export class LastUses {
     this.#atMs.delete(id);
   }
 
-  /** What the database refuses, and what is used meanwhile, is written the next time. */
+  /** Writes them. What the database refuses, and what is used while it writes, is written by the next call. */
   async flush(): Promise<void> {
     if (this.#atMs.size === 0) return;
     const batch = new Map(this.#atMs);

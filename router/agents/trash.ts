@@ -11,7 +11,7 @@ const trashOf = (homesRoot: string): string => join(homesRoot, '.trash');
 const nameOf = (agentId: string, at: Date): string => `${agentId}-${at.toISOString().replace(/[-:.]/g, '')}`;
 const NAME = /-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\d{3}Z$/;
 
-/** Milliseconds since the epoch, in whole seconds; NaN for what a person has put there. */
+/** When a home was moved there, in milliseconds since the epoch; NaN for a name that is not ours. */
 function movedAtMs(name: string): number {
   const [year = Number.NaN, month = 1, day, hour, minute, second] = (NAME.exec(name) ?? []).slice(1).map(Number);
   return Date.UTC(year, month - 1, day, hour, minute, second);

@@ -53,7 +53,7 @@ export interface Backend {
   /** How the runner reaches its upstream: through the broker, or with the real address and key in its environment. */
   readonly credentials: 'broker' | 'inject';
   readonly user?: string;
-  /** Whose the files of a home are; by default the router's own user's. */
+  /** The owner of the files in a home; by default the router's own user. */
   readonly homeOwner?: { readonly uid: number; readonly gid: number };
   readonly networkMode: string;
   readonly extraHosts: Readonly<Record<string, string>>;
@@ -157,7 +157,7 @@ export class BackendRegistry implements Disposable {
     return backend;
   }
 
-  /** The backend of an agent. Throws `not_found` when the file has it no longer. */
+  /** The backend of an agent. Throws `not_found` if `backends.json` no longer has it. */
   of({ backend: name }: { readonly backend: string }): Backend {
     const backend = this.find(name);
     if (!backend) throw new AppError('not_found', { message: `The backend "${name}" is no longer configured.` });

@@ -1,7 +1,7 @@
 /** Aborting a request without the platform's `AbortController`. */
 import { safely } from './safely';
 
-/** Who is told of an abort: a function, or an object, as the platform has it, which is no closure. */
+/** A function, or an object as for the platform's `addEventListener`, which saves a closure. */
 type AbortListener = (() => void) | { handleEvent(): void };
 
 /** Something that is aborted at most once. The subset of `AbortSignal` that the router uses; an `AbortSignal` is one. */

@@ -47,7 +47,7 @@ export class Allowance {
     return undefined;
   }
 
-  /** Takes `amount` for the holder. Throws `too_much_at_once` or `overloaded`. */
+  /** Takes `amount` for the holder, until the share is ended. Throws `too_much_at_once` or `overloaded`. */
   take(holder: string, amount = 1): Share {
     const share = new Share(this, holder);
     const refusal = share.grow(amount);
@@ -98,8 +98,8 @@ export class Share {
   }
 
   /**
-   * Ends it, but for `amount`, which goes on in a share of its own; what it lacks of that is taken. Nothing is free meanwhile, so
-   * nobody else comes between. Throws `too_much_at_once` or `overloaded`, and then it is unchanged.
+   * Ends this share, and returns a new one with `amount`. The amount is never given back in between, so that nobody else can take
+   * it; this share grows first if it holds less. Throws `too_much_at_once` or `overloaded`, and is then unchanged.
    */
   handOn(amount: number): Share {
     const refusal = amount > this.#held ? this.grow(amount - this.#held) : undefined;

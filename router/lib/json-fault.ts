@@ -6,7 +6,7 @@ const SCALAR = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(
 
 type Expected = 'value' | 'value or end' | 'name' | 'name or end' | 'colon' | 'comma or end';
 
-/** Characters in which the place of a fault is looked for. This much takes 5 ms, and nobody reads the place in a longer text. */
+/** Characters of the longest text in which the place is looked for. It takes 5 ms; in a longer text the place helps nobody. */
 const LENGTH_MAX = 65_536;
 
 /** Line and column of the first token that does not belong, from 1; `undefined` for a text that is JSON, or too long. */

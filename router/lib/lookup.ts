@@ -26,8 +26,8 @@ export class Lookup<T> {
 }
 
 /**
- * What `next` makes of the value, at once where it is there.
- * @param of what `next` needs beside the value: a closure that has it costs a scope, also where nobody waits.
+ * Calls `next` with the value: at once if it is known, and otherwise when its promise resolves.
+ * @param of a second argument for `next`. A closure over it would cost a scope in each call, even if the value is known.
  */
 export function whenThere<T, Result>(value: Soon<T>, next: (value: T) => Soon<Result>): Soon<Result>;
 export function whenThere<T, Of, Result>(
@@ -43,7 +43,7 @@ export function whenThere<T, Of, Result>(
   return value instanceof Promise ? whenItComes(value, next, of) : next(value, of);
 }
 
-/** A function of its own, since a closure would give `whenThere` a scope at each call. */
+/** A function of its own, because a closure in `whenThere` would cost a scope in each call. */
 function whenItComes<T, Of, Result>(
   value: Promise<T>,
   next: (value: T, of: Of) => Soon<Result>,

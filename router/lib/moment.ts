@@ -1,4 +1,4 @@
-/** A moment that code may wait for. The promise is made for the first that waits, because most moments are waited for by none. */
+/** A moment that code may wait for. Its promise is made for the first that waits, because nobody waits for most moments. */
 export class Moment {
   #isOver = false;
   #waiting: PromiseWithResolvers<void> | undefined;

@@ -16,7 +16,7 @@ export interface Bucket {
   atMs: number;
 }
 
-/** The bucket as it is at a time; a full one where there was none. */
+/** The bucket, filled up to a time; a full one if there was none. */
 export function filled(bucket: Bucket | undefined, { max, perMs }: Rate, atMs: number): Bucket {
   const level = bucket ? Math.min(max, bucket.level + ((atMs - bucket.atMs) * max) / perMs) : max;
   return { level, atMs };

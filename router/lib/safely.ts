@@ -16,7 +16,7 @@ export function safely<T>(hook: string, of: object, work: () => T): T | undefine
   }
 }
 
-/** Logs what was caught, as `safely` does: for what every request calls, to which a closure would be another two objects. */
+/** Logs a caught error as `safely` does, for code that every request runs: the closure for `safely` would cost two objects. */
 export function threw(hook: string, of: object, error: unknown): undefined {
   processLog.error({ hook, ...of, err: error }, 'hook.threw');
 }

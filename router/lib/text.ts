@@ -36,7 +36,7 @@ export function wholeLength(text: string, length: number): number {
   return isHalf ? length - 1 : length;
 }
 
-/** A part of an address as it was before; what is not valid there stays as it is. */
+/** A part of a URL without its percent-encoding; unchanged if that is not valid. */
 export function decoded(part: string): string {
   try {
     return decodeURIComponent(part);

@@ -26,7 +26,7 @@ export function answerFacts(
   };
 }
 
-/** @param error with which it has failed, or was stopped. */
+/** Facts about an answer that has ended. @param error why it has failed, or was stopped. */
 export function endedFacts(
   { answeredMs, status }: { readonly answeredMs: number | undefined; readonly status: number | undefined },
   { ending, bytes }: { readonly ending: string; readonly bytes: number },
@@ -50,7 +50,7 @@ export type BeginSpan = (name: string, kind: 'server' | 'client', caller: Caller
 
 let tracer: BeginSpan | undefined;
 
-/** Whether there are spans. Off, nobody need make what a span is about. */
+/** Whether tracing is on. If it is off, callers need not make the facts of a span. */
 export function isTracing(): boolean {
   return tracer !== undefined;
 }

@@ -56,7 +56,7 @@ export function schedulesRoutes(deps: SchedulesRoutesDeps, session: SessionPlugi
     .get(
       '/schedules/:id',
       async ({ who, params, request }) => {
-        // What a refused form without JavaScript leaves in the browser.
+        // The address that a browser without JavaScript shows after a refused form.
         const { id, agentId } = await own(who, params);
         return seeOther(request, `/agents/${agentId}/schedules?edit=${id}`);
       },

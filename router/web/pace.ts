@@ -1,4 +1,4 @@
-/** The slowest pace at which a long body may come, or be read by its client: its memory is held until it is through. */
+/** The slowest pace at which a long body may be sent or read. Until its end it takes memory that others may need. */
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { steadyMs } from '../lib/time';
 
@@ -10,8 +10,8 @@ export class Pace implements Beating {
   #dueMs: number;
 
   /**
-   * @param behindMsMax how far it may fall behind. A faster beginning gives no credit, so a body that stops is always noticed this
-   * soon.
+   * @param behindMsMax how far the body may fall behind. Bytes that come faster earn no credit, so a body that stops is always
+   * noticed after this time.
    * @param onTooSlow called at most once.
    */
   constructor(
@@ -22,7 +22,7 @@ export class Pace implements Beating {
     startBeat(this);
   }
 
-  /** More of the body is through. */
+  /** To be called when more of the body was sent or read. */
   moved(bytes: number): void {
     this.#dueMs = Math.min(steadyMs() + this.behindMsMax, this.#dueMs + (bytes / BYTES_PER_SECOND_MIN) * 1000);
   }

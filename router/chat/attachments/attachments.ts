@@ -25,7 +25,7 @@ const WAITING_MS = 86_400_000;
 /** How long removing files may go on before others have their turn. */
 const REMOVE_MS = 10;
 
-/** Files whose contents are stored. They take room until they are disposed of: when their rows are stored, or never will be. */
+/** Files whose contents are stored. They take room (`room.ts`) until they are disposed of, after their rows are stored. */
 export interface KeptFiles extends Disposable {
   readonly files: readonly KeptFile[];
 }
@@ -119,7 +119,7 @@ export function attachmentsService(deps: {
 
     takeRoom: room.take,
     keep,
-    /** Stores the content of the only file of a message, for whom room is taken. Throws as `keep` does. */
+    /** Stores the content of the only file of a message, after the caller has taken room for it. Throws as `keep` does. */
     keepOne(file: GivenFile): Promise<KeptFile> {
       checkedBytes([file], [], limits);
       return keepOne(file);
@@ -129,7 +129,7 @@ export function attachmentsService(deps: {
     /**
      * Stores the files that a client of `/v1` sends with a message, and the addresses of those that are elsewhere. Those that
      * cannot be attached are left out, and the log says why: the request is answered all the same.
-     * @param use stores their rows.
+     * @param use stores the rows of the files.
      */
     async withSent<T>(
       userId: string,
@@ -167,7 +167,7 @@ export function attachmentsService(deps: {
         { userId, conversationId },
         kept.files.map((one) => ({ ...one, id })),
         now(),
-        // Others may have come since.
+        // Other files may have been uploaded since.
         (there) => void checkedBytes([file], there, limits),
       );
       return this.get(userId, id);

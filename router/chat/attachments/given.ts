@@ -1,4 +1,4 @@
-/** Files as they are given: which of them a message can have. */
+/** Checks files that are given for a message. */
 import { attachableKind, isPicture } from '../../attachments/kinds';
 import { AppError } from '../../lib/errors';
 import type { KeptFile } from './store';
@@ -22,8 +22,8 @@ export interface FileLimits {
 }
 
 /**
- * What is known of a file by its name and its content. Throws `too_large`, `unsupported_media_type` or `invalid_request` with its
- * name.
+ * Checks one file, and returns what its row says of it. Throws `too_large`, `unsupported_media_type` or `invalid_request` with
+ * the name of the file.
  */
 export function checkedFile({ name, bytes }: GivenFile, { bytesMax }: FileLimits): Omit<KeptFile, 'hash' | 'id'> {
   const shown = nameOf(name);
@@ -39,8 +39,9 @@ export function checkedFile({ name, bytes }: GivenFile, { bytesMax }: FileLimits
 }
 
 /**
- * Throws `too_large` or `invalid_request` for files that a message cannot have together, or beside those that it has.
- * @returns their bytes.
+ * Checks the number and the size of all files of one message. Throws `too_large` or `invalid_request`.
+ * @param had the files that the message has already.
+ * @returns the bytes of the new files.
  */
 export function checkedBytes(
   files: readonly GivenFile[],

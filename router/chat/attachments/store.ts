@@ -109,7 +109,7 @@ export function attachmentsStore(db: Db) {
 
     /**
      * Stores files for a message of a conversation that is stored later.
-     * @param check is given those that wait there, in the same moment. When it throws, nothing is stored.
+     * @param check gets the files that wait there, in the same transaction. If it throws, nothing is stored.
      */
     async insertWaiting(
       place: Pick<AttachmentPlace, 'userId' | 'conversationId'>,

@@ -53,7 +53,7 @@ export interface Turn {
 /**
  * Produces an answer.
  * @param track Makes its recorder.
- * @param share Of the answers that may be under way: ended with it.
+ * @param share of the limit of answers under way; ended with the answer.
  */
 export function produce(
   deps: ProduceDeps,

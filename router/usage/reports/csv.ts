@@ -10,8 +10,8 @@ const utf8 = new TextEncoder();
 
 /**
  * A download of lines, which are requested page by page as fast as the client reads.
- * @param options.hold registers the open stream, with what breaks it off. It may refuse by throwing, and returns what is ended
- * exactly once, when the stream has ended for any reason.
+ * @param options.hold registers the open stream; its argument breaks the stream off. May refuse by throwing. What it returns is
+ * ended exactly once, when the stream has ended for any reason.
  */
 export function csvResponse(options: {
   readonly name: string;

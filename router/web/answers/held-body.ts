@@ -1,4 +1,4 @@
-/** Long bodies of answers, which are in memory until their client has read them and are counted meanwhile. */
+/** Long bodies of answers: they are in memory until their client has read them, and count against a limit until then. */
 import { type Allowance, Share } from '../../lib/allowance';
 import type { Soon } from '../../lib/lookup';
 import { Pace } from '../pace';
@@ -6,11 +6,11 @@ import { type Incoming, waitNoLonger, waitPatiently } from '../patience';
 
 /** Bytes that are sent at once. Shorter bodies are not counted. */
 const PIECE_BYTES = 65_536;
-/** How far a client may fall behind the slowest pace of reading: somebody looks at what comes, page by page. */
+/** How far a client may fall behind the slowest pace (`Pace`): enough for somebody who reads the output page by page. */
 const BEHIND_MS_MAX = 600_000;
 const utf8 = new TextEncoder();
 
-/** Whose memory a long body takes, and who reads it. */
+/** The user for whom a long body is held, and the request that reads it. */
 export interface Holding {
   /** The memory for long requests and answers. */
   readonly held: Allowance;
@@ -24,14 +24,14 @@ export function isLong(bytes: number): boolean {
 }
 
 /**
- * A body of bytes, which count against `held` until they are read, or the client has gone or reads too slowly. Throws
+ * A body of bytes. Long ones count against `held` until they are read, or the client has gone or reads too slowly. Throws
  * `too_much_at_once` or `overloaded`.
  */
 export function heldBody(bytes: Uint8Array<ArrayBuffer>, { held, holder, incoming }: Holding): BodyInit {
   return isLong(bytes.length) ? longBody(bytes, held.take(holder, bytes.length), incoming) : bytes;
 }
 
-/** The same of a long body that is counted already. @param share is ended when it needs it no more. */
+/** The same for a long body that is counted already. @param share is ended with the body. */
 export function longBody(bytes: Uint8Array<ArrayBuffer>, share: Share, incoming: Incoming): ReadableStream<Uint8Array> {
   let at = 0;
   const next = () => {
@@ -44,7 +44,7 @@ export function longBody(bytes: Uint8Array<ArrayBuffer>, share: Share, incoming:
 
 /**
  * A body of texts that are made while the client reads. A long text counts against `held` until it is read, or the client has
- * gone or reads too slowly; when that has no room, the body breaks off.
+ * gone or reads too slowly; if there is no room for it, the body breaks off.
  */
 export function heldTexts(
   texts: AsyncIterator<string>,
@@ -70,8 +70,8 @@ export function heldTexts(
 }
 
 /**
- * A stream of pieces, each made when the client wants it. How long it may take to want one is the pace's: the server's own limit
- * would end the connection of a client that pauses.
+ * A stream of pieces, each made when the client wants it. `Pace` limits how slowly the client may read, in place of the server's
+ * own limit, which would close the connection of a client that pauses.
  * @param onEnd called once, when nothing is sent any more.
  */
 function inPieces(

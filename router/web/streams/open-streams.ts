@@ -14,7 +14,7 @@ interface Holder {
   readonly countedAs?: string;
 }
 
-/** What is ended with its stream. */
+/** The request or page to which a stream belongs. */
 interface Closable {
   /** Ends the stream, and sends the reason if it can. */
   close(why: AppError): void;
@@ -26,7 +26,7 @@ export const LIVE_STREAMS_PER_USER_MAX = 12;
 export interface OpenStreams {
   /**
    * Throws `too_much_at_once` or `overloaded` when there are too many streams.
-   * @returns to be ended when the stream has ended by itself.
+   * @returns what the caller ends when the stream has ended by itself.
    */
   add(holder: Holder, closable: Closable): OpenStream;
   /**
@@ -48,7 +48,7 @@ export interface OpenStreams {
   readonly telling: number;
 }
 
-/** One of them. Made by `OpenStreams`. */
+/** An open stream, made by `OpenStreams`. */
 export class OpenStream {
   place: number | undefined;
 
@@ -68,9 +68,9 @@ export class OpenStream {
   }
 }
 
-/** A stream of the router's own events. */
+/** An open stream of the router's own events. */
 class LiveStream extends OpenStream {
-  /** Those of each user; the oldest first. */
+  /** The live streams of each user; the oldest first. */
   live: Map<string, Set<OpenStream>> | undefined;
 
   override end(): void {
