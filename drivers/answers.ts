@@ -17,7 +17,7 @@ const isUrl: Check = (value) =>
   typeof value === 'string' && /^https?:\/\/.*[^/]$/.test(value) && URL.canParse(value)
     ? undefined
     : 'expected an http URL without a slash at its end';
-/** The router speaks HTTP without TLS to a runner, and puts its paths behind this. */
+/** The router speaks HTTP without TLS to a runner, and appends its paths to this address. */
 const isRunnerUrl: Check = (value) =>
   isUrl(value) ?? (/^http:\/\/[^/?#@]+$/.test(String(value)) ? undefined : 'expected http://, host, port, and no more');
 const isState: Check = (value) =>
@@ -50,7 +50,7 @@ const isHandle: Check = (value) => object({})(value) ?? (isJson(value) ? undefin
 const isHealth = object({ state: isState, url: optional(isRunnerUrl) });
 const isChange = object({ runnerId: isText, health: isHealth });
 
-/** Of two entries of one runner, the router would stop one. */
+/** If a runner had two entries, the router would stop one of them. */
 const areOwned: Check = (value) => {
   const problem = list(object({ runnerId: isText, handle: isHandle, health: isHealth, url: optional(isRunnerUrl) }))(
     value,

@@ -4,7 +4,7 @@ import { checkedDriver } from './answers';
 import { driverProblems } from './check';
 import type { Driver, DriverPlugin, DriverServices } from './driver';
 
-/** For its import, and for its making: the router serves nobody meanwhile. */
+/** Each for the import and for `create`: the router serves nobody until they end. */
 const CREATE_MS = 30_000;
 /** The router ends without it then. */
 const DISPOSE_MS = 5_000;
@@ -41,7 +41,7 @@ export async function disposeDriver(driver: Driver, limitMs = DISPOSE_MS): Promi
   );
 }
 
-/** Rejects with `late` and the time when the work takes longer. */
+/** Rejects if the work takes longer, with a message that begins with `late`. */
 export async function inTime<T>(work: Promise<T>, limitMs = CREATE_MS, late = 'it did not end'): Promise<T> {
   const limit = Promise.withResolvers<never>();
   const timer = setTimeout(() => limit.reject(new Error(`${late} within ${limitMs / 1000} s`)), limitMs);

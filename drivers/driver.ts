@@ -3,8 +3,8 @@
  *
  * A driver is mechanism only. The router decides when to start a runner, which runner to stop and what "ready" means; a
  * driver must not have a policy of its own. An optional method that is absent means that the driver lacks the capability.
- * `drivers/README.md` explains the contract with a complete small driver, `drivers/conformance.ts` tests it. It stays one file: a driver
- * outside of this repository has a copy of it beside itself.
+ * `drivers/README.md` explains the contract with a complete small driver, `drivers/conformance.ts` tests it. The contract stays
+ * one file, because a driver outside of this repository has its own copy of it.
  */
 import type { Static, TObject } from '@sinclair/typebox';
 
@@ -220,8 +220,8 @@ export interface Driver<H extends Handle = Handle> {
 }
 
 /**
- * Why a driver failed; `drivers/README.md` says what the router makes of it. It adds `wrong_answer` itself, for a method that resolves with
- * something else than it should.
+ * Why a driver failed; `drivers/README.md` says what the router does after each fault. The router adds `wrong_answer` itself, for
+ * a method that resolves with something else than it should.
  */
 export type DriverFault =
   | 'unavailable'

@@ -39,8 +39,8 @@ export function setUp(directory: string, env: Env): string | undefined {
 
 /**
  * Adds the secrets that an existing `.env` lacks, such as that of the first agent-stack, which had no ENCRYPTION_KEY.
- * Returns what it has added; nothing where there is no such file. Throws a `ConfigError`, and adds nothing, where a line
- * refers to a variable without a value: a secret of our own in its place could hide the right one.
+ * Returns what it has added; nothing where there is no such file. Throws a `ConfigError`, and adds nothing, if a line
+ * refers to a variable without a value: a new secret in its place could hide the right one.
  */
 export function addSecrets(directory: string, env: Env): Readonly<Record<string, string>> {
   const file = join(directory, '.env');
@@ -107,7 +107,7 @@ function greeting(address: string, email = '', password = ''): string {
 }
 
 /**
- * Sets up the working folder, and prints what there is to tell. Ends the process with 1 where the settings have a problem.
+ * Sets up the working folder, and prints what it has done. Ends the process with 1 if the settings have a problem.
  * @returns whether it has written something.
  */
 export function setUpHere(): boolean {

@@ -16,7 +16,7 @@ interface Step {
   readonly files?: readonly string[];
   /** The reason why the step is skipped. */
   readonly skipReason?: string;
-  /** It mostly waits, so it begins with the first step. What it writes is shown in its turn. */
+  /** Mostly waits, so it begins together with the first step. Its output is shown when its turn comes. */
   readonly isEarly?: boolean;
 }
 
@@ -64,8 +64,8 @@ const wholeMs = 45 * 60_000;
 const testMs = 60_000;
 
 /**
- * Processes share the files of a step: tests of one that wait leave a core to the others. Each loads the router once, and not for
- * each file, as it would in a global of its own.
+ * Processes share the files of a step: while tests of one process wait, the others use the core. Each process loads the router
+ * once, and not once for each file, as it would if each file had its own global object.
  */
 const together = (processes: number): string[] => [`--parallel=${processes}`, '--no-isolate'];
 
@@ -95,7 +95,7 @@ function steps(isFast: boolean): Step[] {
   const fast = [
     { name: 'format and lint', command: tool('biome', 'check', '--error-on-warnings', '.') },
     { name: 'types', command: tool('tsc') },
-    // Two leave half of two cores idle.
+    // With two processes, half of two cores would be idle.
     bunTest('fast tests', files.filter(isFastTest), together(3)),
   ];
   if (isFast) return fast;
@@ -103,7 +103,7 @@ function steps(isFast: boolean): Step[] {
     ...fast,
     bunTest('fuzz tests', files.filter(isFuzz), together(2)),
     runtimeImages(),
-    // In one process: they watch the engine and its networks, which they have to themselves.
+    // In one process, because they look at all containers and networks of the engine.
     bunTest('engine tests', files.filter(isDocker)),
     bunTest(
       'real tests',

@@ -254,7 +254,7 @@ async function rejection(promise: Promise<unknown>): Promise<Error & { fault?: s
     (reason) => reason,
   );
   expect(error).toBeInstanceOf(Error);
-  // Its message says which member is wrong.
+  // Thrown, so that the failed case shows which member is wrong.
   if (error.fault === 'wrong_answer') throw error;
   return error;
 }

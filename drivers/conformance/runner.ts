@@ -16,7 +16,7 @@ export interface ConformanceRunner {
   readonly home: string;
   say(line: string): void;
   exit(code: number): void;
-  /** Starts a process of its own, as the shell of an agent does. Absent: it has none. */
+  /** Starts a child process, as an agent with a shell does. Absent: the platform has no processes. */
   child?(): void;
 }
 

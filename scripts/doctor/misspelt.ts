@@ -1,12 +1,12 @@
-/** The check of `bun run doctor` for names that are nearly those of settings, which the router leaves unread. */
+/** The check of `bun run doctor` for variables that look like misspelt settings, which the router does not read. */
 import type { Env } from '../../router/config/config';
 import { settings } from '../../router/config/settings';
 import { type Finding, note } from './finding';
 
-/** Letters that are added, left out or replaced. Two that changed places are two. */
+/** Letters that are added, left out or replaced. Two letters that have changed places count as two. */
 const DISTANCE_MAX = 2;
 
-/** A note for each variable of `env` that is no setting, and looks like one. */
+/** A note for each variable of `env` that is not a setting but looks like one. */
 export function misspelt(env: Env): readonly Finding[] {
   const names = settings.map(([name]) => name);
   return Object.keys(env).flatMap((name) => {
@@ -17,7 +17,7 @@ export function misspelt(env: Env): readonly Finding[] {
   });
 }
 
-/** The first letter has to be right: FTP_PROXY is another thing than HTTP_PROXY. */
+/** The first letter must be right, because FTP_PROXY is not meant to be HTTP_PROXY. */
 function isNear(name: string, setting: string): boolean {
   if (name[0] !== setting[0] || Math.abs(name.length - setting.length) > DISTANCE_MAX) return false;
   return distance(name, setting) <= DISTANCE_MAX;

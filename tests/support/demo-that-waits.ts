@@ -1,4 +1,4 @@
-/** The demo agent as a program, each of whose calls of a tool lasts for as long as there is a file of its id in the folder given. */
+/** The demo agent as a program. Each of its calls of a tool lasts while the given folder has a file with the id of the call. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,13 +1,13 @@
-/** What the demo agent does that a test holds for as long as it looks at it, however slow the machine is: starts, and calls of tools. */
+/** Holds starts of the demo agent, and its calls of tools, for as long as a test looks at them, however slow the machine is. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { backendsWithDemoEnv } from './process';
 
 export interface Starts {
-  /** A start waits for as long as the file `start` is there, a call for as long as that of its id is. */
+  /** A start waits while the file `start` exists in it; a call, while the file with its id exists. */
   readonly folder: string;
-  /** By default starts; calls by their id, such as `call_2` for the second of an answer. */
+  /** @param what `start` (the default), or the id of a call, such as `call_2` for the second one of an answer. */
   hold(what?: string): Promise<void>;
   release(what?: string): Promise<void>;
 }

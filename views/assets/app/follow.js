@@ -7,8 +7,8 @@ import { keepPlace, leaveToBrowser, leftPlace } from './place.js';
 /** Milliseconds after the load in which the sizes around a message that the address names become known. */
 const SETTLE_MS = 2_000;
 
-// The message that was read when the page was left, that the address names or that is being edited stays where it is while the sizes
-// around it become known, until its reader acts.
+// Until the reader acts, one message stays where it is while the sizes around it become known: the one that was read when the
+// page was left, that the address names, or that is being edited.
 const left = leftPlace();
 let linked = document.getElementById(left ? left.id : location.hash.slice(1)) ?? $('.message.editing');
 // What browsers leave out of the layout has no place: in Firefox it would be beyond the end of its group.

@@ -23,7 +23,7 @@ function pointAt(element, offset) {
 export function keepSelection() {
   const selection = getSelection();
   const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
-  // Not by the selection's own property, for which Chromium lays the page out.
+  // Not `isCollapsed`, for which Chromium lays the page out.
   const isCollapsed = anchorNode === focusNode && anchorOffset === focusOffset;
   const prose = isCollapsed ? null : (anchorNode.closest?.('.prose') ?? anchorNode.parentElement?.closest('.prose'));
   if (!prose?.contains(focusNode)) return () => {};
