@@ -3,7 +3,7 @@
  * `agent-stack: N passed, N failed`. `--fast` leaves out tests that start processes, containers and browsers. `bin/test`
  * installs Bun, the packages, a browser and, in CI, an engine first.
  */
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { engineAvailable } from '../tests/support/engine';
@@ -16,8 +16,6 @@ interface Step {
   readonly files?: readonly string[];
   /** The reason why the step is skipped. */
   readonly skipReason?: string;
-  /** Mostly waits, so it begins together with the first step. Its output is shown when its turn comes. */
-  readonly isEarly?: boolean;
 }
 
 interface Outcome {
@@ -102,7 +100,6 @@ function steps(isFast: boolean): Step[] {
   return [
     ...fast,
     bunTest('fuzz tests', files.filter(isFuzz), together(2)),
-    runtimeImages(),
     // In one process, because they look at all containers and networks of the engine.
     bunTest('engine tests', files.filter(isDocker)),
     bunTest(
@@ -110,6 +107,7 @@ function steps(isFast: boolean): Step[] {
       files.filter((file) => isReal(file) && !isRuntime(file)),
       together(2),
     ),
+    runtimeImages(),
     bunTest('runtime tests', files.filter(isRuntime), together(2)),
     browserTest('browser tests'),
   ];
@@ -119,44 +117,31 @@ function steps(isFast: boolean): Step[] {
 function runtimeImages(): Step {
   const command = [process.execPath, 'tests/real/runtimes/run.ts', '--images'];
   const skipReason = 'takes minutes: `bun run test:runtimes` makes them and runs their tests';
-  return { name: 'runtime images', command, isEarly: true, ...(!isContinuousIntegration && { skipReason }) };
+  return { name: 'runtime images', command, ...(!isContinuousIntegration && { skipReason }) };
 }
 
 function reportOf(step: string): string {
   return join(reports, `${step.replaceAll(' ', '-')}.xml`);
 }
 
-function outputOf(step: string): string {
-  return join(reports, `${step.replaceAll(' ', '-')}.log`);
-}
+let current: Bun.Subprocess | undefined;
 
-const running = new Set<Bun.Subprocess>();
-
-/** Runs the step in a session of its own, so that processes left over by a test end with the step. */
-function begin({ name, command, isEarly }: Step): Bun.Subprocess {
-  const output = isEarly ? openSync(outputOf(name), 'a') : 'inherit';
+async function run({ name, command, files = [], skipReason }: Step): Promise<Outcome> {
+  console.log(`\n── ${name}`);
+  if (skipReason) return { step: name, ended: 'skipped', passed: 0, failures: [], note: skipReason };
+  // Runs the step in a session of its own, so that processes left over by a test end with the step.
   const step = Bun.spawn([...command], {
     cwd: root,
     env: { ...Bun.env, PLAYWRIGHT_JUNIT_OUTPUT_FILE: reportOf(name) },
-    stdio: ['ignore', output, output],
+    stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
   });
-  running.add(step);
-  return step;
-}
-
-async function run(one: Step, begun?: Bun.Subprocess): Promise<Outcome> {
-  const { name, files = [], skipReason } = one;
-  console.log(`\n── ${name}`);
-  if (skipReason) return { step: name, ended: 'skipped', passed: 0, failures: [], note: skipReason };
-  const step = begun ?? begin(one);
+  current = step;
   const beganMs = performance.now();
   const limit = isContinuousIntegration ? setTimeout(() => endSession(step), wholeMs - beganMs) : undefined;
   const exitCode = await step.exited;
   clearTimeout(limit);
   endSession(step);
-  running.delete(step);
-  if (begun) process.stdout.write(await readOrEmpty(outputOf(name)));
   const tests = readJunit(await readOrEmpty(reportOf(name)));
   const count = (ended: string) => tests.filter((test) => test.ended === ended).length;
   const failures = tests.filter(({ ended }) => ended === 'failed').map((test) => `${test.file} > ${test.name}`);
@@ -206,10 +191,12 @@ function endSession(step: Bun.Subprocess): void {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
-    // Playwright closes its browsers only on SIGINT.
-    for (const step of running) endGroup(step, 'SIGINT');
-    await Promise.race([Promise.all([...running].map(({ exited }) => exited)), Bun.sleep(graceMs)]);
-    for (const step of running) endSession(step);
+    if (current) {
+      // Playwright closes its browsers only on SIGINT.
+      endGroup(current, 'SIGINT');
+      await Promise.race([current.exited, Bun.sleep(graceMs)]);
+      endSession(current);
+    }
     rmSync(reports, { recursive: true, force: true });
     process.exit(1);
   });
@@ -217,12 +204,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 // Starts an engine once if one is needed, and stops it at the end. Without an engine, the tests say what is missing.
 if (!isFast) await engineAvailable();
-const all = steps(isFast);
-const early = new Map(
-  all.filter(({ isEarly, skipReason }) => isEarly && !skipReason).map((step) => [step, begin(step)]),
-);
 const outcomes: Outcome[] = [];
-for (const step of all) outcomes.push(await run(step, early.get(step)));
+for (const step of steps(isFast)) outcomes.push(await run(step));
 rmSync(reports, { recursive: true, force: true });
 
 console.log('');

@@ -80,7 +80,14 @@ export async function findOwned(
   signal: AbortSignal,
   runnerId?: string,
 ): Promise<readonly Owned<DockerHandle>[]> {
-  return (await inspectOwned(parts, signal, runnerId)).map(toOwned);
+  const owned = await inspectOwned(parts, signal, runnerId);
+  const byRunner = Map.groupBy(owned, (info) => handleOf(info).runnerId);
+  return [...byRunner.values()].flatMap((infos) => {
+    // Whoever copies a container copies its labels. The copy is younger, and not the driver's.
+    const [original, ...copies] = infos.toSorted((a, b) => Date.parse(a.Created) - Date.parse(b.Created));
+    for (const { Id: id, Name: name } of copies) parts.services.log('warn', 'container.copied', { id, name });
+    return original === undefined ? [] : [toOwned(original)];
+  });
 }
 
 /** Like `findOwned`, in the engine's own types. */

@@ -21,7 +21,7 @@ export interface Exits {
   remembered(): readonly { readonly handle: ProcessHandle; readonly health: Exited }[];
   /** Until the result is disposed, the end of this runner is not reported to watchers. */
   stopping(handle: ProcessHandle): Disposable;
-  /** Forgets a runner that was stopped, and reports it to the watchers as `gone`. */
+  /** Forgets a runner that was stopped, with all its processes, and reports it to the watchers as `gone`. */
   forget(handle: ProcessHandle): void;
   /** Yields the ends of runners. Calls `adopt` after it has begun to listen; `adopt` adds the runners of other processes. */
   watch(signal: AbortSignal, adopt: () => Promise<void>): AsyncGenerator<HealthChange>;
@@ -37,8 +37,10 @@ export function createExits(table: ProcessTable): Exits {
   const tell = (runnerId: string, health: Health) => {
     for (const listener of listeners) listener({ runnerId, health });
   };
+  const isRemembered = (life: string) => exits.values().some(({ handle }) => handle.life === life);
   const record = (handle: ProcessHandle, health: Exited) => {
-    if (stopped.has(keyOf(handle)) || exits.has(keyOf(handle))) return;
+    // A process that outlives the leader is taken for the leader by whoever reads the table then. It is the same runner.
+    if (stopped.has(keyOf(handle)) || isRemembered(handle.life)) return;
     exits.set(keyOf(handle), { handle, health });
     tell(handle.runnerId, health);
   };
@@ -68,9 +70,11 @@ export function createExits(table: ProcessTable): Exits {
       stopped.add(keyOf(handle));
       return { [Symbol.dispose]: () => void stopped.delete(keyOf(handle)) };
     },
-    forget(handle) {
-      const known = [exits, children, adopted].map((map) => map.delete(keyOf(handle)));
-      if (known.includes(true)) tell(handle.runnerId, { state: 'gone' });
+    forget({ life, runnerId }) {
+      const deleted = [exits, children, adopted].flatMap((map) =>
+        [...map.keys()].filter((key) => key.startsWith(`${life} `)).map((key) => map.delete(key)),
+      );
+      if (deleted.length > 0) tell(runnerId, { state: 'gone' });
     },
     watch: (signal, adopt) => watch(listeners, { adopt, poll }, signal),
   };

@@ -117,16 +117,16 @@ async function list({ table, exits, logs, services }: DriverParts): Promise<read
   const everyone = await findRunners(table);
   await logs.sweep(new Set(everyone.map(({ mark }) => mark.life)));
   const found = everyone.filter(({ mark }) => mark.labels[installationLabel] === installationId);
-  const living = found.map((runner): Owned<ProcessHandle> => {
+  const remembered = exits.remembered().map(({ handle, health }) => ({ runnerId: handle.runnerId, handle, health }));
+  // What is remembered says how a runner ended. Its entry wins over that of processes which the runner left behind.
+  const ended = new Set(remembered.map(({ handle }) => handle.life));
+  const living = found.filter(({ mark }) => !ended.has(mark.life));
+  const there = living.map((runner): Owned<ProcessHandle> => {
     const handle = handleOf(runner);
     const { runnerId } = handle;
     if (runner.leader === undefined) return { runnerId, handle, health: { state: 'exited' } };
     exits.addAdopted(handle);
     return { runnerId, handle, health: healthOf(runner.leader), url: urlOf(handle) };
   });
-  const remembered = exits.remembered().map(({ handle, health }) => ({ runnerId: handle.runnerId, handle, health }));
-  // `remembered` says how a runner ended. Its entry wins over one in `living`, which comes from processes that the
-  // runner left behind.
-  const known = new Set(remembered.map(({ handle }) => handle.life));
-  return [...living.filter(({ handle }) => !known.has(handle.life)), ...remembered];
+  return [...there, ...remembered];
 }

@@ -27,7 +27,9 @@ export interface DriverSources {
    * would stop those runners.
    */
   readonly withRunners?: readonly string[];
-  /** How long the import of a driver, and its `create`, may each keep the router from serving. Default: 30 s. */
+  /** How long the import of a driver may keep the router from serving. Default: 30 s. */
+  readonly importMs?: number;
+  /** How long the `create` of a driver may. Default: 30 s. */
   readonly createMs?: number;
   /** How long a driver may keep the router from ending. Default: 5 s. */
   readonly disposeMs?: number;
@@ -167,7 +169,7 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   async #import(name: string, file: string): Promise<void> {
-    const plugin = await importPlugin(file, this.sources.createMs);
+    const plugin = await importPlugin(file, this.sources.importMs);
     if (!name.startsWith('npm:') && plugin.name !== name) throw new Error(`calls itself "${plugin.name}" (${file})`);
     if ([...this.#found.values()].some((other) => other.plugin.name === plugin.name)) {
       this.#found.delete(name);

@@ -83,6 +83,16 @@ if (await requireEngine('what the docker driver owns')) {
       expect(await driver.list(soon())).toHaveLength(1);
     });
 
+    test("law 6: a copy of a container, with its labels, is not the driver's", async () => {
+      const driver = await bench.create();
+      const spec = await bench.spec();
+      const { handle } = await bench.ready(driver, spec);
+      const { Config: config } = await inspect(String(handle.containerId));
+      await using copy = await stranger(`${spec.name}-copy`, config.Labels);
+      expect(await driver.list(soon())).toMatchObject([{ runnerId: spec.id, handle, health: { state: 'running' } }]);
+      expect((await inspect(copy.id)).Id).toBe(copy.id);
+    });
+
     test('a prefix is for people: the runner is found without it', async () => {
       const spec = await bench.spec({ namePrefix: 'team-a' });
       const { handle } = await (await bench.create()).start(spec, bench.context());

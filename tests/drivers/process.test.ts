@@ -85,6 +85,29 @@ describe('a runner outlives its router', () => {
     await fresh.stop(left?.handle ?? {}, { graceMs: 0 });
     expect(await fresh.list(second())).toEqual([]);
   });
+
+  test('a process that outlives the first one is no second runner, also when it ends', async () => {
+    const driver = await create();
+    const watch = new AbortController();
+    const changes = driver.watch?.(watch.signal)[Symbol.asyncIterator]();
+    const ended = changes?.next();
+    const spec = await shell('setsid sleep 1000 & echo $!; exit 3');
+    const { handle } = await driver.start(spec, bench.context());
+    expect((await ended)?.value).toMatchObject({ runnerId: spec.id, health: { state: 'exited' } });
+    const outliving = Number((await logs(driver, handle))[0]);
+    const other = await bench.spec();
+    const { handle: later } = await (await create()).start(other, bench.context());
+
+    const exited = { runnerId: spec.id, handle, health: { state: 'exited', exitCode: 3 } };
+    expect(await driver.list(second())).toContainEqual(exited);
+    for (const pid of [outliving, later['pid']]) process.kill(Number(pid), 'SIGKILL');
+    // Ends are looked for in the order in which processes were found, so that of the outliving one has been seen then.
+    expect((await changes?.next())?.value).toMatchObject({ runnerId: other.id });
+    watch.abort();
+    expect((await driver.list(second())).filter(({ runnerId }) => runnerId === spec.id)).toEqual([exited]);
+    await driver.stop(handle, { graceMs: 0 });
+    expect((await driver.list(second())).filter(({ runnerId }) => runnerId === spec.id)).toEqual([]);
+  });
 });
 
 describe('stop', () => {

@@ -24,7 +24,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'agent-stack-start-'));
   clone = join(folder, 'agent-stack');
   await mkdir(join(folder, 'home'));
-  const isSource = (path: string) => !NOT_CLONED.has(relative(ROOT, path));
+  // Bun writes an executable beside the sources before it has its name.
+  const isSource = (path: string) => !NOT_CLONED.has(relative(ROOT, path)) && !path.endsWith('.bun-build');
   await cp(ROOT, clone, { recursive: true, filter: isSource });
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));

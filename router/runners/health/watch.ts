@@ -76,6 +76,6 @@ async function* untilAborted<T>(changes: AsyncIterable<T>, signal: AbortSignal):
     }
   } finally {
     // Not awaited, because it waits for the driver as well.
-    Promise.resolve(iterator.return?.()).catch(() => undefined);
+    Promise.try(() => iterator.return?.()).catch(() => undefined);
   }
 }
