@@ -19,7 +19,8 @@ const isUrl: Check = (value) =>
     : 'expected an http URL without a slash at its end';
 /** The router speaks HTTP without TLS to a runner, and appends its paths to this address. */
 const isRunnerUrl: Check = (value) =>
-  isUrl(value) ?? (/^http:\/\/[^/\\?#@\s]+$/.test(String(value)) ? undefined : 'expected http://, host, port, and no more');
+  isUrl(value) ??
+  (/^http:\/\/[^/\\?#@\s]+$/.test(String(value)) ? undefined : 'expected http://, host, port, and no more');
 const isState: Check = (value) =>
   STATES.some((state) => state === value) ? undefined : `expected one of ${STATES.join(', ')}`;
 
@@ -58,7 +59,9 @@ const areOwned: Check = (value) => {
   if (problem !== undefined) return problem;
   const ids = (value as readonly { readonly runnerId: string }[]).map(({ runnerId }) => runnerId);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
-  return twice === undefined ? undefined : `runnerId: expected each runner once, and ${twice.slice(0, 100)} is there twice`;
+  return twice === undefined
+    ? undefined
+    : `runnerId: expected each runner once, and ${twice.slice(0, 100)} is there twice`;
 };
 
 function isJson(value: unknown): boolean {

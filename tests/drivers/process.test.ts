@@ -98,9 +98,9 @@ describe('a runner outlives its router', () => {
     const other = await bench.spec();
     const { handle: later } = await (await create()).start(other, bench.context());
 
-    const exited = { runnerId: spec.id, handle, health: { state: 'exited', exitCode: 3 } };
+    const exited = { runnerId: spec.id, handle, health: { state: 'exited', exitCode: 3 } as const };
     expect(await driver.list(second())).toContainEqual(exited);
-    for (const pid of [outliving, later['pid']]) process.kill(Number(pid), 'SIGKILL');
+    for (const pid of [outliving, later.pid]) process.kill(Number(pid), 'SIGKILL');
     // Ends are looked for in the order in which processes were found, so that of the outliving one has been seen then.
     expect((await changes?.next())?.value).toMatchObject({ runnerId: other.id });
     watch.abort();
