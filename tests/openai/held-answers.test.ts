@@ -55,15 +55,16 @@ test('a response that is not streamed', async () => {
 
 test('an answer that is replayed for its key, which is not made anew where there is no room', async () => {
   const asked = runner.requests.length;
-  const first = await (await chat('one')).text();
+  const one = crypto.randomUUID();
+  const first = await (await chat(one)).text();
   expect(held()).toBe(0);
-  const again = await chat('one');
+  const again = await chat(one);
   expect([again.headers.get('idempotent-replayed'), held() > LENGTH]).toEqual(['true', true]);
   const taken = router.context.held.take(alice.id, MAX_HELD - held() - LENGTH);
-  expect((await chat('one')).status).toBe(429);
+  expect((await chat(one)).status).toBe(429);
   taken.end();
   expect((await again.text()) === first).toBe(true);
-  expect([(await (await chat('one')).text()) === first, held(), runner.requests.length - asked]).toEqual([true, 0, 1]);
+  expect([(await (await chat(one)).text()) === first, held(), runner.requests.length - asked]).toEqual([true, 0, 1]);
 });
 
 test('what was read of an answer that is too long to be kept', async () => {
@@ -105,11 +106,11 @@ function greedy(): Disposable {
 }
 
 test.each([
-  ['stored', {}],
-  ['stored for its key', { 'idempotency-key': 'greedy' }],
-])('an answer that is %s is not refused for what takes the room meanwhile', async (_, more) => {
+  ['stored', () => ({})],
+  ['stored for its key', () => ({ 'idempotency-key': crypto.randomUUID() })],
+])('an answer that is %s is not refused for what takes the room meanwhile', async (_, headersOf) => {
   const other = greedy();
-  const answer = await respond({ store: true }, more);
+  const answer = await respond({ store: true }, headersOf());
   other[Symbol.dispose]();
   expect([answer.status, (await answer.text()).length > LENGTH, held()]).toEqual([200, true, 0]);
 });
@@ -158,7 +159,11 @@ test.each([
   ['a file to read', once, (one: Stored) => over(`/api/conversations/${one.conversation.id}/export?format=markdown`)],
   ['a response', twice, () => over('/v1/responses', { input: 'Hi' })],
   // Also for what is kept of it, which the router itself reads.
-  ['a response with a key', [...twice, 150, ...once], () => over('/v1/responses', { input: 'Hi' }, 'new')],
+  [
+    'a response with a key',
+    [...twice, 150, ...once],
+    () => over('/v1/responses', { input: 'Hi' }, crypto.randomUUID()),
+  ],
   ['one that was kept', twice, () => over('/v1/responses', { input: 'Hi' }, 'kept')],
 ])('the server waits without end while %s is read, and not afterwards', async (_, expected, ask) => {
   const one = await stored();

@@ -86,8 +86,29 @@ test('a platform that needs longer than a second to answer comes back after it w
 });
 
 test('a platform that answers and never says its version is not silent, and is not waited for again', async () => {
-  const { platforms, check } = await platformOf('nameless', 'version: () => new Promise(() => { asked += 1; })');
+  const counted = { asked: 0 };
+  Object.assign(globalThis, { counted });
+  const text = 'version: () => new Promise(() => { globalThis.counted.asked += 1; })';
+  const { platforms, check } = await platformOf('nameless', text);
   for (const _ of ['once', 'again']) await check();
+  expect(counted.asked).toBe(1);
   expect(platforms.problems()).toEqual({});
   expect(platforms.versions()).toEqual([]);
+});
+
+test('a platform that was silent answers again before it has said its version', async () => {
+  const asked = Promise.withResolvers<(version: string) => void>();
+  Object.assign(globalThis, { versionAsked: asked.resolve });
+  const { platforms, check } = await platformOf(
+    'slow-to-say',
+    `ping: async () => { if ((asked += 1) === 1) throw new Error('no'); },
+    version: () => new Promise((say) => globalThis.versionAsked(say))`,
+  );
+  await check();
+  expect(Object.keys(platforms.problems())).toEqual(['npm:acme']);
+  const checked = check();
+  const say = await asked.promise;
+  expect(platforms.problems()).toEqual({});
+  say('Acme 1');
+  await checked;
 });
