@@ -4,6 +4,7 @@ import { isLocale } from '../../views/locales';
 import { refusedForm } from '../web/answers/refused-form';
 import { seeOther } from '../web/answers/respond';
 import type { Clients } from '../web/clients';
+import { patiently } from '../web/patience';
 import type { AccountsService } from './accounts';
 import type { SessionPlugin, Who } from './identify';
 import type { SettingsPages } from './present-pages';
@@ -83,7 +84,8 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
       '/settings/you/delete',
       async ({ who, body, request, server, signInCookie }) => {
         try {
-          await deleteAccount(deps, who, body.password, clients.network(request, server));
+          const network = clients.network(request, server);
+          await patiently({ request, server }, () => deleteAccount(deps, who, body.password, network));
         } catch (error) {
           const { form } = refusedForm({}, error);
           return settings.page(who, request, { you: { forms: { removal: form } } }, 422);
@@ -135,7 +137,8 @@ function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
     .delete(
       '/api/me',
       async ({ who, body, request, server, signInCookie, status }) => {
-        await deleteAccount(deps, who, body.password, clients.network(request, server));
+        const network = clients.network(request, server);
+        await patiently({ request, server }, () => deleteAccount(deps, who, body.password, network));
         signInCookie.clear();
         return status(204, undefined);
       },

@@ -5,6 +5,7 @@ import { agentWithBackend } from '../agents/with-backend';
 import { type RemovalDeps, resetHome } from '../chat/removal';
 import { unixSeconds } from '../lib/time';
 import { type DetailsDeps, runnerFacts, runnerLog } from '../runners/pages/present';
+import { patiently } from '../web/patience';
 import { type AgentViewDeps, agentSettings } from './present-agent';
 
 interface AgentApiDeps extends AgentViewDeps, Omit<DetailsDeps, 'backends' | 'idle'> {
@@ -56,9 +57,9 @@ export function agentApiRoutes(deps: AgentApiDeps, session: SessionPlugin) {
     )
     .post(
       '/api/agents/:id/reset',
-      async ({ who, params, set }) => {
+      async ({ who, params, request, server, set }) => {
         const { agent } = await about(deps, who, params);
-        await resetHome(deps, agent);
+        await patiently({ request, server }, () => resetHome(deps, agent));
         set.status = 204;
       },
       { session: true },

@@ -14,6 +14,7 @@ import { type RemovalDeps, removeAgent, resetHome } from '../chat/removal';
 import { AppError } from '../lib/errors';
 import { refusedForm } from '../web/answers/refused-form';
 import { page, seeOther } from '../web/answers/respond';
+import { patiently } from '../web/patience';
 import { textOf } from '../web/reader';
 import { type AgentViewDeps, agentSettings, kindsOf } from './present-agent';
 
@@ -115,11 +116,11 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
     )
     .post(
       '/agents/:id/settings/reset',
-      async ({ who, params, body, request }) => {
+      async ({ who, params, body, request, server }) => {
         const { agent, backend } = await about(deps, who, params);
         try {
           requireName(who, agent, body.typed);
-          await resetHome(deps, agent);
+          await patiently({ request, server }, () => resetHome(deps, agent));
         } catch (error) {
           const { form, status } = refusedForm(body, error);
           return settingsPage(deps, who, { agent, backend }, { refused: { reset: form }, status });
@@ -130,11 +131,11 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
     )
     .post(
       '/agents/:id/settings/delete',
-      async ({ who, params, body, request }) => {
+      async ({ who, params, body, request, server }) => {
         const { agent, backend } = await about(deps, who, params);
         try {
           requireName(who, agent, body.typed);
-          await removeAgent(deps, agent);
+          await patiently({ request, server }, () => removeAgent(deps, agent));
         } catch (error) {
           const { form, status } = refusedForm(body, error);
           return settingsPage(deps, who, { agent, backend }, { refused: { delete: form }, status });

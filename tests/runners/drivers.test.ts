@@ -1,5 +1,5 @@
 /** Drivers that do less than their contract requires: the memory driver with one change, loaded from DRIVERS_DIR. */
-import { afterAll, expect, spyOn, test } from 'bun:test';
+import { afterAll, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -108,6 +108,16 @@ test('keys are taken out of what a driver says, and its percent is a part of the
   expect([detail, hint]).toEqual(['echo could not start: refused [key]', '[key]']);
 });
 
+test('a platform’s words about an end are short and without keys', async () => {
+  await using router = await routerWith('deaf');
+  const alice = await router.person(PEOPLE.alice);
+  await start(alice);
+  router.platform.crash(theRunner(router).spec.id, { reason: `ak-${'k'.repeat(43)} ${'x'.repeat(2_000)}` });
+  await router.context.sweep();
+  const { failure } = await statusOf(router, alice);
+  expect(failure?.message).toBe(`The agent stopped: it ended ([key] ${'x'.repeat(994)}…).`);
+});
+
 test('law 3: a runner that exits while starting is found where the driver cannot report it', async () => {
   const script = switchable('exits-unheard', { ready: false });
   await using router = await routerWith('deaf', { timeouts: { ready_seconds: 3600 } }, script.name);
@@ -171,19 +181,3 @@ test('a driver that could not be loaded at boot and comes with a new backends.js
   expect(await list(await router.person(PEOPLE.alice))).toMatchObject([{ backend: 'echo', running: true }]);
   expect(theRunner(router).spec.id).toBe(row?.id ?? '');
 });
-
-test.each(['api', 'page'])(
-  'the connection is kept while a platform takes its time to stop a runner: %s',
-  async (door) => {
-    await using router = await routerWith('deaf');
-    const alice = await router.person(PEOPLE.alice);
-    await start(alice);
-    const { id } = theRunner(router).spec;
-    const agentId = (await router.context.stores.runners.list()).find((row) => row.id === id)?.agentId;
-    using timeouts = spyOn(router.listener, 'timeout');
-    const method = door === 'api' ? 'DELETE' : 'POST';
-    await alice.request(door === 'api' ? '/api/runners/echo' : `/agents/${agentId}/runner/stop`, { method });
-    expect(router.platform.runners.size).toBe(0);
-    expect(timeouts.mock.calls.map(([request, seconds]) => [request.method, seconds])).toContainEqual([method, 0]);
-  },
-);

@@ -3,12 +3,12 @@ import type { Who } from '../../accounts/identify';
 import type { AuditAction, AuditService } from '../../audit/audit';
 import { Recent } from '../../lib/lru';
 import type { Clients } from '../../web/clients';
+import type { Incoming } from '../../web/patience';
 
 /** A request to the administration, and who sends it. */
-export interface AdminRequest {
+export interface AdminRequest extends Incoming {
   readonly who: Who;
-  readonly request: Request;
-  readonly server: Parameters<Clients['address']>[1];
+  readonly server: Incoming['server'] & Parameters<Clients['address']>[1];
 }
 
 interface AuditedRunner {

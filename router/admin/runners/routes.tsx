@@ -7,6 +7,7 @@ import type { AgentsService } from '../../agents/agents';
 import { AppError } from '../../lib/errors';
 import { runnerLog } from '../../runners/pages/present';
 import { page, seeOther } from '../../web/answers/respond';
+import { patiently } from '../../web/patience';
 import type { AdminRequest, LogReads } from './log-reads';
 import { type FleetDeps, runnerJson, runnersPage, runnerViews } from './present';
 
@@ -102,7 +103,7 @@ function noRunner(): AppError {
 async function stop(deps: AdminRunnersDeps, by: AdminRequest, agentId: string): Promise<boolean> {
   const found = deps.runners.findRunning(agentId);
   const [runner] = found ? await runnerViews(deps, by.who, [found]) : [];
-  const isStopped = await deps.runners.stop(agentId, 'asked');
+  const isStopped = await patiently(by, () => deps.runners.stop(agentId, 'asked'));
   if (runner) await deps.logReads.record('runner.stopped', by, runner);
   return isStopped;
 }

@@ -6,6 +6,7 @@ import type { User } from '../../accounts/users/store';
 import type { UsersService } from '../../accounts/users/users';
 import { AppError } from '../../lib/errors';
 import { unixSeconds } from '../../lib/time';
+import { patiently } from '../../web/patience';
 import type { RemovalService } from './removal';
 
 /** Users in one answer. */
@@ -70,13 +71,13 @@ export function usersApiRoutes(deps: UsersApiDeps, session: SessionPlugin) {
     })
     .patch(
       '/api/admin/users/:id',
-      async ({ params, body }) => {
+      async ({ params, body, request, server }) => {
         requireRole((await users.get(params.id)).role, body.role);
         const { name, password } = body;
         let user = await users
           .update(params.id, { name: name ?? undefined, password: password ?? undefined })
           .catch(asPredecessor);
-        if (body.disabled === true) await removal.disable(user.id);
+        if (body.disabled === true) await patiently({ request, server }, () => removal.disable(params.id));
         if (body.disabled === false) await removal.enable(user.id);
         if (body.disabled != null) user = await users.get(user.id);
         return { user: listedJson(user) };
@@ -85,8 +86,9 @@ export function usersApiRoutes(deps: UsersApiDeps, session: SessionPlugin) {
     )
     .delete(
       '/api/admin/users/:id',
-      async ({ params, query, status }) => {
-        await (query.purge ? removal.delete(params.id) : removal.deleteLater(params.id));
+      async ({ params, query, request, server, status }) => {
+        const remove = query.purge ? removal.delete : removal.deleteLater;
+        await patiently({ request, server }, () => remove(params.id));
         return status(204, undefined);
       },
       { admin: true, audit: 'user.deleted', query: t.Object({ purge: t.Optional(t.Boolean()) }) },

@@ -13,6 +13,7 @@ import type { RunnersService } from '../../runners/runners';
 import { type BudgetsService, EVERYBODY as EVERYBODYS_BUDGET } from '../../usage/budgets/budgets';
 import { refusedForm } from '../../web/answers/refused-form';
 import { page, seeOther } from '../../web/answers/respond';
+import { type Incoming, patiently } from '../../web/patience';
 
 const typed = t.String({ maxLength: 100 });
 const fields = t.Object({
@@ -68,8 +69,8 @@ function apiRoutes(deps: LimitsRoutesDeps, session: SessionPlugin) {
     .get('/api/admin/limits', () => ({ limits: userLimits.setFor(EVERYBODY) }), { admin: true })
     .put(
       '/api/admin/limits',
-      async ({ body }) => {
-        await put(deps, EVERYBODY, askedIn(body));
+      async ({ body, request, server }) => {
+        await patiently({ request, server }, () => put(deps, EVERYBODY, askedIn(body)));
         return { limits: userLimits.setFor(EVERYBODY) };
       },
       { admin: true, audit: 'limits.set', body },
@@ -81,9 +82,9 @@ function apiRoutes(deps: LimitsRoutesDeps, session: SessionPlugin) {
     )
     .put(
       '/api/admin/users/:id/limits',
-      async ({ params, body }) => {
+      async ({ params, body, request, server }) => {
         const { id } = await users.get(params.id);
-        await put(deps, id, askedIn(body));
+        await patiently({ request, server }, () => put(deps, id, askedIn(body)));
         return { limits: userLimits.setFor(id) };
       },
       { admin: true, audit: 'limits.set', body },
@@ -104,9 +105,8 @@ async function put({ backends, runners, userLimits }: LimitsRoutesDeps, subject:
 
 const pathOf = (user: User | undefined) => (user ? `/admin/users/${user.id}/limits` : '/admin/limits');
 
-interface SubmittedForm {
+interface SubmittedForm extends Incoming {
   readonly who: Who;
-  readonly request: Request;
   readonly body: typeof fields.static;
 }
 
@@ -120,7 +120,7 @@ async function setLimits(deps: LimitsRoutesDeps, submitted: SubmittedForm, user?
     backends: chosen.length === 0 ? null : chosen,
   };
   try {
-    await put(deps, user?.id ?? EVERYBODY, asked);
+    await patiently(submitted, () => put(deps, user?.id ?? EVERYBODY, asked));
   } catch (error) {
     const { runners, agents } = typed;
     return limitsPage(deps, who, user, refusedForm({ runners, agents, backends: chosen.join(' ') }, error));

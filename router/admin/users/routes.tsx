@@ -14,6 +14,7 @@ import { DAY_MS } from '../../lib/time';
 import { flashOf } from '../../web/answers/flash';
 import { refusalOf, refusedForm } from '../../web/answers/refused-form';
 import { page, seeOther } from '../../web/answers/respond';
+import { patiently } from '../../web/patience';
 import { textOf } from '../../web/reader';
 import { type UsersApiDeps, usersApiRoutes } from './api-routes';
 import type { NewLink } from './invitations-routes';
@@ -111,8 +112,8 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
     )
     .post(
       '/admin/users/:id/disable',
-      async ({ params, request }) => {
-        await removal.disable(params.id);
+      async ({ params, request, server }) => {
+        await patiently({ request, server }, () => removal.disable(params.id));
         return back(request, params.id, 'disabled');
       },
       { admin: true, audit: 'user.disabled' },
@@ -135,11 +136,12 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
     )
     .post(
       '/admin/users/:id/delete',
-      async ({ who, params, body, request }) => {
+      async ({ who, params, body, request, server }) => {
         const user = await users.get(params.id);
         try {
           requireTyped(user, body.typed);
-          await (body.when === 'now' ? removal.delete(user.id) : removal.deleteLater(user.id));
+          const remove = body.when === 'now' ? removal.delete : removal.deleteLater;
+          await patiently({ request, server }, () => remove(user.id));
         } catch (error) {
           const { message, fields, status } = refusalOf(error);
           const form = { values: { ...body }, errors: { typed: fields?.typed ?? message } };

@@ -50,8 +50,9 @@ export function agentsRoutes(deps: AgentsRoutesDeps, session: SessionPlugin) {
     )
     .delete(
       '/api/agents/:id',
-      async ({ who, params, set }) => {
-        await removeAgent(deps, await own(who, params));
+      async ({ who, params, request, server, set }) => {
+        const agent = await own(who, params);
+        await patiently({ request, server }, () => removeAgent(deps, agent));
         set.status = 204;
       },
       { session: true },
