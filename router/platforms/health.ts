@@ -37,10 +37,12 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
     if (!driver) return;
     try {
       await onClock(limitMs, signal, (clock) => driver.ping(clock));
+      // First: its version may take long, or never come.
+      if (silent.delete(name)) {
+        driversLog.info({ driver: name }, 'platform.answers');
+        events.publishToAll({ kind: 'platforms' });
+      }
       if (!versions.has(name)) await learnVersion(name, driver, signal);
-      if (!silent.delete(name)) return;
-      driversLog.info({ driver: name }, 'platform.answers');
-      events.publishToAll({ kind: 'platforms' });
     } catch (error) {
       // An aborted question says nothing about the platform.
       if (!signal.aborted) fellSilent(name, error);

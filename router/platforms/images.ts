@@ -8,6 +8,7 @@ import { isDriverFailure } from './driver-error';
 import type { DriverRegistry } from './drivers';
 import { type PlatformsService, problemFrom } from './health';
 import { type ImageState, imageStates, type Pull } from './image-states';
+import { toldProgress } from './progress';
 
 interface ImagesDeps {
   readonly backends: BackendRegistry;
@@ -29,7 +30,8 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
   /** Rejects with the driver's error. Does nothing where the driver has nothing to fetch. */
   async function prepare(driver: Driver, image: string, context: PrepareContext): Promise<void> {
     let pull: Pull | undefined;
-    const progress: PrepareContext['progress'] = (step) => {
+    const progress: PrepareContext['progress'] = (said) => {
+      const step = toldProgress(said);
       pull ??= states.begin(image);
       pull.message = step.message;
       pull.percent = step.percent;

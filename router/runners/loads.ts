@@ -7,6 +7,7 @@ import { runnersLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import { inParallel } from '../lib/parallel';
 import { onClock } from '../lib/time';
+import { isDriverFailure } from '../platforms/driver-error';
 import type { RunnersService } from './runners';
 import type { Running } from './slots/lookups';
 
@@ -53,7 +54,10 @@ export function loadsService({ runners, now }: { runners: Pick<RunnersService, '
     /** CPU and memory of all runners together, by the last sample. */
     total: () => sum,
 
-    /** Takes one sample of every running runner. After one failure of a driver its other runners wait for the next pass. */
+    /**
+     * Takes one sample of every running runner. After one failure of a driver its other runners wait for the next pass, unless it
+     * was a wrong answer.
+     */
     async sample(): Promise<void> {
       for (const [agentId, loads] of [...byAgent.entries()]) if (recent(loads).length === 0) byAgent.delete(agentId);
       const sampled = runners.running().filter(({ status }) => status.state === 'running');
@@ -65,7 +69,8 @@ export function loadsService({ runners, now }: { runners: Pick<RunnersService, '
           if (stats?.memoryBytes === undefined) return;
           byAgent.set(agent.id, [...recent(byAgent.get(agent.id)), { ...stats, atMs: now() }]);
         } catch (error) {
-          silent.add(driver);
+          // A wrong answer is about this runner only.
+          if (!isDriverFailure(error) || error.fault !== 'wrong_answer') silent.add(driver);
           runnersLog.debug({ driver: driver.name, err: error }, 'stats.failed');
         }
       });

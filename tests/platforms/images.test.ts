@@ -1,8 +1,8 @@
 /** The known state of images: on `/healthz`, and on the page of an agent whose image is missing. */
 import { expect, test } from 'bun:test';
-import { DriverError } from '../../drivers/driver';
+import { DriverError, type StartProgress } from '../../drivers/driver';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
-import { handClock, start } from '../support/runners';
+import { handClock, start, statusOf } from '../support/runners';
 import { all } from '../views/dom';
 
 const IMAGE = 'image/echo:1';
@@ -77,6 +77,31 @@ test('while an image is fetched its agent can be written to, and the page says t
   expect((await starting).status).toBe(200);
   expect(await noticeFor(router, bob)).toBe('');
 });
+
+test.each([
+  [{ percent: 40, message: `with ak-${'k'.repeat(43)}` }, { percent: 40, message: 'with [key]' }, 24],
+  [{ percent: 300, message: 'x'.repeat(1_000) }, { percent: undefined, message: `${'x'.repeat(200)}…` }, 10],
+  [{ percent: Number.NaN, message: 5 }, { percent: undefined, message: '' }, 10],
+])(
+  'the progress of a fetch has a percent, and words that are short and without keys (%#)',
+  async (said, told, percent) => {
+    await using router = await startRouter({ backends: prepulled.backends });
+    const alice = await router.person(PEOPLE.alice);
+    const [spoken, fetched] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    router.platform.intercept('prepare', ({ context }) => {
+      context?.progress({ stage: 'pull', ...said } as StartProgress);
+      spoken.resolve();
+      return fetched.promise;
+    });
+    const starting = start(alice);
+    await spoken.promise;
+    const [backend] = router.context.backends.all();
+    expect(backend && router.context.images.stateOf(backend)).toEqual({ state: 'pulling', ...told });
+    expect((await statusOf(router, alice)).progress).toEqual({ stage: 'image_pull', percent, message: told.message });
+    fetched.resolve();
+    expect((await starting).status).toBe(200);
+  },
+);
 
 test('an image that could not be had says why and what to type to the administrator, until a start has it', async () => {
   const { dataRoot, platform } = await earlierLife();

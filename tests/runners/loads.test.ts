@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { DriverError } from '../../drivers/driver';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { handClock, say, start, stop, switchable, theRunner } from '../support/runners';
 
@@ -77,6 +78,19 @@ test('a platform that does not answer is asked once in a pass', async () => {
   await loads.sample();
   expect(loads.total().memoryBytes).toBe(2 * 1_048_576);
   await stop(mallory);
+});
+
+test('a wrong answer about one runner keeps no other one from being sampled', async () => {
+  // More than are asked at once.
+  const backends = Array.from({ length: 9 }, (_, index) => memoryBackend(`b${index}`));
+  await using many = await startRouter({ backends });
+  const bob = await many.person(PEOPLE.bob);
+  for (const { name } of many.context.backends.all()) expect((await start(bob, name)).status).toBe(200);
+  many.platform.intercept('stats', () => {
+    if (many.platform.calls('stats') <= 8) throw new DriverError('memory', 'wrong_answer', 'no', { cause: undefined });
+  });
+  await many.context.loads.sample();
+  expect(many.context.loads.total().memoryBytes).toBe(1_048_576);
 });
 
 test('the page of a runner says in words what it works on, and shows its output without keys', async () => {

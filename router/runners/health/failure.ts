@@ -5,6 +5,8 @@ import type { DriverFault, Health } from '../../../drivers/driver';
 import { HomeError, SeedError, TemplateError, UnsafePathError } from '../../agents/homes';
 import type { Backend } from '../../backends/backends';
 import { AppError, type Code, toAppError } from '../../lib/errors';
+import { withoutKeys } from '../../lib/ids';
+import { stringOf } from '../../lib/json';
 import { clip } from '../../lib/text';
 import { TimedOut } from '../../lib/time';
 import { driverHint, driverMessage, isDriverFailure } from '../../platforms/driver-error';
@@ -19,6 +21,8 @@ const OUTPUT = 'Its last output:\n';
 
 /** Characters of a driver's message, which may quote a whole output, and of its hint. */
 const WORDS_CHARS_MAX = 6_000;
+/** Characters of a platform's words about the end of a runner. */
+const EXIT_CHARS_MAX = 1_000;
 /** Characters of the last output that are searched for the reason. */
 const TAIL_LENGTH_MAX = 8_192;
 const LINE_LENGTH_MAX = 200;
@@ -43,11 +47,14 @@ export class RunnerExited extends Error {
 /** Describes how a runner ended, as the end of a sentence. */
 function describeExit(health: Health): string {
   if (health.state !== 'exited') return 'it disappeared';
-  const { exitCode, signal, outOfMemory, reason } = health;
+  const { exitCode, outOfMemory } = health;
   if (outOfMemory) return 'it ran out of memory';
+  const [signal, reason] = [health.signal, health.reason].map((told) =>
+    clip(withoutKeys(stringOf(told)), EXIT_CHARS_MAX),
+  );
   const ended = exitCode === undefined ? 'it ended' : `it ended with exit code ${exitCode}`;
   const end = signal ? `it was ended by ${signal}` : ended;
-  return reason === undefined ? end : `${end} (${reason})`;
+  return reason ? `${end} (${reason})` : end;
 }
 
 /** The error of a failed start, for the user. `tail` is the runner's last output, or empty. */

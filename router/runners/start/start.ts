@@ -7,23 +7,19 @@ import type { Backend, BackendRegistry } from '../../backends/backends';
 import { type CredentialsService, credentialsMissing } from '../../credentials/credentials';
 import { ownerOf } from '../../database/sealing';
 import { AppError } from '../../lib/errors';
-import { newId, newSecret, sha256, withoutKeys } from '../../lib/ids';
-import { stringOf } from '../../lib/json';
-import { clip } from '../../lib/text';
+import { newId, newSecret, sha256 } from '../../lib/ids';
 import { onClock, TimedOut } from '../../lib/time';
 import type { Vault } from '../../lib/vault';
 import { asDriverFailure } from '../../platforms/driver-error';
 import type { PlatformsService } from '../../platforms/health';
 import type { ImagesService } from '../../platforms/images';
+import { toldProgress } from '../../platforms/progress';
 import { cleanUp, clearEarlier, lookAgain, type Settled, stopRunner } from '../cleanup';
 import { startError } from '../health/failure';
 import type { LiveRunner, Progress, RunnerSlot } from '../slots/slot';
 import type { RunnersStore } from '../store';
 import { desiredSpec, fingerprint, type SpecDeps, type SpecOf } from './desired-spec';
 import { waitReady } from './readiness';
-
-/** Characters of a driver's words about the progress of a start. */
-const PROGRESS_CHARS_MAX = 200;
 
 export const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
 
@@ -128,10 +124,9 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
   report({ stage: 'starting', percent: 50, message: 'Starting' });
   const late = `${backend.displayName} took too long to start: the platform was not done`;
   const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
-    const progress = ({ message, percent = 0 }: StartProgress) => {
-      const part = percent >= 0 && percent <= 100 ? Math.round(percent / 10) : 0;
-      const words = clip(withoutKeys(stringOf(message)), PROGRESS_CHARS_MAX);
-      report({ stage: 'starting', percent: 50 + part, message: words });
+    const progress = (said: StartProgress) => {
+      const { percent = 0, message } = toldProgress(said);
+      report({ stage: 'starting', percent: 50 + Math.round(percent / 10), message });
     };
     // An aborted start may leave a runner after the clean-up has looked for it.
     const left = () => clock.aborted && lookAgain(deps, driver);
